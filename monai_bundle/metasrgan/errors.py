@@ -1,0 +1,21 @@
+"""What can go wrong, by what the user has to do about it. The command line maps each class to an exit code."""
+
+
+class MetaSRGANError(Exception):
+    """Base of every error this package raises on purpose; its text is one sentence for the user."""
+
+
+class UsageError(MetaSRGANError, ValueError):
+    """An argument that makes no sense (exit code 64)."""
+
+
+class DataError(MetaSRGANError, ValueError):
+    """A file or volume that cannot be super-resolved as it is (exit code 65)."""
+
+
+class InputMissingError(MetaSRGANError, FileNotFoundError):
+    """A file that is not there (exit code 66)."""
+
+
+class OutputError(MetaSRGANError, OSError):
+    """A result that cannot be written (exit codes 73 and 74)."""

@@ -1,0 +1,36 @@
+"""The linear map between a volume's intensities and the network's [0, 1]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
+
+
+@dataclass(frozen=True)
+class IntensityMap:
+    """x in the volume's units becomes (x - low) / width, and back. Nothing is clipped either way."""
+
+    low: float
+    width: float
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> IntensityMap:
+        """Map the 0.1st and 99.9th percentile of the voxels to 0 and 1, so that a few hot voxels do not set the range.
+
+        Where those two coincide (an almost empty volume) the extremes are taken, and a constant volume has width 1.
+        """
+        low, high = (float(value) for value in np.percentile(array, (LOW_PERCENTILE, HIGH_PERCENTILE)))
+        if high <= low:
+            low, high = float(array.min()), float(array.max())
+        return cls(low, high - low if high > low else 1.0)
+
+    def forward(self, array: np.ndarray) -> np.ndarray:
+        """To the network's range, float32."""
+        return ((array.astype(np.float32) - np.float32(self.low)) / np.float32(self.width)).astype(np.float32)
+
+    def inverse(self, array: np.ndarray) -> np.ndarray:
+        """Back to the volume's units, float32."""
+        return array * np.float32(self.width) + np.float32(self.low)

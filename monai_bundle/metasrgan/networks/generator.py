@@ -1,0 +1,138 @@
+"""The Meta-SRGAN generator (paper, figure 2) and the feature extractor it shares with SRGAN."""
+
+from typing import Tuple
+
+import torch
+from torch import Tensor, nn
+
+from ..scale import centres, output_size, rational
+from .meta_upscale import MetaUpscale
+
+# How far an input pixel reaches: 4 + 5 * 2 + 1 pixels in the body and 1 in the head.
+RECEPTIVE_RADIUS = 16
+
+
+class ResidualBlock(nn.Module):
+    """Conv - BN - PReLU - Conv - BN, added to its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.PReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        return x + self.block(x)
+
+
+class FeatureExtractor(nn.Module):
+    """SRGAN's generator up to its upscaling layer: (B, 1, H, W) to (B, channels, H, W)."""
+
+    def __init__(self, channels: int = 64, blocks: int = 5) -> None:
+        super().__init__()
+        self.head = nn.Sequential(nn.Conv2d(1, channels, 9, padding=4), nn.PReLU())
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.tail = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 1, H, W) to (B, channels, H, W)."""
+        head = self.head(image)
+        return head + self.tail(self.blocks(head))
+
+
+class MetaSRGAN(nn.Module):
+    """Super-resolve grayscale images by any scale; 561,926 parameters.
+
+    Images go in and come out in [0, 1]; the normalisation that the weights were trained with is part of
+    the state_dict (buffers ``mean``, ``std``), and so is whether the network predicts the image itself, as
+    published (``residual`` 0), or what to add to the bilinearly interpolated image (``residual`` 1, no
+    further parameters). A file of weights therefore says by itself how it is to be used.
+
+    Args:
+        mean, std: of the training pixels in [0, 1] (paper: 0.370 and 0.117).
+        residual: add the interpolated image to the output.
+    """
+
+    def __init__(self, mean: float = 0.370, std: float = 0.117, residual: bool = False) -> None:
+        super().__init__()
+        self.extractor = FeatureExtractor()
+        self.upscale = MetaUpscale()
+        self.mean: Tensor
+        self.std: Tensor
+        self.residual: Tensor
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+        self.register_buffer("residual", torch.tensor(float(residual)))
+
+    def forward(self, image: Tensor, scale: float = 2.0) -> Tensor:
+        """Super-resolve by ``scale`` along both axes.
+
+        Args:
+            image: (B, 1, H, W) in [0, 1]; values outside are carried through, not clipped.
+            scale: r, at least 1; the network is trained on 1.1 … 4.0.
+
+        Returns:
+            (B, 1, floor(H*r), floor(W*r)). Pixel (i, j) is centred at input coordinate (i + 1/2)/r - 1/2.
+        """
+        p, q = rational(scale)
+        normal = (image - self.mean) / self.std
+        detail = self.upscale(self.extractor(normal), scale)
+        rows = centres(output_size(image.shape[2], p, q), p, q, image.device)
+        columns = centres(output_size(image.shape[3], p, q), p, q, image.device)
+        return self._finish(detail, normal, rows, columns)
+
+    @torch.jit.export
+    def at(self, image: Tensor, rows: Tensor, columns: Tensor, inverse_scale: float) -> Tensor:
+        """Super-resolve onto any separable grid.
+
+        Args:
+            image: (B, 1, H, W) in [0, 1].
+            rows, columns: float64 (H_out,) and (W_out,), pixel centres in input pixels, ascending.
+            inverse_scale: 1/r, the output's spacing in input pixels.
+
+        Returns:
+            (B, 1, H_out, W_out).
+
+        Raises:
+            ValueError: a pixel's source lies outside the image; pad it first.
+        """
+        normal = (image - self.mean) / self.std
+        shift = 0.5 - inverse_scale / 2
+        detail = self.upscale.at(self.extractor(normal), rows + shift, columns + shift, inverse_scale)
+        return self._finish(detail, normal, rows, columns)
+
+    def _finish(self, detail: Tensor, normal: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        return (detail + self.residual * interpolate_linear(normal, rows, columns)) * self.std + self.mean
+
+
+def interpolate_linear(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Sample an image bilinearly on a separable grid; past the outermost centres the edge value goes on.
+
+    Args:
+        image: (B, C, H, W).
+        rows, columns: float64 (H_out,) and (W_out,), in pixels.
+
+    Returns:
+        (B, C, H_out, W_out).
+    """
+    return _linear_along(_linear_along(image, rows, 2), columns, 3)
+
+
+def _linear_along(image: Tensor, positions: Tensor, axis: int) -> Tensor:
+    low, high, weight = _neighbours(positions, image.shape[axis])
+    weight = weight.to(image.dtype)
+    if axis == 2:
+        weight = weight[:, None]
+    return torch.lerp(image.index_select(axis, low), image.index_select(axis, high), weight)
+
+
+def _neighbours(positions: Tensor, size: int) -> Tuple[Tensor, Tensor, Tensor]:
+    inside = positions.clamp(0.0, float(size - 1))
+    low = torch.floor(inside)
+    high = (low + 1).clamp(max=float(size - 1))
+    return low.to(torch.int64), high.to(torch.int64), inside - low

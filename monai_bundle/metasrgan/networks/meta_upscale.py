@@ -1,0 +1,325 @@
+"""The Meta-Upscale Module (paper, section 2.2; Hu et al., CVPR 2019): one head for every scale.
+
+Output pixel (i, j) is the product of a 3x3 neighbourhood of the features with a kernel that a small
+network predicts from (row offset, column offset, 1/r). Written down literally, that is one kernel an
+output pixel and most of the network's time and memory. Three other forms give the same numbers:
+
+- **strided**: at r = p/q the offsets repeat with period p, so there are only p*p kernels. Kernel (a, b),
+  moved to its source inside a (q+2) x (q+2) window, makes the module one convolution of stride q and a
+  pixel shuffle. Small in memory, its kernel can be kept, and every exporter knows a convolution.
+- **grouped**: source pixels with the same residue modulo q have the same kernels, so each of the q*q groups is
+  one matrix product. No kernel is padded with zeros, which halves the time of a training step at 3.7.
+- **factorised**: the prediction network ends in a linear layer, so the sum over the neighbourhood can be
+  taken first: one 3x3 convolution to hidden+1 maps, then a dot product with each pixel's hidden vector.
+  Takes any real position, hence any scale and any target grid.
+
+Rows and columns have a factor each throughout (a rectangular period); the published network has one r.
+"""
+
+from typing import Dict, Final, List, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..scale import output_size, rational, sources_and_offsets
+
+# Measured by Testing/benchmarks: above this period there are so many kernels that the factorised form is cheaper,
+LARGEST_PERIOD = 40
+# above this many taps in the strided form's kernels (p * p * (q + 2) * (q + 2)) training is faster grouped,
+LARGEST_STRIDED_TRAINING = 20_000
+# and the factorised form's maps are made in chunks of this many values, 16 MiB in single precision.
+CHUNK_VALUES = 4_000_000
+
+
+class MetaUpscale(nn.Module):
+    """Upscale feature maps by any scale.
+
+    Args:
+        in_channels: channels of the features.
+        out_channels: channels of the image.
+        hidden: width of the weight prediction network's hidden layer.
+    """
+
+    largest_period: Final[int]
+    largest_strided_training: Final[int]
+    chunk_values: Final[int]
+
+    def __init__(self, in_channels: int = 64, out_channels: int = 1, hidden: int = 256) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.hidden = in_channels, out_channels, hidden
+        self.largest_period = LARGEST_PERIOD
+        self.largest_strided_training = LARGEST_STRIDED_TRAINING
+        self.chunk_values = CHUNK_VALUES
+        self.first = nn.Linear(3, hidden)
+        self.second = nn.Linear(hidden, out_channels * in_channels * 9)
+        self._kernels = _KernelCache()
+
+    def forward(self, features: Tensor, scale: float) -> Tensor:
+        """Upscale by ``scale`` along both axes, by whichever exact form is cheaper.
+
+        Args:
+            features: (B, C, H, W).
+            scale: r, at least 1.
+
+        Returns:
+            (B, out_channels, floor(H*r), floor(W*r)).
+        """
+        p, q = rational(scale)
+        if p <= self.largest_period:
+            if self.training and (p * (q + 2)) ** 2 > self.largest_strided_training:
+                return self.grouped(features, (p, q), (p, q), q / p)
+            return self.strided(features, (p, q), (p, q), q / p)
+        rows, row_offsets = sources_and_offsets(output_size(features.shape[2], p, q), p, q, features.device)
+        columns, column_offsets = sources_and_offsets(output_size(features.shape[3], p, q), p, q, features.device)
+        return self.factorised(features, rows, row_offsets, columns, column_offsets, q / p)
+
+    @torch.jit.export
+    def at(self, features: Tensor, row_positions: Tensor, column_positions: Tensor, inverse_scale: float) -> Tensor:
+        """Upscale onto any separable grid.
+
+        Args:
+            features: (B, C, H, W).
+            row_positions: float64 (H_out,), t = c + 1/2 - 1/(2r) for a pixel centred at input row c.
+            column_positions: float64 (W_out,), likewise.
+            inverse_scale: 1/r, as the prediction network takes it.
+
+        Returns:
+            (B, out_channels, H_out, W_out).
+
+        Raises:
+            ValueError: a position lies outside the features; pad the image first.
+        """
+        rows, columns = torch.floor(row_positions), torch.floor(column_positions)
+        for sources, size in ((rows, features.shape[2]), (columns, features.shape[3])):
+            if bool((sources.min() < 0).item()) or bool((sources.max() >= size).item()):
+                raise ValueError("positions lie outside the features; pad the image first")
+        return self.factorised(
+            features,
+            rows.to(torch.int64),
+            row_positions - rows,
+            columns.to(torch.int64),
+            column_positions - columns,
+            inverse_scale,
+        )
+
+    @torch.jit.export
+    def strided(
+        self, features: Tensor, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
+    ) -> Tensor:
+        """Upscale by p/q a row and p/q a column, as a convolution of stride q and a pixel shuffle."""
+        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+        batch, _, height, width = features.shape
+        kernel = self.kernel(row_scale, column_scale, inverse_scale)
+        # One pixel of zeros around, as the 3x3 neighbourhood asks, and up to a whole stride on the far side.
+        padded = F.pad(features, (1, 1 + (-width) % column_q, 1, 1 + (-height) % row_q))
+        phases = F.conv2d(padded, kernel.to(features.dtype), stride=(row_q, column_q))
+        rows, columns = phases.shape[2], phases.shape[3]
+        image = phases.reshape(batch, self.out_channels, row_p, column_p, rows, columns)
+        image = image.permute(0, 1, 4, 2, 5, 3).reshape(batch, self.out_channels, rows * row_p, columns * column_p)
+        return image[:, :, : output_size(height, row_p, row_q), : output_size(width, column_p, column_q)]
+
+    @torch.jit.export
+    def grouped(
+        self, features: Tensor, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
+    ) -> Tensor:
+        """Upscale by p/q a row and p/q a column, as one matrix product for each residue of the source modulo q."""
+        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+        batch, channels, height, width = features.shape
+        row_slots, row_phases = _slots(row_p, row_q, features.device)
+        column_slots, column_phases = _slots(column_p, column_q, features.device)
+        # At most this many output pixels share a source pixel.
+        rows_each, columns_each = row_phases.shape[0] // row_q, column_phases.shape[0] // column_q
+        kernels = self._predict_phases(row_scale, column_scale, inverse_scale).to(features.dtype)
+        kernels = kernels.reshape(row_p, column_p, self.out_channels, channels, 3, 3)
+        kernels = kernels.index_select(0, row_phases).index_select(1, column_phases)
+        kernels = kernels.reshape(row_q, rows_each, column_q, columns_each, self.out_channels, channels, 3, 3)
+        kernels = kernels.permute(0, 2, 6, 7, 5, 1, 3, 4)
+        kernels = kernels.reshape(row_q * column_q, 9 * channels, rows_each * columns_each * self.out_channels)
+
+        rows, columns = (height + row_q - 1) // row_q, (width + column_q - 1) // column_q
+        far = (1, 1 + columns * column_q - width, 1, 1 + rows * row_q - height)
+        patches = F.pad(features, far).permute(0, 2, 3, 1).unfold(1, 3, 1).unfold(2, 3, 1)
+        patches = patches.reshape(batch, rows, row_q, columns, column_q, channels, 3, 3)
+        patches = patches.permute(2, 4, 0, 1, 3, 6, 7, 5)
+        patches = patches.reshape(row_q * column_q, batch * rows * columns, 9 * channels)
+
+        image = torch.bmm(patches, kernels)
+        image = image.reshape(
+            row_q, column_q, batch, rows, columns, rows_each, columns_each, self.out_channels
+        ).permute(2, 7, 3, 0, 5, 4, 1, 6)
+        image = image.reshape(
+            batch, self.out_channels, rows, row_q * rows_each, columns, column_q * columns_each
+        )
+        image = image.index_select(3, row_slots).index_select(5, column_slots)
+        image = image.reshape(batch, self.out_channels, rows * row_p, columns * column_p)
+        return image[:, :, : output_size(height, row_p, row_q), : output_size(width, column_p, column_q)]
+
+    @torch.jit.export
+    def factorised(
+        self,
+        features: Tensor,
+        rows: Tensor,
+        row_offsets: Tensor,
+        columns: Tensor,
+        column_offsets: Tensor,
+        inverse_scale: float,
+    ) -> Tensor:
+        """Upscale onto given sources and offsets, in chunks of rows so that memory stays small.
+
+        Args:
+            features: (B, C, H, W).
+            rows, columns: int64 (H_out,) and (W_out,), ascending, inside the features.
+            row_offsets, column_offsets: (H_out,) and (W_out,) in [0, 1).
+            inverse_scale: 1/r.
+
+        Returns:
+            (B, out_channels, H_out, W_out).
+        """
+        hidden_rows, hidden_columns = self._hidden(row_offsets, column_offsets, inverse_scale)
+        padded = F.pad(features, (1, 1, 1, 1))
+        # Differentiating keeps every chunk alive anyway, and an exported graph must not loop over its sizes.
+        whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        height = rows.shape[0]
+        if whole:
+            return self._factorised_rows(padded, rows, hidden_rows, columns, hidden_columns)
+        widest = max(columns.shape[0], features.shape[3])
+        step = max(1, self.chunk_values // (features.shape[0] * widest * (self.hidden + 1)))
+        image = torch.empty(
+            (features.shape[0], self.out_channels, height, columns.shape[0]),
+            dtype=features.dtype,
+            device=features.device,
+        )
+        for start in range(0, height, step):
+            stop = min(start + step, height)
+            first, last = int(rows[start].item()), int(rows[stop - 1].item())
+            image[:, :, start:stop] = self._factorised_rows(
+                padded[:, :, first : last + 3],
+                rows[start:stop] - first,
+                hidden_rows[start:stop],
+                columns,
+                hidden_columns,
+            )
+        return image
+
+    def _factorised_rows(
+        self, padded: Tensor, rows: Tensor, hidden_rows: Tensor, columns: Tensor, hidden_columns: Tensor
+    ) -> Tensor:
+        hidden = self.hidden
+        # The last layer's weights and bias, seen as hidden+1 convolution kernels for each output channel.
+        kernels = torch.cat((self.second.weight, self.second.bias[:, None]), 1).to(padded.dtype)
+        kernels = kernels.reshape(self.out_channels, self.in_channels, 3, 3, hidden + 1)
+        kernels = kernels.permute(0, 4, 1, 2, 3).reshape(self.out_channels * (hidden + 1), self.in_channels, 3, 3)
+        maps = F.conv2d(padded, kernels.contiguous(memory_format=torch.channels_last))
+        maps = maps.permute(0, 2, 3, 1).index_select(1, rows).index_select(2, columns)
+        maps = maps.reshape(maps.shape[0], maps.shape[1], maps.shape[2], self.out_channels, hidden + 1)
+        activation = F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :]).to(maps.dtype)
+        image = torch.einsum("byxoh,yxh->boyx", maps[..., :hidden], activation)
+        return image + maps[..., hidden].permute(0, 3, 1, 2)
+
+    def _hidden(self, row_offsets: Tensor, column_offsets: Tensor, inverse_scale: float) -> Tuple[Tensor, Tensor]:
+        """The hidden layer before its ReLU, split into a term a row and a term a column."""
+        weight = self.first.weight
+        by_row = row_offsets.to(weight.dtype)[:, None] * weight[:, 0]
+        by_column = column_offsets.to(weight.dtype)[:, None] * weight[:, 1]
+        return by_row + (self.first.bias + inverse_scale * weight[:, 2]), by_column
+
+    @torch.jit.export
+    def kernel(self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float) -> Tensor:
+        """Return the strided form's kernel, (O * p_row * p_col, C, q_row + 2, q_col + 2).
+
+        In eval mode without gradients it is computed once a scale and reused while the weights are the same.
+        """
+        if torch.jit.is_scripting():
+            return self._predict_kernel(row_scale, column_scale, inverse_scale)
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._predict_kernel(row_scale, column_scale, inverse_scale)
+        return self._cached_kernel(row_scale, column_scale, inverse_scale)
+
+    @torch.jit.unused
+    def _cached_kernel(
+        self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
+    ) -> Tensor:
+        key = (*row_scale, *column_scale, inverse_scale)
+        found = self._kernels.get(key, list(self.parameters()))
+        if found is None:
+            found = self._predict_kernel(row_scale, column_scale, inverse_scale)
+            self._kernels.put(key, found)
+        return found
+
+    def _predict_phases(
+        self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
+    ) -> Tensor:
+        """The kernel of each of the p_row * p_col phases, (p_row * p_col, O * C * 9)."""
+        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+        device = self.first.weight.device
+        _, row_offsets = sources_and_offsets(row_p, row_p, row_q, device)
+        _, column_offsets = sources_and_offsets(column_p, column_p, column_q, device)
+        hidden_rows, hidden_columns = self._hidden(row_offsets, column_offsets, inverse_scale)
+        hidden = F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :])
+        return self.second(hidden.reshape(row_p * column_p, self.hidden))
+
+    def _predict_kernel(
+        self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
+    ) -> Tensor:
+        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+        device = self.first.weight.device
+        rows, _ = sources_and_offsets(row_p, row_p, row_q, device)
+        columns, _ = sources_and_offsets(column_p, column_p, column_q, device)
+        small = self._predict_phases(row_scale, column_scale, inverse_scale)
+        small = small.reshape(row_p * column_p, self.out_channels * self.in_channels, 9)
+        # Where the nine taps of each phase fall in its (q_row + 2) x (q_col + 2) window.
+        three = torch.arange(3, device=device)
+        taps = (rows[:, None] + three)[:, None, :, None] * (column_q + 2) + (columns[:, None] + three)[None, :, None, :]
+        taps = taps.reshape(row_p * column_p, 1, 9).expand(-1, self.out_channels * self.in_channels, -1)
+        window = (row_q + 2) * (column_q + 2)
+        kernel = torch.zeros(
+            (row_p * column_p, self.out_channels * self.in_channels, window), dtype=small.dtype, device=device
+        ).scatter(2, taps, small)
+        kernel = kernel.reshape(row_p * column_p, self.out_channels, self.in_channels, row_q + 2, column_q + 2)
+        kernel = kernel.transpose(0, 1).reshape(-1, self.in_channels, row_q + 2, column_q + 2)
+        return kernel.contiguous(memory_format=torch.channels_last)
+
+
+def _slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
+    """How p phases share q sources, each with room for ceil(p/q) of them.
+
+    Returns:
+        the slot of each phase, int64 (p,), and the phase of each slot, int64 (q * ceil(p/q),); slots that no
+        phase takes repeat phase 0 and are left out of the image.
+    """
+    sources, _ = sources_and_offsets(p, p, q, device)
+    # The first phase of source s is ceil(s*p/q).
+    first = (sources * p + q - 1) // q
+    room = (p + q - 1) // q
+    slots = sources * room + torch.arange(p, device=device) - first
+    phases = torch.zeros(q * room, dtype=torch.int64, device=device)
+    phases[slots] = torch.arange(p, device=device)
+    return slots, phases
+
+
+class _KernelCache:
+    """Kernels by scale, dropped as soon as the weights differ in any bit from those that made them.
+
+    Comparing 149,056 values takes some 50 microseconds, against a slice's tens of milliseconds; version counters
+    would be cheaper and wrong, since writing through ``parameter.data`` does not count.
+    """
+
+    def __init__(self) -> None:
+        self._weights: Optional[List[Tensor]] = None
+        self._kernels: Dict[Tuple[float, ...], Tensor] = {}
+
+    def get(self, key: Tuple[float, ...], weights: List[Tensor]) -> Optional[Tensor]:
+        if self._weights is None or not all(_identical(a, b) for a, b in zip(self._weights, weights)):
+            self._weights = [weight.detach().clone() for weight in weights]
+            self._kernels = {}
+        return self._kernels.get(key)
+
+    def put(self, key: Tuple[float, ...], kernel: Tensor) -> None:
+        if len(self._kernels) >= 8:
+            self._kernels.pop(next(iter(self._kernels)))
+        self._kernels[key] = kernel
+
+
+def _identical(a: Tensor, b: Tensor) -> bool:
+    return a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)

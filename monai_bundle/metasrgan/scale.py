@@ -1,0 +1,99 @@
+"""Scales as exact fractions, and where each high-resolution pixel comes from.
+
+Three words are used everywhere in this package:
+
+- the *scale* r = p/q says how many output pixels one input pixel becomes along an axis;
+- the *source* of output pixel i is the input pixel floor(i/r) whose neighbourhood predicts it;
+- its *offset* i/r - floor(i/r) says how far past that source it starts (paper, section 2.2).
+
+All of it is integer arithmetic on p and q, because floats get it wrong: ``int(45 * 1.4)`` is 62 and
+float32 ``floor(i / r)`` picks a wrong pixel at 1.2, 2.3, 2.4, 2.7, 2.9 and 3.7. The functions take
+``p`` and ``q`` as plain integers so that ``torch.jit.script`` can compile them.
+"""
+
+from fractions import Fraction
+from typing import Tuple
+
+import torch
+from torch import Tensor
+
+MAX_DENOMINATOR = 1_000_000
+SMALLEST_SCALE = 1.1
+LARGEST_SCALE = 4.0
+
+
+def rational(scale: float) -> Tuple[int, int]:
+    """Return (p, q), the fraction that a float scale stands for, in lowest terms.
+
+    It is the last convergent of the scale's continued fraction with q at most 1,000,000: the decimal
+    that was typed (1.1 is 11/10, not the nearest double), the ratio that was meant (4/3), and for an
+    irrational scale a fraction within 1e-12 of it.
+
+    Raises:
+        ValueError: the scale is not above 0 and below 1024.
+
+    >>> rational(1.1), rational(4 / 3), rational(2.0)
+    ((11, 10), (4, 3), (2, 1))
+    """
+    if not (scale > 0.0 and scale < 1024.0):
+        raise ValueError("scale must be above 0 and below 1024")
+    # A double below 1024 is a multiple of 2**-52 to within rounding, so Euclid's algorithm runs in int64.
+    numerator, denominator = int(scale * 4503599627370496.0), 4503599627370496
+    p_before, q_before, p, q = 1, 0, numerator // denominator, 1
+    numerator, denominator = denominator, numerator % denominator
+    while denominator != 0:
+        term = numerator // denominator
+        # Written as a division because term * q could overflow.
+        if term > (1_000_000 - q_before) // q:
+            break
+        p_before, q_before, p, q = p, q, term * p + p_before, term * q + q_before
+        numerator, denominator = denominator, numerator % denominator
+    return p, q
+
+
+def as_fraction(scale: "float | str | Fraction") -> Fraction:
+    """Return the scale as a `Fraction`; strings may be decimals ("1.5") or ratios ("4/3").
+
+    Raises:
+        ValueError: not a number, or not above 0 and below 1024.
+
+    >>> as_fraction("4/3"), as_fraction(2.7)
+    (Fraction(4, 3), Fraction(27, 10))
+    """
+    try:
+        value = float(Fraction(scale) if isinstance(scale, str) else scale)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError(f"scale {scale!r} is not a number; give a decimal such as 1.5 or a ratio such as 4/3") from None
+    if not 0 < value < 1024:
+        raise ValueError(f"scale {scale} must be above 0 and below 1024")
+    return Fraction(*rational(value))
+
+
+def output_size(size: int, p: int, q: int) -> int:
+    """Return floor(size * p/q), the number of output pixels along an axis of ``size`` input pixels.
+
+    >>> output_size(45, 7, 5)
+    63
+    """
+    return size * p // q
+
+
+def sources_and_offsets(count: int, p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
+    """Return the source index and the offset in [0, 1) of output pixels 0 … count-1 along an axis.
+
+    Returns:
+        sources, int64 (count,), and offsets, float64 (count,).
+    """
+    position = torch.arange(count, device=device) * q
+    return position // p, (position % p).to(torch.float64) / p
+
+
+def centres(count: int, p: int, q: int, device: torch.device) -> Tensor:
+    """Return where the centres of output pixels lie, in input pixels (0 is the first one's centre).
+
+    The field of view is kept, outer edge on outer edge: c = (i + 1/2)/r - 1/2.
+
+    Returns:
+        float64 (count,).
+    """
+    return ((2 * torch.arange(count, device=device) + 1) * q - p).to(torch.float64) / (2 * p)

@@ -1,0 +1,37 @@
+"""What makes one scan look like another: applied to high-resolution patches, and noise to low-resolution ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def flip_and_turn(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One of the square's eight symmetries of an (N, N) patch."""
+    patch = np.rot90(patch, int(rng.integers(4)))
+    return patch[::-1] if rng.integers(2) else patch
+
+
+def gamma(patch: np.ndarray, rng: np.random.Generator, spread: float) -> np.ndarray:
+    """Another contrast: x**g of the positive intensities, log g normal with deviation ``spread``."""
+    exponent = np.exp(rng.normal(0, spread))
+    return np.sign(patch) * np.abs(patch) ** np.float32(exponent)
+
+
+def brightness(patch: np.ndarray, rng: np.random.Generator, spread: float) -> np.ndarray:
+    """Another gain: times 1 - u, u uniform in [0, 2 * spread] less spread / 2, as percentile scaling leaves it."""
+    return patch * np.float32(1 + rng.uniform(-1.5, 0.5) * spread)
+
+
+def bias_field(patch: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """A receive coil's shading: times 1 + a smooth second-order polynomial of at most ``strength``."""
+    axis = np.linspace(-1, 1, patch.shape[0], dtype=np.float32)
+    y, x = axis[:, None], axis[None, :]
+    a, b, c, d, e = rng.uniform(-1, 1, 5).astype(np.float32)
+    field = a * x + b * y + c * x * y + d * (x * x - 0.5) + e * (y * y - 0.5)
+    return patch * (1 + np.float32(strength) / 3 * field)
+
+
+def noise(patch: np.ndarray, rng: np.random.Generator, largest: float) -> np.ndarray:
+    """Scanner noise on a low-resolution patch: Gaussian, its deviation uniform up to ``largest``."""
+    sigma = np.float32(rng.uniform(0, largest))
+    return patch + sigma * rng.standard_normal(patch.shape, dtype=np.float32)

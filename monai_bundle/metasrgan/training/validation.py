@@ -1,0 +1,87 @@
+"""Validation while training: the same slices, degradations and scales every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine
+from ignite.metrics import Metric
+from monai.utils.enums import CommonKeys
+from torch.utils.data import Dataset
+
+from ..degradation import crop_to_fit, degrade
+from ..evaluation.metrics import border_of, inner
+from ..scale import as_fraction
+from .data import Group
+
+
+class ValidationPairs(Dataset[dict[str, Any]]):
+    """Whole slices, each at each scale and degradation.
+
+    Args:
+        groups: whose slices are used, cropped to the maximal informational crop.
+        scales, degradations: every combination is one condition.
+        every: use every so-manieth slice.
+    """
+
+    def __init__(
+        self, groups: Sequence[Group], scales: Sequence[float], degradations: Sequence[str], every: int = 1
+    ) -> None:
+        slices = [each for group in groups for plane in group.planes for each in plane[::every]]
+        self.items = [(each, as_fraction(scale), name) for name in degradations for scale in scales for each in slices]
+
+    def __len__(self) -> int:
+        """Slices times conditions."""
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return {"image": LR (1, 1, h, w), "label": HR (1, 1, H, W), "scale": float, "condition": str}."""
+        chosen, scale, name = self.items[index]
+        top, bottom, left, right = chosen.crop
+        label = crop_to_fit(torch.from_numpy(chosen.image[None, None, top:bottom, left:right].copy()), scale)
+        return {
+            CommonKeys.IMAGE: degrade(label, scale, name),
+            CommonKeys.LABEL: label,
+            "scale": float(scale),
+            "condition": f"{name}_x{float(scale):g}",
+        }
+
+
+class MeanOverSlices(Metric):
+    """Mean over slices of a figure of two (H, W) images: over all conditions, and for each under its own name.
+
+    Args:
+        figure: of (ground truth, super-resolved), such as `metasrgan.evaluation.metrics.psnr`.
+    """
+
+    def __init__(self, figure: Callable[[np.ndarray, np.ndarray], float]) -> None:
+        self.figure = figure
+        super().__init__()
+
+    def reset(self) -> None:
+        """Forget all slices."""
+        self._values: dict[str, list[float]] = {}
+
+    def iteration_completed(self, engine: Engine) -> None:
+        """Take the slice that the evaluator has just done; its condition is in the batch, not in the output."""
+        self.update({**engine.state.batch, CommonKeys.PRED: engine.state.output[CommonKeys.PRED]})
+
+    def update(self, output: dict[str, Any]) -> None:
+        """Take one slice."""
+        border = border_of(output["scale"])
+        truth = inner(output[CommonKeys.LABEL][0, 0].cpu().numpy(), border)
+        image = inner(output[CommonKeys.PRED][0, 0].float().cpu().numpy(), border)
+        self._values.setdefault(output["condition"], []).append(self.figure(truth, image))
+
+    def compute(self) -> float:
+        """Return the mean over conditions of the mean over slices."""
+        return float(np.mean([np.mean(values) for values in self._values.values()]))
+
+    def completed(self, engine: Engine, name: str) -> None:
+        """Put the mean and each condition's mean among the engine's metrics."""
+        super().completed(engine, name)
+        for condition, values in self._values.items():
+            engine.state.metrics[f"{name}_{condition}"] = float(np.mean(values))
