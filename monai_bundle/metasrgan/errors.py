@@ -18,4 +18,8 @@ class InputMissingError(MetaSRGANError, FileNotFoundError):
 
 
 class OutputError(MetaSRGANError, OSError):
-    """A result that cannot be written (exit codes 73 and 74)."""
+    """A result that cannot be created: it exists, or its folder does not let it (exit code 73)."""
+
+
+class WriteError(OutputError):
+    """A result that was begun and could not be finished, such as on a full disk (exit code 74)."""

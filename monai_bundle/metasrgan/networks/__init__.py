@@ -1,6 +1,9 @@
 """The networks: the Meta-SRGAN generator, its Meta-Upscale Module, the discriminator and the fixed-scale baselines."""
 
+from .discriminator import Discriminator
+from .edsr import EDSR
 from .generator import RECEPTIVE_RADIUS, MetaSRGAN
 from .meta_upscale import MetaUpscale
+from .srgan import SRGAN
 
-__all__ = ["RECEPTIVE_RADIUS", "MetaSRGAN", "MetaUpscale"]
+__all__ = ["EDSR", "RECEPTIVE_RADIUS", "SRGAN", "Discriminator", "MetaSRGAN", "MetaUpscale"]

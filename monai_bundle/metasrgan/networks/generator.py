@@ -132,7 +132,7 @@ def _linear_along(image: Tensor, positions: Tensor, axis: int) -> Tensor:
 
 
 def _neighbours(positions: Tensor, size: int) -> Tuple[Tensor, Tensor, Tensor]:
-    inside = positions.clamp(0.0, float(size - 1))
-    low = torch.floor(inside)
-    high = (low + 1).clamp(max=float(size - 1))
-    return low.to(torch.int64), high.to(torch.int64), inside - low
+    low = torch.floor(positions)
+    source = low.to(torch.int64)
+    # The indices are clamped, not the positions: torch.export would fix the size that becomes a float.
+    return source.clamp(0, size - 1), (source + 1).clamp(0, size - 1), positions - low

@@ -30,6 +30,8 @@ LARGEST_PERIOD = 40
 LARGEST_STRIDED_TRAINING = 20_000
 # and the factorised form's maps are made in chunks of this many values, 16 MiB in single precision.
 CHUNK_VALUES = 4_000_000
+# 576 predicted weights add up to one pixel: the usual initialisation makes an image some 50 times too strong.
+INITIAL_GAIN = 0.02
 
 
 class MetaUpscale(nn.Module):
@@ -53,6 +55,9 @@ class MetaUpscale(nn.Module):
         self.chunk_values = CHUNK_VALUES
         self.first = nn.Linear(3, hidden)
         self.second = nn.Linear(hidden, out_channels * in_channels * 9)
+        with torch.no_grad():
+            for parameter in self.second.parameters():
+                parameter.mul_(INITIAL_GAIN)
         self._kernels = _KernelCache()
 
     def forward(self, features: Tensor, scale: float) -> Tensor:
@@ -90,18 +95,12 @@ class MetaUpscale(nn.Module):
         Raises:
             ValueError: a position lies outside the features; pad the image first.
         """
-        rows, columns = torch.floor(row_positions), torch.floor(column_positions)
+        rows, row_offsets = _nearly_floor(row_positions)
+        columns, column_offsets = _nearly_floor(column_positions)
         for sources, size in ((rows, features.shape[2]), (columns, features.shape[3])):
             if bool((sources.min() < 0).item()) or bool((sources.max() >= size).item()):
                 raise ValueError("positions lie outside the features; pad the image first")
-        return self.factorised(
-            features,
-            rows.to(torch.int64),
-            row_positions - rows,
-            columns.to(torch.int64),
-            column_positions - columns,
-            inverse_scale,
-        )
+        return self.factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
 
     @torch.jit.export
     def strided(
@@ -241,9 +240,13 @@ class MetaUpscale(nn.Module):
         self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
     ) -> Tensor:
         key = (*row_scale, *column_scale, inverse_scale)
-        found = self._kernels.get(key, list(self.parameters()))
+        # Named one by one, because a DataParallel replica has no parameters().
+        weights = [self.first.weight, self.first.bias, self.second.weight, self.second.bias]
+        found = self._kernels.get(key, weights)
         if found is None:
-            found = self._predict_kernel(row_scale, column_scale, inverse_scale)
+            # In the weights' own precision: what autocast would round is kept for later calls without it.
+            with torch.autocast(self.first.weight.device.type, enabled=False):
+                found = self._predict_kernel(row_scale, column_scale, inverse_scale)
             self._kernels.put(key, found)
         return found
 
@@ -279,6 +282,16 @@ class MetaUpscale(nn.Module):
         kernel = kernel.reshape(row_p * column_p, self.out_channels, self.in_channels, row_q + 2, column_q + 2)
         kernel = kernel.transpose(0, 1).reshape(-1, self.in_channels, row_q + 2, column_q + 2)
         return kernel.contiguous(memory_format=torch.channels_last)
+
+
+def _nearly_floor(positions: Tensor) -> Tuple[Tensor, Tensor]:
+    """Sources, int64, and offsets of real positions.
+
+    Positions come out of floating-point arithmetic: one that is short of a source by less than a millionth of a
+    pixel lies on that source, not at the far end of the one before.
+    """
+    sources = torch.floor(positions + 1e-6)
+    return sources.to(torch.int64), (positions - sources).clamp(min=0.0)
 
 
 def _slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:

@@ -19,17 +19,14 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .. import volume
 from ..degradation import degrade, fitting_size
 from ..errors import DataError, InputMissingError
+from ..files import read
 from ..grid import PLANES, plane_axis
+from ..informational_crop import maximal_informational_crop
 from ..intensity import IntensityMap
 from ..scale import as_fraction
 from . import augment
-
-# A pixel of the maximal informational crop is brighter than this part of the intensity range.
-_FOREGROUND = 0.08
-_SMALLEST_CROP = 24
 
 
 @dataclass(frozen=True)
@@ -48,24 +45,6 @@ class Group:
     planes: tuple[tuple[Slice, ...], ...]
 
 
-def maximal_informational_crop(image: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Return the bounding box of what is not background (paper, section 3), or None where there is too little.
-
-    Args:
-        image: (H, W) in [0, 1].
-
-    Returns:
-        (top, bottom, left, right), bottom and right exclusive.
-    """
-    # Single bright pixels are noise in air, so rows and columns count from a hundredth of their length on.
-    foreground = image > _FOREGROUND
-    rows = np.flatnonzero(foreground.sum(1) > foreground.shape[1] / 100)
-    columns = np.flatnonzero(foreground.sum(0) > foreground.shape[0] / 100)
-    if len(rows) < _SMALLEST_CROP or len(columns) < _SMALLEST_CROP:
-        return None
-    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-
-
 def _slice(image: np.ndarray) -> Slice | None:
     crop = maximal_informational_crop(image)
     return None if crop is None else Slice(image, crop)
@@ -75,11 +54,11 @@ def volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
     """Read a volume as a group, its intensities mapped to [0, 1] by its own percentiles.
 
     Args:
-        path: a file that `volume.read` reads.
+        path: a file that `metasrgan.files.read` reads.
         planes: the anatomical planes whose slices are fine enough to learn from.
     """
     path = Path(path)
-    scan = volume.read(path)
+    scan = read(path)
     image = IntensityMap.of(scan.array).forward(scan.array)
     stacks = []
     for plane in planes:

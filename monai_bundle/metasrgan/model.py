@@ -1,0 +1,115 @@
+"""Weights: find them, verify their SHA-256, load them, or refuse; never run on anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .errors import DataError, InputMissingError, UsageError
+from .networks import MetaSRGAN
+
+CHECKSUMS = "SHA256SUMS"
+_WEIGHTS = "model.pt"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded generator in eval mode, and what its report says of it."""
+
+    generator: MetaSRGAN
+    path: Path
+    sha256: str
+
+
+def shipped_weights() -> Path:
+    """Return where the shipped weights lie: inside the installed package, or beside it in the bundle."""
+    package = Path(__file__).resolve().parent
+    installed = package / "weights" / _WEIGHTS
+    return installed if installed.is_file() else package.parent / "models" / _WEIGHTS
+
+
+def load_model(path: str | Path | None = None) -> Model:
+    """Load a generator's weights.
+
+    Args:
+        path: a state_dict file, or a MONAI bundle's folder; None for the shipped weights.
+
+    Raises:
+        InputMissingError: no such file, or the package came without weights.
+        DataError: not what its SHA256SUMS says, not a file of plain tensors, or not this network's.
+    """
+    shipped = path is None
+    path = shipped_weights() if path is None else Path(path)
+    if path.is_dir():
+        path = path / "models" / _WEIGHTS
+    if not path.is_file():
+        hint = "install the package again" if shipped else "give a .pt file or a bundle's folder"
+        raise InputMissingError(f"{path}: no weights there; {hint}")
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: the weights cannot be read ({error.strerror})") from error
+    expected = _recorded(path)
+    if expected is None and shipped:
+        raise DataError(f"{path.parent / CHECKSUMS}: no checksum for {path.name}; install the package again")
+    if expected is not None and sha256 != expected:
+        raise DataError(f"{path}: the weights are damaged or were changed (SHA-256 {sha256[:12]}…, not {expected[:12]}…)")
+    return Model(_load(path), path, sha256)
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the device to compute on.
+
+    Args:
+        name: "auto" (CUDA, then Apple's MPS, then the CPU), "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        UsageError: an unknown name, or hardware that is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda, cuda:N or mps")
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present[device.type] or (device.index or 0) >= count:
+        raise UsageError(f"device {name!r} is not there; use --device auto or cpu")
+    return device
+
+
+def _recorded(path: Path) -> str | None:
+    """The SHA-256 that the folder's SHA256SUMS gives for a file, in sha256sum's format."""
+    record = path.parent / CHECKSUMS
+    if not record.is_file():
+        return None
+    for line in record.read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        if name == path.name:
+            return digest
+    return None
+
+
+def _load(path: Path) -> MetaSRGAN:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not a file of weights (it must be a bare state_dict of plain tensors)") from error
+    generator = MetaSRGAN()
+    try:
+        generator.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
+    if not all(bool(torch.isfinite(value).all()) for value in generator.state_dict().values()):
+        raise DataError(f"{path}: there are NaN or infinite weights; the training that made them failed")
+    return generator.eval().to(memory_format=torch.channels_last)
