@@ -39,7 +39,7 @@ def to_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Pat
     Where the scale's numerator is at most 40 the Meta-Upscale Module is a single convolution. Its kernel, up to
     50 MiB, is not in the file: it depends on nothing but the weights, so a runtime that folds constants (ONNX Runtime
     does by default) predicts it once on loading. At other scales the module is in its factorised form, all rows at
-    once, which takes some 2 KiB an output pixel while it runs.
+    once, which takes some 5 KiB an output pixel while it runs.
 
     Args:
         generator: written in eval mode; left as it is.

@@ -14,7 +14,7 @@ from .errors import DataError, InputMissingError, UsageError
 from .networks import MetaSRGAN
 
 CHECKSUMS = "SHA256SUMS"
-_WEIGHTS = "model.pt"
+WEIGHTS = "model.pt"
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Model:
 def shipped_weights() -> Path:
     """Return where the shipped weights lie: inside the installed package, or beside it in the bundle."""
     package = Path(__file__).resolve().parent
-    installed = package / "weights" / _WEIGHTS
-    return installed if installed.is_file() else package.parent / "models" / _WEIGHTS
+    installed = package / "weights" / WEIGHTS
+    return installed if installed.is_file() else package.parent / "models" / WEIGHTS
 
 
 def load_model(path: str | Path | None = None) -> Model:
@@ -46,7 +46,7 @@ def load_model(path: str | Path | None = None) -> Model:
     shipped = path is None
     path = shipped_weights() if path is None else Path(path)
     if path.is_dir():
-        path = path / "models" / _WEIGHTS
+        path = path / "models" / WEIGHTS
     if not path.is_file():
         hint = "install the package again" if shipped else "give a .pt file or a bundle's folder"
         raise InputMissingError(f"{path}: no weights there; {hint}")

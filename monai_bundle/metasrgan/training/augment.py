@@ -18,7 +18,7 @@ def gamma(patch: np.ndarray, rng: np.random.Generator, spread: float) -> np.ndar
 
 
 def brightness(patch: np.ndarray, rng: np.random.Generator, spread: float) -> np.ndarray:
-    """Another gain: times 1 - u, u uniform in [0, 2 * spread] less spread / 2, as percentile scaling leaves it."""
+    """Another gain, uniform in [1 - 1.5 * spread, 1 + 0.5 * spread]: a volume's brightest spot often is not brain."""
     return patch * np.float32(1 + rng.uniform(-1.5, 0.5) * spread)
 
 
@@ -28,7 +28,7 @@ def bias_field(patch: np.ndarray, rng: np.random.Generator, strength: float) -> 
     y, x = axis[:, None], axis[None, :]
     a, b, c, d, e = rng.uniform(-1, 1, 5).astype(np.float32)
     field = a * x + b * y + c * x * y + d * (x * x - 0.5) + e * (y * y - 0.5)
-    return patch * (1 + np.float32(strength) / 3 * field)
+    return patch * (1 + np.float32(strength) / 4 * field)
 
 
 def noise(patch: np.ndarray, rng: np.random.Generator, largest: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
 
+from ..errors import InputMissingError
+from ..files import staged
+from ..model import CHECKSUMS, WEIGHTS
 from .data import FromIteration
 
 
@@ -123,3 +127,28 @@ def latest_checkpoint(folder: str) -> str | None:
     """Return the checkpoint of the latest epoch in a folder, or None where there is none to resume from."""
     found = sorted(Path(folder).glob("checkpoint_epoch=*.pt"), key=lambda path: int(path.stem.split("=")[1]))
     return str(found[-1]) if found else None
+
+
+def publish(checkpoint: str | None, folder: str) -> str:
+    """Make a checkpoint's averaged weights a bundle's: a bare state_dict and its SHA-256.
+
+    Args:
+        checkpoint: a training checkpoint.
+        folder: the bundle's models folder, which gets model.pt and SHA256SUMS.
+
+    Returns:
+        The SHA-256.
+
+    Raises:
+        InputMissingError: no checkpoint.
+    """
+    if checkpoint is None:
+        raise InputMissingError("there is no checkpoint to publish; train first, or name the run's output_dir")
+    average = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
+    weights = Path(folder) / WEIGHTS
+    with staged(weights) as staging:
+        torch.save({name: value.contiguous() for name, value in average.items()}, staging)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    with staged(weights.parent / CHECKSUMS) as staging:
+        staging.write_text(f"{digest}  {weights.name}\n")
+    return digest
