@@ -59,6 +59,8 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
     """
     if name not in DEGRADATIONS:
         raise ValueError(f"degradation {name!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
+    if scale < 1:
+        raise ValueError(f"scale {scale} does not reduce; give 1 or more")
     height, width = image.shape[-2:]
     if height % scale.numerator or width % scale.numerator:
         raise ValueError(f"image size {height}x{width} is not a multiple of {scale.numerator}; crop_to_fit it first")
@@ -67,8 +69,10 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
         mode = name.removesuffix("_aa")
         return F.interpolate(image, size=(rows, columns), mode=mode, align_corners=False, antialias=True)
     matrix = _area_matrix if name == "area" else _cosine_matrix
-    by_row = matrix(rows, height).to(image)
-    by_column = matrix(columns, width).to(image)
+    # Kept matrices must be ordinary tensors, whatever mode the first call is made in.
+    with torch.inference_mode(False):
+        by_row, by_column = matrix(rows, height), matrix(columns, width)
+    by_row, by_column = by_row.to(image), by_column.to(image)
     return by_row @ image @ by_column.T
 
 

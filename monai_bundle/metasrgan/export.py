@@ -73,7 +73,8 @@ class _AtOneScale(nn.Module):
         self.generator, self.scale = generator, scale
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.generator(image, self.scale)
+        super_resolved: Tensor = self.generator(image, self.scale)
+        return super_resolved
 
 
 def _frozen(generator: MetaSRGAN) -> MetaSRGAN:

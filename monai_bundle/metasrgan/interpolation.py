@@ -28,6 +28,7 @@ def interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.nd
     """
     low = np.floor(positions).astype(np.int64)
     part = positions - low
+    taps: tuple[np.ndarray, ...]
     if method == "nearest":
         taps = (np.where(part < 0.5, 1.0, 0.0), np.where(part < 0.5, 0.0, 1.0))
         return _gather(low, taps, size, mirror=False).astype(np.float32)

@@ -58,7 +58,9 @@ def load_model(path: str | Path | None = None) -> Model:
     if expected is None and shipped:
         raise DataError(f"{path.parent / CHECKSUMS}: no checksum for {path.name}; install the package again")
     if expected is not None and sha256 != expected:
-        raise DataError(f"{path}: the weights are damaged or were changed (SHA-256 {sha256[:12]}…, not {expected[:12]}…)")
+        raise DataError(
+            f"{path}: the weights are damaged or were changed (SHA-256 {sha256[:12]}…, not {expected[:12]}…)"
+        )
     return Model(_load(path), path, sha256)
 
 
@@ -112,4 +114,6 @@ def _load(path: Path) -> MetaSRGAN:
         raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
     if not all(bool(torch.isfinite(value).all()) for value in generator.state_dict().values()):
         raise DataError(f"{path}: there are NaN or infinite weights; the training that made them failed")
-    return generator.eval().to(memory_format=torch.channels_last)
+    # torch's stubs do not know that a module takes a memory format.
+    generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return generator

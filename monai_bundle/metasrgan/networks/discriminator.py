@@ -58,4 +58,5 @@ class Discriminator(nn.Module):
             ValueError: in training mode, one image of at most 16x16 pixels, which leaves batch normalisation a single
                 value a channel.
         """
-        return self.judge(self.features(image))
+        logits: Tensor = self.judge(self.features(image))
+        return logits

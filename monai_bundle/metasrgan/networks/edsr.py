@@ -18,7 +18,8 @@ class ScaledResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        return x + self.residual_scaling * self.block(x)
+        residual: Tensor = self.block(x)
+        return x + self.residual_scaling * residual
 
 
 class EDSR(nn.Module):
@@ -70,4 +71,5 @@ class EDSR(nn.Module):
         """
         refuse_other_scales_than_2(scale)
         head = self.head((image - self.mean) / self.std)
-        return self.upscale(head + self.body(head)) * self.std + self.mean
+        normal: Tensor = self.upscale(head + self.body(head))
+        return normal * self.std + self.mean

@@ -82,8 +82,8 @@ class MetaSRGAN(nn.Module):
         p, q = rational(scale)
         normal = (image - self.mean) / self.std
         detail = self.upscale(self.extractor(normal), scale)
-        rows = centres(output_size(image.shape[2], p, q), p, q, image.device)
-        columns = centres(output_size(image.shape[3], p, q), p, q, image.device)
+        rows = centres(output_size(image.shape[2], p, q), p, q)
+        columns = centres(output_size(image.shape[3], p, q), p, q)
         return self._finish(detail, normal, rows, columns)
 
     @torch.jit.export
@@ -92,7 +92,7 @@ class MetaSRGAN(nn.Module):
 
         Args:
             image: (B, 1, H, W) in [0, 1].
-            rows, columns: float64 (H_out,) and (W_out,), pixel centres in input pixels, ascending.
+            rows, columns: float64 (H_out,) and (W_out,), pixel centres in input pixels, ascending; best on the CPU.
             inverse_scale: 1/r, the output's spacing in input pixels.
 
         Returns:
@@ -125,10 +125,11 @@ def interpolate_linear(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 def _linear_along(image: Tensor, positions: Tensor, axis: int) -> Tensor:
     low, high, weight = _neighbours(positions, image.shape[axis])
-    weight = weight.to(image.dtype)
+    weight = weight.to(image.dtype).to(image.device)
     if axis == 2:
         weight = weight[:, None]
-    return torch.lerp(image.index_select(axis, low), image.index_select(axis, high), weight)
+    near, far = image.index_select(axis, low.to(image.device)), image.index_select(axis, high.to(image.device))
+    return torch.lerp(near, far, weight)
 
 
 def _neighbours(positions: Tensor, size: int) -> Tuple[Tensor, Tensor, Tensor]:

@@ -75,8 +75,8 @@ class MetaUpscale(nn.Module):
             if self.training and (p * (q + 2)) ** 2 > self.largest_strided_training:
                 return self.grouped(features, (p, q), (p, q), q / p)
             return self.strided(features, (p, q), (p, q), q / p)
-        rows, row_offsets = sources_and_offsets(output_size(features.shape[2], p, q), p, q, features.device)
-        columns, column_offsets = sources_and_offsets(output_size(features.shape[3], p, q), p, q, features.device)
+        rows, row_offsets = sources_and_offsets(output_size(features.shape[2], p, q), p, q)
+        columns, column_offsets = sources_and_offsets(output_size(features.shape[3], p, q), p, q)
         return self.factorised(features, rows, row_offsets, columns, column_offsets, q / p)
 
     @torch.jit.export
@@ -147,9 +147,7 @@ class MetaUpscale(nn.Module):
         image = image.reshape(
             row_q, column_q, batch, rows, columns, rows_each, columns_each, self.out_channels
         ).permute(2, 7, 3, 0, 5, 4, 1, 6)
-        image = image.reshape(
-            batch, self.out_channels, rows, row_q * rows_each, columns, column_q * columns_each
-        )
+        image = image.reshape(batch, self.out_channels, rows, row_q * rows_each, columns, column_q * columns_each)
         image = image.index_select(3, row_slots).index_select(5, column_slots)
         image = image.reshape(batch, self.out_channels, rows * row_p, columns * column_p)
         return image[:, :, : output_size(height, row_p, row_q), : output_size(width, column_p, column_q)]
@@ -168,8 +166,8 @@ class MetaUpscale(nn.Module):
 
         Args:
             features: (B, C, H, W).
-            rows, columns: int64 (H_out,) and (W_out,), ascending, inside the features.
-            row_offsets, column_offsets: (H_out,) and (W_out,) in [0, 1).
+            rows, columns: int64 (H_out,) and (W_out,), ascending, inside the features; best on the CPU.
+            row_offsets, column_offsets: (H_out,) and (W_out,) in [0, 1); best on the CPU.
             inverse_scale: 1/r.
 
         Returns:
@@ -210,7 +208,8 @@ class MetaUpscale(nn.Module):
         kernels = kernels.reshape(self.out_channels, self.in_channels, 3, 3, hidden + 1)
         kernels = kernels.permute(0, 4, 1, 2, 3).reshape(self.out_channels * (hidden + 1), self.in_channels, 3, 3)
         maps = F.conv2d(padded, kernels.contiguous(memory_format=torch.channels_last))
-        maps = maps.permute(0, 2, 3, 1).index_select(1, rows).index_select(2, columns)
+        maps = maps.permute(0, 2, 3, 1)
+        maps = maps.index_select(1, rows.to(maps.device)).index_select(2, columns.to(maps.device))
         maps = maps.reshape(maps.shape[0], maps.shape[1], maps.shape[2], self.out_channels, hidden + 1)
         activation = F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :]).to(maps.dtype)
         image = torch.einsum("byxoh,yxh->boyx", maps[..., :hidden], activation)
@@ -219,8 +218,8 @@ class MetaUpscale(nn.Module):
     def _hidden(self, row_offsets: Tensor, column_offsets: Tensor, inverse_scale: float) -> Tuple[Tensor, Tensor]:
         """The hidden layer before its ReLU, split into a term a row and a term a column."""
         weight = self.first.weight
-        by_row = row_offsets.to(weight.dtype)[:, None] * weight[:, 0]
-        by_column = column_offsets.to(weight.dtype)[:, None] * weight[:, 1]
+        by_row = row_offsets.to(weight.dtype).to(weight.device)[:, None] * weight[:, 0]
+        by_column = column_offsets.to(weight.dtype).to(weight.device)[:, None] * weight[:, 1]
         return by_row + (self.first.bias + inverse_scale * weight[:, 2]), by_column
 
     @torch.jit.export
@@ -236,9 +235,7 @@ class MetaUpscale(nn.Module):
         return self._cached_kernel(row_scale, column_scale, inverse_scale)
 
     @torch.jit.unused
-    def _cached_kernel(
-        self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
-    ) -> Tensor:
+    def _cached_kernel(self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float) -> Tensor:
         key = (*row_scale, *column_scale, inverse_scale)
         # Named one by one, because a DataParallel replica has no parameters().
         weights = [self.first.weight, self.first.bias, self.second.weight, self.second.bias]
@@ -255,9 +252,8 @@ class MetaUpscale(nn.Module):
     ) -> Tensor:
         """The kernel of each of the p_row * p_col phases, (p_row * p_col, O * C * 9)."""
         (row_p, row_q), (column_p, column_q) = row_scale, column_scale
-        device = self.first.weight.device
-        _, row_offsets = sources_and_offsets(row_p, row_p, row_q, device)
-        _, column_offsets = sources_and_offsets(column_p, column_p, column_q, device)
+        _, row_offsets = sources_and_offsets(row_p, row_p, row_q)
+        _, column_offsets = sources_and_offsets(column_p, column_p, column_q)
         hidden_rows, hidden_columns = self._hidden(row_offsets, column_offsets, inverse_scale)
         hidden = F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :])
         return self.second(hidden.reshape(row_p * column_p, self.hidden))
@@ -267,18 +263,18 @@ class MetaUpscale(nn.Module):
     ) -> Tensor:
         (row_p, row_q), (column_p, column_q) = row_scale, column_scale
         device = self.first.weight.device
-        rows, _ = sources_and_offsets(row_p, row_p, row_q, device)
-        columns, _ = sources_and_offsets(column_p, column_p, column_q, device)
+        rows, _ = sources_and_offsets(row_p, row_p, row_q)
+        columns, _ = sources_and_offsets(column_p, column_p, column_q)
         small = self._predict_phases(row_scale, column_scale, inverse_scale)
         small = small.reshape(row_p * column_p, self.out_channels * self.in_channels, 9)
         # Where the nine taps of each phase fall in its (q_row + 2) x (q_col + 2) window.
-        three = torch.arange(3, device=device)
+        three = torch.arange(3)
         taps = (rows[:, None] + three)[:, None, :, None] * (column_q + 2) + (columns[:, None] + three)[None, :, None, :]
         taps = taps.reshape(row_p * column_p, 1, 9).expand(-1, self.out_channels * self.in_channels, -1)
         window = (row_q + 2) * (column_q + 2)
         kernel = torch.zeros(
             (row_p * column_p, self.out_channels * self.in_channels, window), dtype=small.dtype, device=device
-        ).scatter(2, taps, small)
+        ).scatter(2, taps.to(device), small)
         kernel = kernel.reshape(row_p * column_p, self.out_channels, self.in_channels, row_q + 2, column_q + 2)
         kernel = kernel.transpose(0, 1).reshape(-1, self.in_channels, row_q + 2, column_q + 2)
         return kernel.contiguous(memory_format=torch.channels_last)
@@ -301,14 +297,14 @@ def _slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
         the slot of each phase, int64 (p,), and the phase of each slot, int64 (q * ceil(p/q),); slots that no
         phase takes repeat phase 0 and are left out of the image.
     """
-    sources, _ = sources_and_offsets(p, p, q, device)
+    sources, _ = sources_and_offsets(p, p, q)
     # The first phase of source s is ceil(s*p/q).
     first = (sources * p + q - 1) // q
     room = (p + q - 1) // q
-    slots = sources * room + torch.arange(p, device=device) - first
-    phases = torch.zeros(q * room, dtype=torch.int64, device=device)
-    phases[slots] = torch.arange(p, device=device)
-    return slots, phases
+    slots = sources * room + torch.arange(p) - first
+    phases = torch.zeros(q * room, dtype=torch.int64)
+    phases[slots] = torch.arange(p)
+    return slots.to(device), phases.to(device)
 
 
 class _KernelCache:
@@ -329,7 +325,8 @@ class _KernelCache:
         return self._kernels.get(key)
 
     def put(self, key: Tuple[float, ...], kernel: Tensor) -> None:
-        if len(self._kernels) >= 8:
+        # A volume has one scale, and a kernel may take 50 MiB.
+        if len(self._kernels) >= 2:
             self._kernels.pop(next(iter(self._kernels)))
         self._kernels[key] = kernel
 

@@ -40,7 +40,8 @@ class SRGAN(nn.Module):
             ValueError: another scale than 2.
         """
         refuse_other_scales_than_2(scale)
-        return self.upscale(self.extractor((image - self.mean) / self.std)) * self.std + self.mean
+        normal: Tensor = self.upscale(self.extractor((image - self.mean) / self.std))
+        return normal * self.std + self.mean
 
 
 def refuse_other_scales_than_2(scale: float) -> None:

@@ -1,0 +1,1 @@
+"""Training: data, augmentation, the trainer and its validation."""

@@ -75,7 +75,8 @@ class GeneratorTrainer(Trainer):
         )
         self.generator, self.optimizer, self.loss_function = generator, optimizer, loss_function
         self.precision, self.max_norm = precision, max_norm
-        self.add_event_handler(Events.STARTED, _continue_data)
+        # Not when the run starts: a checkpoint is loaded at that moment, perhaps after this handler.
+        self.add_event_handler(Events.EPOCH_STARTED, _continue_data)
 
     def _iteration(self, engine: GeneratorTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
         image, label, _, options = engine.prepare_batch(batchdata, engine.state.device, engine.non_blocking)

@@ -67,7 +67,9 @@ class MeanOverSlices(Metric):
 
     def iteration_completed(self, engine: Engine) -> None:
         """Take the slice that the evaluator has just done; its condition is in the batch, not in the output."""
-        self.update({**engine.state.batch, CommonKeys.PRED: engine.state.output[CommonKeys.PRED]})
+        batch: Any = engine.state.batch
+        output: Any = engine.state.output
+        self.update({**batch, CommonKeys.PRED: output[CommonKeys.PRED]})
 
     def update(self, output: dict[str, Any]) -> None:
         """Take one slice."""
