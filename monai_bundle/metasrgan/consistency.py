@@ -23,7 +23,7 @@ def data_consistency(volume: Volume, result: Volume, target: Target) -> float:
     straight = result.array[tuple(slice(None, None, -1 if flip else 1) for flip in target.flips)]
     straight = np.moveaxis(straight.transpose(np.argsort(target.order)), target.axis, 0)
     (by_row, rows), (by_column, columns) = (
-        _averages(target.positions[axis], volume.array.shape[axis]) for axis in target.plane
+        _averages(target.positions[axis], volume.array.shape[axis], 1 / target.scale) for axis in target.plane
     )
     total, count = 0.0, 0
     for plane, fine in zip(array, straight):
@@ -35,9 +35,12 @@ def data_consistency(volume: Volume, result: Volume, target: Target) -> float:
     return (total / count) ** 0.5 / extent if count and extent else 0.0
 
 
-def _averages(positions: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix that averages output voxels over each input voxel they cover wholly, and which those are."""
-    half = (positions[1] - positions[0]) / 2 if len(positions) > 1 else 0.5
+def _averages(positions: np.ndarray, size: int, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix that averages output voxels over each input voxel they cover wholly, and which those are.
+
+    An axis' own step may differ from the common ``step`` by a header's rounding; a lone voxel has none of its own.
+    """
+    half = (positions[1] - positions[0] if len(positions) > 1 else step) / 2
     inputs = np.arange(size)[:, None]
     overlap = np.minimum(positions + half, inputs + 0.5) - np.maximum(positions - half, inputs - 0.5)
     overlap = overlap.clip(min=0)

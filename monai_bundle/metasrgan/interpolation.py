@@ -30,8 +30,7 @@ def interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.nd
     part = positions - low
     taps: tuple[np.ndarray, ...]
     if method == "nearest":
-        taps = (np.where(part < 0.5, 1.0, 0.0), np.where(part < 0.5, 0.0, 1.0))
-        return _gather(low, taps, size, mirror=False).astype(np.float32)
+        return np.eye(size, dtype=np.float32)[nearest_voxels(positions, size)]
     if method == "linear":
         return _gather(low, (1 - part, part), size, mirror=False).astype(np.float32)
     if method == "bicubic":
@@ -43,6 +42,11 @@ def interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.nd
         coefficients = spline_filter1d(np.eye(size), order=3, axis=0, mode="reflect") if size > 1 else np.eye(1)
         return (basis @ coefficients).astype(np.float32)
     raise ValueError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}")
+
+
+def nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:
+    """Return the input voxels, int64 (N,), that positions lie closest to; halfway it is the farther one."""
+    return np.floor(positions + 0.5).astype(np.int64).clip(0, size - 1)
 
 
 def _gather(first: np.ndarray, taps: tuple[np.ndarray, ...], size: int, mirror: bool) -> np.ndarray:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,17 +93,18 @@ def _recorded(path: Path) -> str | None:
     record = path.parent / CHECKSUMS
     if not record.is_file():
         return None
-    for line in record.read_text().splitlines():
-        digest, _, name = line.partition("  ")
-        if name == path.name:
-            return digest
+    for line in record.read_text(errors="replace").splitlines():
+        digest, _, name = line.partition(" ")
+        # A space or, from `sha256sum --binary`, a star stands before the name.
+        if name[1:] == path.name:
+            return digest.lower()
     return None
 
 
 def _load(path: Path) -> MetaSRGAN:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged pickle or archive can fail in any way
         raise DataError(f"{path}: not a file of weights (it must be a bare state_dict of plain tensors)") from error
     generator = MetaSRGAN()
     try:

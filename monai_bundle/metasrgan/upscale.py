@@ -23,7 +23,7 @@ from .intensity import IntensityMap
 from .model import Model, load_model, resolve_device
 from .networks import RECEPTIVE_RADIUS, MetaSRGAN
 from .networks.meta_upscale import LARGEST_PERIOD
-from .volume import Volume, check, looks_like_labels
+from .volume import Volume, check, check_grid, looks_like_labels
 
 METHODS = ("net", *interpolation.METHODS)
 DTYPES = ("input", "float32")
@@ -91,17 +91,19 @@ def target_of(
 
     Raises:
         UsageError: none or several of them, or one that makes no sense.
-        DataError: a reference that does not fit the volume.
+        DataError: a reference that does not fit the volume, or a volume or reference on no rectangular 3-D grid.
     """
     given = [name for name, value in (("scale", scale), ("spacing", spacing), ("like", like)) if value is not None]
     if len(given) != 1:
         raise UsageError(f"give exactly one of scale, spacing and like (given: {', '.join(given) or 'none'})")
+    check_grid(volume)
     shape = volume.array.shape
     if scale is not None:
         return grid.by_scale(shape, volume.affine, scale, axis)
     if spacing is not None:
         return grid.by_spacing(shape, volume.affine, spacing, axis)
     assert like is not None
+    check_grid(like)
     return grid.by_reference(shape, volume.affine, like.array.shape, like.affine, axis)
 
 
@@ -147,18 +149,14 @@ def upscale(
             progress(step)
 
 
-def upscale_steps(
-    volume: Volume, target: grid.Target, settings: Settings
-) -> Generator[Progress, None, Volume]:
+def upscale_steps(volume: Volume, target: grid.Target, settings: Settings) -> Generator[Progress, None, Volume]:
     """Upscale a volume a batch of slices at a time: yields progress, returns the result, stops when closed.
 
     Raises, Warns: as `upscale`, before the first step.
     """
     check(volume)
     if settings.method != "nearest" and looks_like_labels(volume):
-        raise DataError(
-            f"{volume.name}: looks like a label map, whose values cannot be blended; use --method nearest"
-        )
+        raise DataError(f"{volume.name}: looks like a label map, whose values cannot be blended; use --method nearest")
     if not grid.trained_for(target.scale) and settings.method == "net":
         warnings.warn(
             f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline",
@@ -175,18 +173,16 @@ def upscale_steps(
             stacklevel=2,
         )
     lines = [line.clip(-0.5, size - 0.5) for line, size in zip(lines, array.shape[1:])]
-    engine = _engine(settings, target, lines, array.shape[1:])
+    engine = _engine(settings, target, lines, array)
     lowest, highest = array.min(), array.max()
-    intensities = IntensityMap.of(volume.array)
     dtype = np.dtype(np.float32) if settings.dtype == "float32" else _result_dtype(volume.stored_dtype)
     result = np.empty((array.shape[0], len(lines[0]), len(lines[1])), dtype)
 
     for start in range(0, len(array), engine.slices_at_once):
         stop = min(start + engine.slices_at_once, len(array))
-        batch = engine.run(intensities.forward(array[start:stop]))
-        batch = intensities.inverse(batch)
-        if settings.clip == "input" or settings.method == "nearest":
-            np.clip(batch, np.float32(lowest), np.float32(highest), out=batch)
+        batch = engine.run(array[start:stop])
+        if settings.clip == "input" and settings.method != "nearest":
+            np.clip(batch, lowest, highest, out=batch)
         batch[:, outside[0], :] = lowest
         batch[:, :, outside[1]] = lowest
         result[start:stop] = _as_type(batch, dtype)
@@ -202,26 +198,42 @@ def _result_dtype(dtype: np.dtype) -> np.dtype:
 
 
 def _as_type(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind not in "iu":
+    if dtype.kind not in "iu" or batch.dtype.kind != "f":
         return batch.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    # In double precision, where the limits of 32-bit integers are exact.
-    return np.rint(batch).astype(np.float64).clip(limits.min, limits.max).astype(dtype)
+    return np.rint(batch).clip(limits.min, limits.max).astype(dtype)
+
+
+class _Nearest:
+    """Picks voxels: labels may be numbers that no float holds."""
+
+    def __init__(self, lines: list[np.ndarray], shape: tuple[int, ...]) -> None:
+        self.rows, self.columns = (interpolation.nearest_voxels(line, size) for line, size in zip(lines, shape))
+        self.slices_at_once = _slices_at_once(lines)
+
+    def run(self, slices: np.ndarray) -> np.ndarray:
+        """(N, H, W) to (N, H_out, W_out)."""
+        return slices[:, self.rows][:, :, self.columns]
 
 
 class _Interpolator:
     """Interpolates slices by one matrix an axis."""
 
-    def __init__(self, method: str, lines: list[np.ndarray], shape: tuple[int, ...]) -> None:
+    def __init__(self, method: str, lines: list[np.ndarray], shape: tuple[int, ...], intensities: IntensityMap) -> None:
+        self.intensities = intensities
         self.rows, columns = (
             interpolation.interpolation_matrix(method, line, size) for line, size in zip(lines, shape)
         )
         self.columns = np.ascontiguousarray(columns.T)
-        self.slices_at_once = max(1, 2_000_000 // (len(lines[0]) * len(lines[1])))
+        self.slices_at_once = _slices_at_once(lines)
 
     def run(self, slices: np.ndarray) -> np.ndarray:
         """(N, H, W) to (N, H_out, W_out)."""
-        return np.matmul(np.matmul(self.rows, slices), self.columns)
+        return self.intensities.inverse(np.matmul(np.matmul(self.rows, self.intensities.forward(slices)), self.columns))
+
+
+def _slices_at_once(lines: list[np.ndarray]) -> int:
+    return max(1, 2_000_000 // (len(lines[0]) * len(lines[1])))
 
 
 class _Network:
@@ -238,7 +250,9 @@ class _Network:
         target: grid.Target,
         lines: list[np.ndarray],
         shape: tuple[int, ...],
+        intensities: IntensityMap,
     ) -> None:
+        self.intensities = intensities
         self.generator = generator.to(device)
         self.device, self.target, self.shape = device, target, shape
         self.rows, self.columns = lines
@@ -254,12 +268,12 @@ class _Network:
         self.slices_at_once = max(1, budget // (width * (self.strip + 2 * self.margin)))
 
     def run(self, slices: np.ndarray) -> np.ndarray:
-        """(N, H, W) to (N, H_out, W_out), all in the network's range."""
+        """(N, H, W) to (N, H_out, W_out)."""
         margin = self.margin
-        padded = torch.from_numpy(slices)[:, None].to(self.device)
+        padded = torch.from_numpy(self.intensities.forward(slices))[:, None].to(self.device)
         padded = F.pad(padded, (margin, margin, margin, margin), mode="replicate")
         strips = [self._strip(padded, first, last) for first, last in self._strips()]
-        return torch.cat(strips, 2)[:, 0].cpu().numpy()
+        return self.intensities.inverse(torch.cat(strips, 2)[:, 0].cpu().numpy())
 
     def _strips(self) -> Iterator[tuple[int, int]]:
         for first in range(0, self.shape[0], self.strip):
@@ -277,19 +291,27 @@ class _Network:
                 image: Tensor = self.generator(window, scale=float(self.exact))
                 return image[:, :, near : near + height, near : near + width]
             inverse = 1 / self.target.scale
-            sources = np.floor(self.rows + 0.5 - inverse / 2)
+            # The same sources as the network's own, whose positions are as little exact.
+            sources = np.floor(self.rows + 0.5 - inverse / 2 + 1e-6)
             mine = sources < last if first == 0 else (sources >= first) & (sources < last)
             if last == self.shape[0]:
                 mine = sources >= first if first else np.ones_like(mine)
+            # A reference may cover a part of the slice only.
+            if not mine.any():
+                return padded.new_empty((len(padded), 1, 0, len(self.columns)))
             rows = torch.from_numpy(self.rows[mine] + margin - first)
             columns = torch.from_numpy(self.columns + margin)
             return self.generator.at(window, rows.to(self.device), columns.to(self.device), inverse)
 
 
 def _engine(
-    settings: Settings, target: grid.Target, lines: list[np.ndarray], shape: tuple[int, ...]
-) -> _Interpolator | _Network:
+    settings: Settings, target: grid.Target, lines: list[np.ndarray], array: np.ndarray
+) -> _Nearest | _Interpolator | _Network:
+    shape = array.shape[1:]
+    if settings.method == "nearest":
+        return _Nearest(lines, shape)
+    intensities = IntensityMap.of(array)
     if settings.method != "net":
-        return _Interpolator(settings.method, lines, shape)
+        return _Interpolator(settings.method, lines, shape, intensities)
     model = load_model() if settings.model is None else settings.model
-    return _Network(model.generator, resolve_device(settings.device), target, lines, shape)
+    return _Network(model.generator, resolve_device(settings.device), target, lines, shape, intensities)

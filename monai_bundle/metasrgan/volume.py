@@ -77,32 +77,53 @@ def check(volume: Volume) -> None:
         raise DataError(f"{name}: complex voxels; take the magnitude first")
     if array.dtype.kind not in "biuf":
         raise DataError(f"{name}: voxels of type {array.dtype} are not numbers")
-    if array.ndim != 3:
-        raise DataError(f"{name}: {array.ndim} dimensions, shape {array.shape}; extract one 3-D volume first")
-    if array.size == 0:
-        raise DataError(f"{name}: the volume is empty, its shape is {array.shape}")
-    if not np.isfinite(volume.affine).all() or abs(np.linalg.det(volume.affine[:3, :3])) < 1e-12:
+    check_grid(volume)
+    if array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
+        raise DataError(f"{name}: there are NaN or infinite voxels; replace them first")
+
+
+def check_grid(volume: Volume) -> None:
+    """Refuse a volume whose voxels have no place on a rectangular grid, whatever they hold.
+
+    Raises:
+        DataError: not three-dimensional, empty, or on a sheared or singular grid.
+    """
+    shape, affine, name = volume.array.shape, volume.affine, volume.name
+    if len(shape) != 3:
+        raise DataError(f"{name}: {len(shape)} dimensions, shape {shape}; extract one 3-D volume first")
+    if volume.array.size == 0:
+        raise DataError(f"{name}: the volume is empty, its shape is {shape}")
+    # Of the directions and not of the affine, whose determinant is small on a microscope's grid too.
+    if (
+        not np.isfinite(affine).all()
+        or volume.spacing.min() == 0
+        or abs(np.linalg.det(affine[:3, :3] / volume.spacing)) < 1e-6
+    ):
         raise DataError(f"{name}: the affine is singular, so voxels have no place in space; repair the header")
-    cosines = volume.affine[:3, :3] / volume.spacing
+    cosines = affine[:3, :3] / volume.spacing
     shear = float(np.abs(cosines.T @ cosines - np.eye(3)).max())
     if shear > SHEAR_TOLERANCE:
         raise DataError(f"{name}: the affine is sheared (axes off by {shear:.3g}); resample it to a rectangular grid")
-    if array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
-        raise DataError(f"{name}: there are NaN or infinite voxels; replace them first")
 
 
 def looks_like_labels(volume: Volume) -> bool:
     """Whether voxels are labels: the header says so, or neighbouring integers are nearly always equal.
 
     In a scan's foreground noise makes neighbours differ; in a segmentation they differ at borders only. A volume
-    of one value is no segmentation.
+    of one value is no segmentation. Whole numbers that are stored as floats, as many tools store labels, count too.
     """
     if volume.labels or volume.array.dtype == np.bool_:
         return True
     array = volume.array
-    if array.dtype.kind not in "iu" or array.size == 0:
+    if array.dtype.kind not in "iuf" or array.size == 0:
         return False
-    background = array.flat[0]
+    if array.dtype.kind == "f" and any((plane != np.rint(plane)).any() for plane in array):
+        return False
+    # The commonest value, on a coarser grid for speed: a corner may hold noise where all other air is masked to 0.
+    values, counts = np.unique(
+        array[tuple(slice(None, None, -(-size // 128)) for size in array.shape)], return_counts=True
+    )
+    background = values[counts.argmax()]
     if (array == background).all():
         return False
     longest = int(np.argmax(array.shape))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..degradation import degrade, fitting_size
+from ..degradation import DEGRADATIONS, degrade, fitting_size
 from ..errors import DataError, UsageError
 from ..files import staged
-from ..grid import slice_axis
+from ..grid import check_scale, slice_axis
 from ..informational_crop import maximal_informational_crop
 from ..intensity import IntensityMap
 from ..model import Model
 from ..scale import as_fraction
 from ..upscale import Progress, upscale
-from ..volume import Volume, check
+from ..volume import Volume, check, looks_like_labels
 from .metrics import border_of, inner, psnr, ssim_gaussian, ssim_uniform
 
 FIGURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -28,6 +28,10 @@ FIGURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "ssim": ssim_gaussian,
     "ssim_7x7": ssim_uniform,
 }
+_TITLES = {"psnr": "PSNR dB", "ssim": "SSIM", "ssim_7x7": "SSIM 7x7"}
+_DIGITS = {"psnr": 2, "ssim": 4, "ssim_7x7": 4}
+# SSIM needs this many pixels a side.
+_SMALLEST_SIDE = 11
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,21 @@ class Comparison:
         """Mean over slices."""
         return float(self.figures[method, figure].mean())
 
+    @property
+    def methods(self) -> list[str]:
+        """The methods compared, in the order given."""
+        return list(dict.fromkeys(method for method, _ in self.figures))
+
+    @property
+    def slices(self) -> int:
+        """How many slices were measured."""
+        return sum(crop is not None for crop in self.crops)
+
+    def without_images(self) -> Comparison:
+        """Return the figures alone: the images of many conditions would fill the memory."""
+        nothing = np.empty((0, 0, 0), np.float32)
+        return replace(self, truth=nothing, low=nothing, images={})
+
 
 def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) -> tuple[Volume, Volume]:
     """Reduce a volume in plane.
@@ -74,11 +93,12 @@ def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) 
     array = np.moveaxis(volume.array, axis, 0)
     height, width = (fitting_size(size, scale) for size in array.shape[1:])
     if not height or not width:
-        raise DataError(f"{volume.name}: too small to be reduced by {float(scale):g}, its shape is {volume.array.shape}")
+        raise DataError(
+            f"{volume.name}: slices of {array.shape[1]} × {array.shape[2]} cannot be reduced by exactly "
+            f"{float(scale):g}, which takes {scale.numerator} pixels a side; give a rounder scale"
+        )
     truth = np.ascontiguousarray(array[:, :height, :width], np.float32)
-    low = np.concatenate(
-        [degrade(torch.from_numpy(each[None, None]), scale, degradation)[0].numpy() for each in truth]
-    )
+    low = np.concatenate([degrade(torch.from_numpy(each[None, None]), scale, degradation)[0].numpy() for each in truth])
     transform = np.eye(4)
     for each in (rows, columns):
         transform[each, each] = float(scale)
@@ -97,12 +117,12 @@ def compare(
     axis: str | int = "auto",
     model: Model | None = None,
     device: str = "auto",
-    progress: Callable[[str, Progress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Comparison:
     """Reduce a volume, upscale it by each method on the same grid, and measure.
 
     Figures are taken on intensities mapped to [0, 1] by the original's percentiles, on each slice's maximal
-    informational crop (paper, section 3), less a border of ceil(r).
+    informational crop (paper, section 3), less a border of ceil(r) at the image's rim.
 
     Args:
         volume: a high-resolution volume, the ground truth.
@@ -111,28 +131,32 @@ def compare(
         methods: of `metasrgan.upscale.METHODS`.
         axis: the slice axis.
         model, device: of the network.
-        progress: called with the method and its progress.
+        progress: called with each batch of slices done, from the start for every method.
 
     Raises:
-        UsageError, DataError: as `metasrgan.upscale.upscale`; a volume without foreground.
+        UsageError, DataError: as `metasrgan.upscale.upscale`; a label map, a volume without foreground.
     """
     check(volume)
+    if looks_like_labels(volume):
+        raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
     try:
         factor = as_fraction(scale)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    check_scale(float(factor))
+    if degradation not in DEGRADATIONS:
+        raise UsageError(f"degradation {degradation!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
     chosen = slice_axis(volume.array.shape, volume.affine, axis)
     truth_volume, low_volume = reduce_volume(volume, factor, degradation, chosen)
     intensities = IntensityMap.of(volume.array)
     truth = intensities.forward(np.moveaxis(truth_volume.array, chosen, 0))
-    crops = [maximal_informational_crop(each) for each in truth]
+    crops = [_measurable_crop(each, float(factor)) for each in truth]
     if not any(crops):
         raise DataError(f"{volume.name}: no slice has enough foreground to measure on")
     images, figures = {}, {}
     for method in methods:
-        report = None if progress is None else (lambda step, method=method: progress(method, step))
         result = upscale(
-            low_volume, scale=factor, axis=chosen, method=method, model=model, device=device, progress=report
+            low_volume, scale=factor, axis=chosen, method=method, model=model, device=device, progress=progress
         )
         images[method] = intensities.forward(np.moveaxis(result.array, chosen, 0))
         for name, figure in FIGURES.items():
@@ -147,6 +171,11 @@ def compare(
     return Comparison(float(factor), degradation, chosen, volume.affine, truth, low, images, crops, figures)
 
 
+def _measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:
+    crop = maximal_informational_crop(image)
+    return crop if crop is not None and min(_measured(image, crop, scale).shape) >= _SMALLEST_SIDE else None
+
+
 def _measured(image: np.ndarray, crop: tuple[int, int, int, int], scale: float) -> np.ndarray:
     top, bottom, left, right = crop
     border = border_of(scale)
@@ -157,20 +186,21 @@ def _measured(image: np.ndarray, crop: tuple[int, int, int, int], scale: float) 
 
 def table(comparisons: Sequence[Comparison]) -> str:
     """Return the figures as text, each method's gain over bicubic in brackets where bicubic is among them."""
-    lines = ["degradation  scale  method      PSNR dB          SSIM            SSIM 7x7"]
+    titles = [f"{_TITLES[figure]:<16}" for figure in FIGURES]
+    lines = ["  ".join([f"{'degradation':<12}", f"{'scale':<7}", f"{'method':<8}", *titles])]
     for each in comparisons:
-        for method in each.images:
-            cells = [_cell(each, method, "psnr", 2), _cell(each, method, "ssim", 4), _cell(each, method, "ssim_7x7", 4)]
-            lines.append(f"{each.degradation:<12} {each.scale:<6g} {method:<9} " + "  ".join(cells))
-    return "\n".join(lines)
+        for method in each.methods:
+            cells = [f"{_cell(each, method, figure):<16}" for figure in FIGURES]
+            lines.append("  ".join([f"{each.degradation:<12}", f"{each.scale:<7g}", f"{method:<8}", *cells]))
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(comparison: Comparison, method: str, figure: str, digits: int) -> str:
-    value = comparison.mean(method, figure)
-    if "bicubic" not in comparison.images:
-        return f"{value:6.{digits}f}"
+def _cell(comparison: Comparison, method: str, figure: str) -> str:
+    value, digits = comparison.mean(method, figure), _DIGITS[figure]
+    if "bicubic" not in comparison.methods:
+        return f"{value:.{digits}f}"
     gain = value - comparison.mean("bicubic", figure)
-    return f"{value:6.{digits}f} ({gain:+.{digits}f})"
+    return f"{value:.{digits}f} ({gain:+.{digits}f})"
 
 
 def write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -181,7 +211,7 @@ def write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
         rows = csv.writer(file)
         rows.writerow(header)
         for each in comparisons:
-            for method in each.images:
+            for method in each.methods:
                 values = [each.figures[method, name] for name in FIGURES]
                 statistics = [f"{value:.5f}" for one in values for value in (one.mean(), one.std())]
                 rows.writerow([each.degradation, f"{each.scale:g}", method, len(values[0]), *statistics])

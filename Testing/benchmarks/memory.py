@@ -1,0 +1,129 @@
+"""How much memory the head and a whole volume take: the peak of a fresh process above what it held before.
+
+`python -m benchmarks.memory CASE NUMBER…` is such a process; it prints bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from metasrgan.networks import MetaUpscale
+from metasrgan.scale import as_fraction
+from metasrgan.upscale import upscale
+from metasrgan.volume import Volume
+from naive import naive_at
+
+from .effort import Effort
+from .heads import features_of, positions
+from .timing import Task
+
+MIB = 2**20
+HEAD_SCALE = 4
+WANTED_HEAD_MIB = 64
+
+
+@dataclass(frozen=True)
+class HeadMemory:
+    """Bytes that the head takes above its features."""
+
+    naive: int
+    ours: int
+
+
+@dataclass(frozen=True)
+class VolumeMemory:
+    """Bytes that upscaling a volume by 2 takes above its input.
+
+    Attributes:
+        method: of `upscale`.
+        shape: of the input, int16.
+        ends: bytes of input and output together.
+        growth: bytes above the input, the output among them.
+    """
+
+    method: str
+    shape: tuple[int, int, int]
+    ends: int
+    growth: int
+
+
+def measure_head_memory(effort: Effort) -> HeadMemory:
+    """Measure both forms of the head, each in its own process."""
+    naive, ours = (_in_fresh_process(form, effort.memory_side) for form in ("naive", "ours"))
+    return HeadMemory(naive, ours)
+
+
+def measure_volume_memory(effort: Effort) -> list[VolumeMemory]:
+    """Measure upscaling of a few and of more large slices, and by interpolation, which holds no feature maps."""
+    few, more = effort.large_slices
+    cases = []
+    for method, count in (("net", few), ("net", more), ("bspline", 4 * more)):
+        shape = (effort.large_side, effort.large_side, count)
+        pixels = effort.large_side * effort.large_side * count
+        cases.append(VolumeMemory(method, shape, 2 * (pixels + 4 * pixels), _in_fresh_process(method, *shape)))
+    return cases
+
+
+def _in_fresh_process(case: str, *numbers: int) -> int:
+    folder = str(Path(__file__).resolve().parent.parent)
+    command = [sys.executable, "-m", "benchmarks.memory", case, *map(str, numbers)]
+    paths = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": paths}, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return int(done.stdout)
+
+
+def growth(task: Task) -> int:
+    """Return the peak resident memory while a task runs, less the resident memory before, in bytes.
+
+    From Linux's /proc, whose peak can be set back; that of `getrusage` contains the parent process.
+    """
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
+    task()
+    return _status("VmHWM") - before
+
+
+def _status(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {field}; memory is measured on Linux only")
+
+
+@torch.no_grad()
+def _head_growth(form: str, side: int) -> int:
+    head = MetaUpscale().eval()
+    features = features_of(side)
+    grid = positions(side, as_fraction(HEAD_SCALE))
+    if form == "naive":
+        return growth(lambda: naive_at(head, features, grid, grid, 1 / HEAD_SCALE))
+    return growth(lambda: head(features, HEAD_SCALE))
+
+
+def _volume_growth(method: str, rows: int, columns: int, slices: int) -> int:
+    rng = np.random.default_rng(0)
+    # Through a small detour, so that the noise's double-precision values are not part of what was held before.
+    array = np.empty((rows, columns, slices), np.int16)
+    for index in range(slices):
+        array[:, :, index] = rng.integers(0, 1000, (rows, columns), dtype=np.int16)
+    volume = Volume(array, np.eye(4))
+    return growth(lambda: upscale(volume, scale=2, axis=2, method=method, device="cpu"))
+
+
+def _main(case: str, *numbers: str) -> None:
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    sizes = [int(number) for number in numbers]
+    print(_head_growth(case, sizes[0]) if case in ("naive", "ours") else _volume_growth(case, *sizes))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

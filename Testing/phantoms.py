@@ -1,0 +1,51 @@
+"""Volumes made up for tests: small, head-like, and without any symmetry that could hide a flip."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from metasrgan.volume import Volume
+
+SAMPLE = Path(__file__).resolve().parents[1] / "monai_bundle" / "metasrgan" / "sample" / "t1ce_glioma.nrrd"
+# Every order and direction in which a scanner may store three axes.
+ORIENTATIONS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
+
+
+def head(shape: tuple[int, int, int] = (40, 36, 4), spacing: tuple[float, float, float] = (1.0, 1.0, 4.0)) -> Volume:
+    """A bright ellipsoid with darker and brighter blobs inside and noise everywhere, int16, axes in RAS order."""
+    x, y, z = (np.linspace(-1, 1, size + 2)[1:-1] for size in shape)
+    grid = np.meshgrid(x, y, z, indexing="ij")
+
+    def blob(centre: tuple[float, float, float], width: float) -> np.ndarray:
+        return np.asarray(np.exp(-sum((line - at) ** 2 for line, at in zip(grid, centre)) / width**2))
+
+    skull = 1 / (1 + np.exp(20 * (sum(line**2 for line in grid[:2]) - 0.75)))
+    array = 600 * skull - 300 * blob((0.3, 0.2, 0.1), 0.3) + 400 * blob((-0.35, 0.4, -0.3), 0.15)
+    array += 500 * blob((0.1, -0.5, 0.5), 0.08)
+    array += np.random.default_rng(0).normal(20, 12, shape)
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = (-18.0, -21.5, 7.25)
+    return Volume(array.clip(0).round().astype(np.int16), affine, name="head")
+
+
+def reoriented(volume: Volume, order: tuple[int, ...], signs: tuple[int, ...]) -> Volume:
+    """The same head, its array stored in another order and direction of axes."""
+    transform = np.zeros((4, 4))
+    transform[3, 3] = 1
+    for new, (old, sign) in enumerate(zip(order, signs)):
+        transform[old, new] = sign
+        if sign < 0:
+            transform[old, 3] = volume.array.shape[old] - 1
+    array = volume.array.transpose(order)[tuple(slice(None, None, sign) for sign in signs)]
+    return Volume(np.ascontiguousarray(array), volume.affine @ transform, name=volume.name)
+
+
+def save(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:
+    """Write NIfTI by nibabel alone, as anybody's software would."""
+    image = nib.Nifti1Image(array, affine, dtype=array.dtype)
+    image.set_sform(affine, 1)
+    image.to_filename(path)
+    return path

@@ -1,0 +1,88 @@
+"""The benchmarks run, and write every section's table and the picture; their figures are for `make bench`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from benchmarks.memory import growth
+from benchmarks.timing import Task, side_by_side
+from PIL import Image
+
+RUN = Path(__file__).parent / "benchmarks" / "run.py"
+SECTIONS = {
+    "What was wanted and what was found": 5,
+    "The head": 2,
+    "Whole networks at ×2": 3,
+    "Extra memory of the head": 2,
+    "A volume at ×2": 5,
+    "A training step": 7,
+    "A training step by scale": 2,
+    "Peak memory of upscaling a volume at ×2": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a quick run leaves, started from elsewhere as a user may."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, str(RUN), "--quick", "--output", str(folder / "docs")]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
+    return folder / "docs"
+
+
+def test_a_quick_run_writes_a_table_of_figures_for_every_section(output: Path) -> None:
+    page = (output / "benchmarks.md").read_text(encoding="utf-8")
+    parts = re.split(r"^## ", page, flags=re.MULTILINE)
+    tables = {part.splitlines()[0]: [line for line in part.splitlines() if line.startswith("|")] for part in parts[1:]}
+    assert {title: len(lines) - 2 for title, lines in tables.items()} == SECTIONS
+    for title, (header, _, *rows) in tables.items():
+        columns = header.count("|")
+        assert all(row.count("|") == columns for row in rows), title
+        assert not re.search(r"\b(nan|inf)\b", "".join(rows)), title
+
+
+def test_a_quick_run_names_the_machine_the_versions_and_the_command(output: Path) -> None:
+    page = (output / "benchmarks.md").read_text(encoding="utf-8")
+    for words in ("- CPU: ", "- threads: 1 ", " torch ", "Testing/benchmarks/run.py --quick", "- date: 20"):
+        assert words in page
+
+
+def test_a_quick_run_draws_a_picture(output: Path) -> None:
+    assert "(benchmarks.png)" in (output / "benchmarks.md").read_text(encoding="utf-8")
+    with Image.open(output / "benchmarks.png") as image:
+        width, height = image.size
+        colours = image.convert("RGB").getcolors(width * height)
+    assert min(width, height) > 1000
+    assert colours is not None
+    assert len(colours) > 20
+
+
+def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
+    seen: list[str] = []
+
+    def slow() -> None:
+        seen.append("slow")
+        time.sleep(0.02)
+
+    contenders: dict[str, Task] = {"slow": slow, "fast": partial(seen.append, "fast")}
+    timings = side_by_side(contenders, rounds=3, before={"fast": partial(seen.append, "prepare")})
+    assert seen == ["slow", "prepare", "fast"] * 4
+    assert len(timings.seconds["slow"]) == len(timings.seconds["fast"]) == 3
+    assert timings.of("slow") >= 0.02
+    assert timings.ratio("slow", "fast") > 5
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux only")
+def test_memory_is_the_peak_of_the_task_and_not_of_what_was_before() -> None:
+    before = bytearray(96 * 2**20)
+    del before
+    found = growth(lambda: len(bytearray(48 * 2**20)))
+    assert 40 * 2**20 < found < 60 * 2**20
