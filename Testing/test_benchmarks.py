@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 from benchmarks.memory import growth
-from benchmarks.timing import Task, side_by_side
+from benchmarks.timing import TURN, Task, side_by_side
 from PIL import Image
 
 RUN = Path(__file__).parent / "benchmarks" / "run.py"
@@ -38,6 +39,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "docs"
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_a_table_of_figures_for_every_section(output: Path) -> None:
     page = (output / "benchmarks.md").read_text(encoding="utf-8")
     parts = re.split(r"^## ", page, flags=re.MULTILINE)
@@ -49,12 +51,14 @@ def test_a_quick_run_writes_a_table_of_figures_for_every_section(output: Path) -
         assert not re.search(r"\b(nan|inf)\b", "".join(rows)), title
 
 
+@pytest.mark.slow
 def test_a_quick_run_names_the_machine_the_versions_and_the_command(output: Path) -> None:
     page = (output / "benchmarks.md").read_text(encoding="utf-8")
     for words in ("- CPU: ", "- threads: 1 ", " torch ", "Testing/benchmarks/run.py --quick", "- date: 20"):
         assert words in page
 
 
+@pytest.mark.slow
 def test_a_quick_run_draws_a_picture(output: Path) -> None:
     assert "(benchmarks.png)" in (output / "benchmarks.md").read_text(encoding="utf-8")
     with Image.open(output / "benchmarks.png") as image:
@@ -65,19 +69,22 @@ def test_a_quick_run_draws_a_picture(output: Path) -> None:
     assert len(colours) > 20
 
 
-def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
+def test_contenders_take_turns_of_equal_length_and_their_warming_up_does_not_count() -> None:
     seen: list[str] = []
 
-    def slow() -> None:
-        seen.append("slow")
-        time.sleep(0.02)
+    def call(name: str, seconds: float) -> None:
+        seen.append(name)
+        time.sleep(seconds)
 
-    contenders: dict[str, Task] = {"slow": slow, "fast": partial(seen.append, "fast")}
-    timings = side_by_side(contenders, rounds=3, before={"fast": partial(seen.append, "prepare")})
-    assert seen == ["slow", "prepare", "fast"] * 4
-    assert len(timings.seconds["slow"]) == len(timings.seconds["fast"]) == 3
-    assert timings.of("slow") >= 0.02
-    assert timings.ratio("slow", "fast") > 5
+    contenders: dict[str, Task] = {"slow": partial(call, "slow", 2 * TURN), "fast": partial(call, "fast", TURN / 5)}
+    timings = side_by_side(contenders, rounds=2, before={"fast": partial(seen.append, "prepare")})
+    turns = [name for name, _ in groupby(name for name in seen if name != "prepare")]
+    assert turns == ["slow", "fast"] * 3
+    assert seen.count("slow") == 2 + 2
+    assert seen.count("prepare") == seen.count("fast") > 2 + 2
+    assert len(timings.seconds["slow"]) == len(timings.seconds["fast"]) == 2
+    assert timings.of("slow") >= 2 * TURN
+    assert timings.ratio("slow", "fast") > 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux only")

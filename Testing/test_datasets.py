@@ -217,7 +217,7 @@ def test_a_tool_that_fails_is_quoted_and_leaves_nothing(
 
 def test_where_there_is_no_apt_get_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputMissingError, match="brains: apt-get .*Debian.* name the folder .*METASRGAN_DATA") as error:
+    with pytest.raises(InputMissingError, match=r"brains: apt-get .*Debian.* name .*METASRGAN_DATA") as error:
         fetch(tmp_path / "data")
     assert len(str(error.value).splitlines()) == 1
     assert not (tmp_path / "data").exists()
@@ -226,7 +226,7 @@ def test_where_there_is_no_apt_get_the_way_out_is_named(tmp_path: Path, monkeypa
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, at_hand: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "data"):
-        with pytest.raises(OutputError, match="file.*cannot be created"):
+        with pytest.raises(OutputError, match=r"file.*cannot be created"):
             fetch(folder)
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -18,7 +18,8 @@ class Effort:
         slices, slice_side: how much of the sample volume is upscaled, its middle.
         edsr_blocks, edsr_channels: EDSR's size.
         training_tenths: ten times the scales of the training steps.
-        batch_size, lr_patch, hr_patch: of training; None keeps the config's.
+        training_rounds: updates of each way to train at each scale.
+        batch_size, lr_patch: of training; None keeps the config's.
         large_side: rows and columns of the volume whose upscaling's memory is measured.
         large_slices: slices of those volumes, fewer and more.
     """
@@ -33,6 +34,7 @@ class Effort:
     edsr_blocks: int
     edsr_channels: int
     training_tenths: tuple[int, ...]
+    training_rounds: int
     batch_size: int | None
     lr_patch: int | None
     large_side: int
@@ -50,6 +52,7 @@ FULL = Effort(
     edsr_blocks=32,
     edsr_channels=256,
     training_tenths=tuple(range(11, 41)),
+    training_rounds=3,
     batch_size=None,
     lr_patch=None,
     large_side=512,
@@ -66,6 +69,7 @@ QUICK = Effort(
     edsr_blocks=2,
     edsr_channels=16,
     training_tenths=(15, 20),
+    training_rounds=1,
     batch_size=2,
     lr_patch=12,
     large_side=64,

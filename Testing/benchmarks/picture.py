@@ -73,10 +73,9 @@ def _heads(axes: Axes, results: Results) -> None:
     )
     for index, (label, colour, seconds) in enumerate(kinds):
         axes.bar(places + 0.27 * (index - 1), [1000 * value for value in seconds], 0.25, color=colour, label=label)
-    for place, head in zip(places, results.heads):
-        axes.text(
-            float(place) + 0.27, 1000 * head.ours * 1.12, _ratio(head.ratio), ha="center", color=OURS, weight="bold"
-        )
+    for place, head in enumerate(results.heads):
+        top = 1000 * max(head.ours, head.cold)
+        axes.text(place + 0.135, 1.12 * top, _ratio(head.ratio), ha="center", color=OURS, weight="bold")
     axes.set_xticks(places, [scale_name(head.scale) for head in results.heads])
     axes.tick_params(axis="x", length=0)
     _logarithmic(axes, "y", "ms", [value for _, _, seconds in kinds for value in seconds], 1000)
@@ -165,6 +164,7 @@ def _scales(axes: Axes, results: Results) -> None:
         steps = [1000 * results.training[name].step(scale) for scale in scales]
         axes.plot(scales, steps, line, color=colour, label=label, linewidth=1.8)
     axes.set_xlabel("scale")
+    axes.set_xlim(min(scales), max(scales))
     axes.set_ylim(bottom=0)
     axes.set_ylabel("ms an update")
     axes.grid(color=FAINT)

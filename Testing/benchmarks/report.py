@@ -54,8 +54,8 @@ def document(tables: Sequence[Section], machine: dict[str, str], picture: str) -
     intro = (
         "Everything here is a ratio of two things measured in the same run, in turns, so that what else the machine\n"
         "does falls on both: a ratio is the median over turns of the quotient within a turn, a time the median over\n"
-        "turns. Times of another run or machine differ, ratios hardly. Weights are random where nothing else is said;\n"
-        "they take as long as trained ones."
+        "turns. On another machine the times differ, and far less the ratios. Weights are random where nothing else\n"
+        "is said; they take as long as trained ones."
     )
     facts = "\n".join(f"- {name}: {text}" for name, text in machine.items())
     parts = ["# Benchmarks", "", intro, "", facts, "", f"![Benchmarks]({picture})", ""]

@@ -87,7 +87,7 @@ def measure_training(effort: Effort) -> dict[str, StepTimes]:
     """Time updates of every variant: at each scale one of each in turn, and that for each round."""
     scales = [tenths / 10 for tenths in effort.training_tenths]
     runs = {name: _Run(variant, scales, effort) for name, variant in VARIANTS.items()}
-    updates = len(scales) * effort.few_rounds
+    updates = len(scales) * effort.training_rounds
     # The first one of each, which allocates and compiles, does not count.
     for update in range(1 + updates):
         for run in runs.values():

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What torch raises, on the CPU and on a GPU.
         if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
             raise
-        note("metasrgan: not enough memory; use a smaller scale, or another --device")
+        note("metasrgan: not enough memory; use a smaller scale or volume, or another --device")
         return 65
     except KeyboardInterrupt:
         note("metasrgan: stopped; nothing unfinished was written")

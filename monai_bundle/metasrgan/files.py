@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import shutil
 import tempfile
@@ -173,6 +174,8 @@ def _drop_singletons(array: np.ndarray) -> np.ndarray:
 
 def _read_nifti(path: Path) -> Volume:
     try:
+        if suffix_of(path) == ".nii.gz":
+            _check_gzip(path)
         return from_nibabel(nib.load(path), str(path))
     except (
         nib.filebasedimages.ImageFileError,
@@ -187,6 +190,13 @@ def _read_nifti(path: Path) -> Volume:
             raise
         reason = _reason(error)
         raise DataError(f"{path}: cannot be read as NIfTI, the file is damaged or cut short ({reason})") from error
+
+
+def _check_gzip(path: Path) -> None:
+    """Read to the checksum at the end, which nibabel does not: it stops after the last voxel."""
+    with gzip.open(path) as file:
+        while file.read(1 << 20):
+            pass
 
 
 def _read_itk(path: Path) -> Volume:

@@ -299,9 +299,10 @@ class _Network:
             # A reference may cover a part of the slice only.
             if not mine.any():
                 return padded.new_empty((len(padded), 1, 0, len(self.columns)))
+            # Positions stay on the CPU: they are double precision, which Apple's MPS does not have.
             rows = torch.from_numpy(self.rows[mine] + margin - first)
             columns = torch.from_numpy(self.columns + margin)
-            return self.generator.at(window, rows.to(self.device), columns.to(self.device), inverse)
+            return self.generator.at(window, rows, columns, inverse)
 
 
 def _engine(

@@ -1,0 +1,75 @@
+"""The package as others get it: what a wheel holds, what the core imports, and that the README's commands exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import metasrgan
+from metasrgan.cli import _parser
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_the_weights_their_checksum_and_the_sample_volume(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*command, "--wheel-dir", str(tmp_path)], check=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("metasrgan-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        for name in ("weights/model.pt", "weights/SHA256SUMS", "sample/t1ce_glioma.nrrd", "sample/LICENSE.txt"):
+            assert f"metasrgan/{name}" in names
+        assert archive.read("metasrgan/weights/model.pt") == (ROOT / "monai_bundle/models/model.pt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("metasrgan", ["torch", "monai", "nibabel", "SimpleITK"]),
+        ("metasrgan.cli", ["torch", "monai", "nibabel", "matplotlib"]),
+        ("metasrgan.upscaling", ["monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib", "tqdm"]),
+        ("metasrgan.files", ["torch", "monai"]),
+    ],
+)
+def test_a_module_imports_no_more_than_it_needs(module: str, absent: list[str]) -> None:
+    code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not set(json.loads(done.stdout)) & set(absent)
+
+
+def test_everything_the_package_promises_is_there() -> None:
+    for name in metasrgan.__all__:
+        assert callable(getattr(metasrgan, name))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        metasrgan.nothing  # noqa: B018
+
+
+def commands_in(path: Path) -> list[list[str]]:
+    """The `metasrgan …` command lines in a document's code."""
+    text = path.read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```(?:bash)?\n(.*?)```", text, re.DOTALL)) + "\n" + "\n".join(re.findall(r"`(metasrgan [^`\n]+)`", text))
+    lines = [line.split(" #")[0].strip() for line in code.splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("metasrgan ")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, id=" ".join(words))
+        for document in ("README.md", "monai_bundle/docs/README.md", "monai_bundle/models/README.md")
+        for words in commands_in(ROOT / document)
+        if len(words) > 1
+    ],
+)
+def test_a_command_in_the_documents_is_one_that_exists(words: list[str]) -> None:
+    if "--help" in words or "FOLDER" in words:
+        pytest.skip("an example of usage, not a whole command")
+    assert _parser().parse_args(words).command
