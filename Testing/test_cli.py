@@ -41,7 +41,7 @@ from metasrgan.evaluation import figures
 from metasrgan.files import read, write
 from metasrgan.grid import edges
 from metasrgan.intended_use import INTENDED_USE
-from metasrgan.upscale import METHODS, upscale
+from metasrgan.upscaling import METHODS, upscale
 from phantoms import SAMPLE, head, save
 
 SCRIPT = Path(sys.executable).parent / "metasrgan"

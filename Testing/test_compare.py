@@ -18,7 +18,7 @@ from metasrgan.evaluation.compare import FIGURES, Comparison, compare, reduce_vo
 from metasrgan.files import read
 from metasrgan.intensity import IntensityMap
 from metasrgan.model import load_model
-from metasrgan.upscale import Progress, upscale
+from metasrgan.upscaling import Progress, upscale
 from metasrgan.volume import Volume
 from phantoms import ORIENTATIONS, SAMPLE, head, reoriented
 from scipy.ndimage import map_coordinates

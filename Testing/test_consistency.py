@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from metasrgan.consistency import data_consistency
-from metasrgan.upscale import target_of, upscale
+from metasrgan.upscaling import target_of, upscale
 from metasrgan.volume import Volume
 from volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, head, reordered
 

@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from metasrgan import files
 from metasrgan.errors import DataError, InputMissingError, OutputError, WriteError
 from metasrgan.grid import spacing_of
-from metasrgan.upscale import upscale
+from metasrgan.upscaling import upscale
 from metasrgan.volume import Volume
 from volumes import AFFINES, affine_of, head, random_indices, rotation, world
 

@@ -54,7 +54,7 @@ def test_a_mirrored_signal_gives_the_mirrored_result(method: str, size: int, sca
 
 
 @pytest.mark.parametrize(("method", "order"), [("linear", 1), ("bspline", 3)])
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 40])
+@pytest.mark.parametrize("size", [1, 6, 7, 40])
 def test_the_rim_included_it_is_scipys_spline_on_a_signal_that_goes_on_as_its_mirror(
     method: str, order: int, size: int
 ) -> None:

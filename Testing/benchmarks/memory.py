@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from metasrgan.networks import MetaUpscale
 from metasrgan.scale import as_fraction
-from metasrgan.upscale import upscale
+from metasrgan.upscaling import upscale
 from metasrgan.volume import Volume
 from naive import naive_at
 

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import torch
 from metasrgan.files import read
 from metasrgan.networks import EDSR, SRGAN, MetaSRGAN
-from metasrgan.upscale import upscale
+from metasrgan.upscaling import upscale
 from metasrgan.volume import Volume
 from torch import nn
 

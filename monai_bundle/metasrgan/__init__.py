@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .files import from_nibabel, read, to_nibabel, write
     from .model import load_model
-    from .upscale import upscale
+    from .upscaling import upscale
     from .volume import Volume
 
 __version__ = "0.1.0"
@@ -25,7 +25,7 @@ _HOME = {
     "load_model": "model",
     "read": "files",
     "to_nibabel": "files",
-    "upscale": "upscale",
+    "upscale": "upscaling",
     "write": "files",
 }
 

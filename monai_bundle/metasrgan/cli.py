@@ -168,7 +168,7 @@ def _upscale_volume(volume: Volume, like: Volume | None, options: argparse.Names
     from .model import load_model, resolve_device
     from .outputs import write_all
     from .report import Upscaling, as_json, facts_of, shape_text
-    from .upscale import Settings, target_of, upscale_steps
+    from .upscaling import Settings, target_of, upscale_steps
 
     target = target_of(volume, options.scale, options.spacing, like, options.axis)
     device = str(resolve_device(options.device))
@@ -212,7 +212,7 @@ def _conditions(options: argparse.Namespace) -> tuple[dict[Fraction, str], list[
     from .degradation import DEGRADATIONS
     from .grid import check_scale
     from .scale import as_fraction
-    from .upscale import METHODS
+    from .upscaling import METHODS
 
     lists = {
         name: list(dict.fromkeys(word.strip() for word in getattr(options, name).split(",")))

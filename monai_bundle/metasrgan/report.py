@@ -12,7 +12,7 @@ from .consistency import data_consistency
 from .grid import Target
 from .intended_use import INTENDED_USE
 from .model import Model
-from .upscale import Settings
+from .upscaling import Settings
 from .volume import Volume
 
 
@@ -21,7 +21,7 @@ class Upscaling:
     """One volume upscaled, and how.
 
     Attributes:
-        volume, target, settings: what `metasrgan.upscale.upscale_steps` was given.
+        volume, target, settings: what `metasrgan.upscaling.upscale_steps` was given.
         result: what it returned.
         output: where the result is written.
         asked: the target as the user gave it, such as ``{"scale": "4/3"}``.

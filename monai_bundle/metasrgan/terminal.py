@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import WriteError
 
 if TYPE_CHECKING:
-    from .upscale import Progress
+    from .upscaling import Progress
 
 
 def prepare_streams() -> None:
@@ -45,7 +45,7 @@ def note(text: str) -> None:
 @contextmanager
 def warnings_told(quiet: bool) -> Iterator[list[str]]:
     """Collect this package's warnings in a list and tell the user each, whatever Python's filters say."""
-    from .upscale import UpscaleWarning
+    from .upscaling import UpscaleWarning
 
     told: list[str] = []
     show = warnings.showwarning

@@ -19,7 +19,7 @@ from ..informational_crop import maximal_informational_crop
 from ..intensity import IntensityMap
 from ..model import Model
 from ..scale import as_fraction
-from ..upscale import Progress, upscale
+from ..upscaling import Progress, upscale
 from ..volume import Volume, check, looks_like_labels
 from .metrics import border_of, inner, psnr, ssim_gaussian, ssim_uniform
 
@@ -128,13 +128,13 @@ def compare(
         volume: a high-resolution volume, the ground truth.
         scale: r.
         degradation: one of `metasrgan.degradation.DEGRADATIONS`.
-        methods: of `metasrgan.upscale.METHODS`.
+        methods: of `metasrgan.upscaling.METHODS`.
         axis: the slice axis.
         model, device: of the network.
         progress: called with each batch of slices done, from the start for every method.
 
     Raises:
-        UsageError, DataError: as `metasrgan.upscale.upscale`; a label map, a volume without foreground.
+        UsageError, DataError: as `metasrgan.upscaling.upscale`; a label map, a volume without foreground.
     """
     check(volume)
     if looks_like_labels(volume):
