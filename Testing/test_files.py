@@ -644,3 +644,15 @@ def test_a_turn_is_a_turn() -> None:
     turn = rotation(10, 20, 30)
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-15)
     np.testing.assert_allclose(spacing_of(affine_of((2, 3, 4), "LSP", (1, 2, 3))), (2, 3, 4))
+
+
+def test_a_metadata_key_that_is_not_utf_8_is_left_behind(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 5, 6), np.float32)), str(tmp_path / "a.mha"))
+    content = (tmp_path / "a.mha").read_bytes().replace(b"BinaryData = True", b"B\xffnaryData = True")
+    (tmp_path / "a.mha").write_bytes(content)
+    assert files.read(tmp_path / "a.mha").array.shape == (6, 5, 4)
+
+
+def test_a_name_too_long_for_any_file_is_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(InputMissingError, match="no such file"):
+        files.read(tmp_path / f"{'a' * 300}.nii")

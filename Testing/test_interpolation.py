@@ -124,6 +124,13 @@ def test_nearest_repeats_every_voxel_as_often_as_it_fits(scale: Fraction) -> Non
     assert abs(counts - float(scale)).max() < 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_no_weight_is_so_small_that_processors_slow_down(method: str) -> None:
+    matrix = interpolation_matrix(method, positions(512, 2), 512)
+    weights = np.abs(matrix[matrix != 0])
+    assert weights.min() > np.finfo(np.float32).tiny
+
+
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="'cubic' is unknown; choose from bspline, bicubic, linear, nearest"):
         interpolation_matrix("cubic", np.zeros(1), 3)

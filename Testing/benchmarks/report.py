@@ -254,7 +254,7 @@ def _volume_memory(results: Results) -> Section:
         "Peak memory of upscaling a volume at ×2",
         "Peak resident memory of a fresh process while `upscale` runs on an int16 volume, less what it held before "
         f"(the input among it). From {few.shape[2]} to {more.shape[2]} slices the network's peak grows by "
-        f"{a_slice:.2f} times what input and output grow by: the rest is feature maps, which do not grow.",
+        f"{a_slice:.2f} times what input and output grow by.",
         ("method and voxels", "peak / (input + output)", "input + output, MiB", "peak, MiB"),
         rows,
     )

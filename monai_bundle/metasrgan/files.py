@@ -56,7 +56,8 @@ def read(path: str | Path) -> Volume:
     """
     path = Path(path)
     suffix = suffix_of(path)
-    if not path.is_file():
+    # Not Path.is_file, which raises for a name that is too long.
+    if not os.path.isfile(path):
         raise InputMissingError(f"{path}: no such file")
     volume = _read_nifti(path) if suffix in NIFTI_SUFFIXES else _read_itk(path)
     check(volume)
@@ -216,9 +217,11 @@ def _read_itk(path: Path) -> Volume:
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    facts: dict[str, Any] = {
-        key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if not key.startswith(_ITK_GEOMETRY)
-    }
+    facts: dict[str, Any] = {}
+    for key in image.GetMetaDataKeys():
+        # SimpleITK cannot ask for a key that is not UTF-8.
+        if not key.startswith(_ITK_GEOMETRY) and key.isprintable():
+            facts[key] = image.GetMetaData(key)
     return Volume(sitk.GetArrayFromImage(image).T, _LPS @ affine, name=str(path), facts=facts)
 
 

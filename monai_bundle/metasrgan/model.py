@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,10 @@ def _recorded(path: Path) -> str | None:
 
 def _load(path: Path) -> MetaSRGAN:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What torch would say of a TorchScript archive, the error says.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle or archive can fail in any way
         raise DataError(f"{path}: not a file of weights (it must be a bare state_dict of plain tensors)") from error
     generator = MetaSRGAN()

@@ -28,9 +28,9 @@ from .volume import Volume, check, check_grid, looks_like_labels
 METHODS = ("net", *interpolation.METHODS)
 DTYPES = ("input", "float32")
 CLIPS = ("input", "none")
-# Input pixels, borders included, that go through the network at once. At 64 features in single precision and a
-# handful of feature maps alive, 300,000 pixels are some 500 MB; a GPU is faster with more.
-_PIXELS_AT_ONCE = {"cpu": 300_000, "cuda": 2_000_000, "mps": 1_000_000}
+# Input pixels, borders included, that go through the network at once. On a CPU 100,000 take some 230 MiB and are
+# faster than more, which no longer fit its caches; a GPU is faster with more.
+_PIXELS_AT_ONCE = {"cpu": 100_000, "cuda": 2_000_000, "mps": 1_000_000}
 
 
 class UpscaleWarning(UserWarning):
