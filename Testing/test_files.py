@@ -358,6 +358,17 @@ def test_free_text_cannot_become_a_header_field_of_another_file_type(tmp_path: P
     np.testing.assert_array_equal(after.array, numbers())
 
 
+@pytest.mark.parametrize("suffix", files.SUFFIXES)
+def test_free_text_that_is_long_or_no_utf_8_does_not_stop_a_volume_from_being_written(
+    tmp_path: Path, suffix: str
+) -> None:
+    fields = {"ElementDataFile": "b", "HeaderSize": "3", "k" * 1000: "x"}
+    path = itk(tmp_path / "a.nrrd", numbers(), note="QQQQ", long="x" * 100_000, **fields)
+    path.write_bytes(path.read_bytes().replace(b"QQQQ", b"\xe9\xff\xfe\x80"))
+    files.write(files.read(path), tmp_path / f"b{suffix}")
+    np.testing.assert_array_equal(files.read(tmp_path / f"b{suffix}").array, numbers())
+
+
 # ---- refusals ----------------------------------------------------------------------------------------------
 
 

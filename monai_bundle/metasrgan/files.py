@@ -233,14 +233,20 @@ def _to_itk(volume: Volume) -> sitk.Image:
     image.SetDirection((affine[:3, :3] / volume.spacing).ravel().tolist())
     for key, value in volume.facts.items():
         if isinstance(value, str):
-            # MetaImage would take a second line for a field of its own.
-            image.SetMetaData(key, " ".join(value.splitlines()))
+            # MetaImage would take a second line for a field of its own; what was not UTF-8 can be read, not written.
+            text = " ".join(value.splitlines()).encode("utf-8", "replace").decode()
+            image.SetMetaData(key, text)
     return image
 
 
 def _write_itk(volume: Volume, path: Path, compress: bool) -> None:
     """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer."""
     image = _to_itk(volume)
+    if path.suffix != ".nrrd":
+        for key in image.GetMetaDataKeys():
+            # MetaImage has room for so much text, and takes these two for its own.
+            if len(key) > 250 or len(image.GetMetaData(key)) > 8000 or key in ("ElementDataFile", "HeaderSize"):
+                image.EraseMetaData(key)
     with _quiet_itk():
         sitk.WriteImage(image, str(path), useCompression=compress)
         del image
