@@ -617,6 +617,17 @@ def fail_halfway(path: Path, error: BaseException) -> None:
         raise error
 
 
+@pytest.mark.parametrize("suffix", files.ITK_SUFFIXES)
+def test_voxels_that_do_not_come_back_as_they_were_are_not_taken_for_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    write: Callable[..., None] = sitk.WriteImage
+    monkeypatch.setattr(sitk, "WriteImage", lambda image, *rest, **more: write(image + 1, *rest, **more))
+    with pytest.raises(WriteError, match="came out incomplete"):
+        files.write(volume(), tmp_path / f"a{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), OSError(), RuntimeError("a\nb\n"), OSError("x")]
 )

@@ -55,7 +55,8 @@ def test_a_scan_is_none_though_its_air_is_all_one_value(dtype: str, background: 
 
 
 def test_a_scan_whose_air_is_masked_but_for_a_corner_is_none() -> None:
-    array = scan()
+    array = np.zeros(SHAPE, np.int16)
+    array[20:40, 20:30] = scan(background=350)[20:40, 20:30]
     array[0, 0, 0] = 3
     assert not looks_like_labels(Volume(array, np.eye(4)))
 
