@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def facts() -> dict[str, str]:
         "threads": f"{torch.get_num_threads()} (PyTorch, NumPy and SimpleITK alike)",
         "versions": f"Python {platform.python_version()}, {versions}",
         "command": f"`{_command()}`",
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "load average": f"{load} (over 1, 5 and 15 minutes, when the measurements were done; 1 is this run alone)",
     }
 
