@@ -20,13 +20,12 @@ def data_consistency(volume: Volume, result: Volume, target: Target) -> float:
         target: the grid.
     """
     array = np.moveaxis(volume.array, target.axis, 0)
-    straight = result.array[tuple(slice(None, None, -1 if flip else 1) for flip in target.flips)]
-    straight = np.moveaxis(straight.transpose(np.argsort(target.order)), target.axis, 0)
+    fine_slices = target.as_slices(result.array)
     (by_row, rows), (by_column, columns) = (
         _averages(target.positions[axis], volume.array.shape[axis], 1 / target.scale) for axis in target.plane
     )
     total, count = 0.0, 0
-    for plane, fine in zip(array, straight):
+    for plane, fine in zip(array, fine_slices):
         reduced = by_row @ fine.astype(np.float32) @ by_column.T
         difference = reduced - plane[rows][:, columns].astype(np.float32)
         total += float((difference.astype(np.float64) ** 2).sum())

@@ -188,9 +188,7 @@ def upscale_steps(volume: Volume, target: grid.Target, settings: Settings) -> Ge
         result[start:stop] = _as_type(batch, dtype)
         yield Progress(stop, len(array))
 
-    result = np.moveaxis(result, 0, target.axis).transpose(target.order)
-    result = result[tuple(slice(None, None, -1 if flip else 1) for flip in target.flips)]
-    return volume.moved(result, target.affine, target.index_transform)
+    return volume.moved(target.as_result(result), target.affine, target.index_transform)
 
 
 def _result_dtype(dtype: np.dtype) -> np.dtype:

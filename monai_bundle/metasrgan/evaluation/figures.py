@@ -104,25 +104,24 @@ def qc_picture(volume: Volume, result: Volume, target: Target) -> bytes:
         target: the grid it is on.
     """
     affine = volume.affine @ np.diag([*(_step(line) for line in target.positions), 1.0])
-    straight = result.array[tuple(slice(None, None, -1 if flip else 1) for flip in target.flips)]
-    straight = np.moveaxis(straight.transpose(np.argsort(target.order)), target.axis, 0)
+    fine_slices = target.as_slices(result.array)
     array = np.moveaxis(volume.array, target.axis, 0)
     rows, columns = (
         interpolation_matrix("bspline", target.positions[axis], volume.array.shape[axis]) for axis in target.plane
     )
-    middle = [size // 2 for size in straight.shape]
+    middle = [size // 2 for size in fine_slices.shape]
     first = array[middle[0]].astype(np.float32)
     # One row or column of every slice, so that only what is shown is interpolated.
     second = np.stack([rows[middle[1]] @ each.astype(np.float32) for each in array])
     third = np.stack([each.astype(np.float32) @ columns[middle[2]] for each in array])
     planes = [
-        (second @ columns.T, straight[:, middle[1]], [target.axis, target.plane[1]]),
-        (third @ rows.T, straight[:, :, middle[2]], [target.axis, target.plane[0]]),
+        (second @ columns.T, fine_slices[:, middle[1]], [target.axis, target.plane[1]]),
+        (third @ rows.T, fine_slices[:, :, middle[2]], [target.axis, target.plane[0]]),
     ]
     # The same anatomy gives the same picture, in whatever order its axes are stored.
     if _world(affine)[target.plane[0]] > _world(affine)[target.plane[1]]:
         planes.reverse()
-    planes.insert(0, (rows @ first @ columns.T, straight[middle[0]], [target.plane[0], target.plane[1]]))
+    planes.insert(0, (rows @ first @ columns.T, fine_slices[middle[0]], [target.plane[0], target.plane[1]]))
     low, high = (float(value) for value in np.percentile(volume.array, (0.5, 99.8)))
     extent = high - low if high > low else 1.0
 

@@ -1,9 +1,8 @@
 """The EDSR baseline (Lim et al., CVPR workshops 2017) for x2, trained on the L1 loss."""
 
-import torch
 from torch import Tensor, nn
 
-from .srgan import refuse_other_scales_than_2
+from .by_two import ByTwo
 
 
 class ScaledResidualBlock(nn.Module):
@@ -22,10 +21,8 @@ class ScaledResidualBlock(nn.Module):
         return x + self.residual_scaling * residual
 
 
-class EDSR(nn.Module):
+class EDSR(ByTwo):
     """Super-resolve grayscale images by 2; 40,720,385 parameters with the default arguments, as published.
-
-    As in `MetaSRGAN`, images go in and come out in [0, 1], and the normalisation is part of the state_dict.
 
     Args:
         mean, std: of the training pixels in [0, 1] (paper: 0.370 and 0.117).
@@ -42,7 +39,7 @@ class EDSR(nn.Module):
         blocks: int = 32,
         residual_scaling: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(mean, std)
         self.head = nn.Conv2d(1, channels, 3, padding=1)
         self.body = nn.Sequential(
             *(ScaledResidualBlock(channels, residual_scaling) for _ in range(blocks)),
@@ -51,25 +48,8 @@ class EDSR(nn.Module):
         self.upscale = nn.Sequential(
             nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.Conv2d(channels, 1, 3, padding=1)
         )
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(mean))
-        self.register_buffer("std", torch.tensor(std))
 
-    def forward(self, image: Tensor, scale: float = 2.0) -> Tensor:
-        """Super-resolve by 2.
-
-        Args:
-            image: (B, 1, H, W) in [0, 1]; values outside are carried through, not clipped.
-            scale: 2; an argument so that every network can be called alike.
-
-        Returns:
-            (B, 1, 2H, 2W), on the same field of view.
-
-        Raises:
-            ValueError: another scale than 2.
-        """
-        refuse_other_scales_than_2(scale)
-        head = self.head((image - self.mean) / self.std)
-        normal: Tensor = self.upscale(head + self.body(head))
-        return normal * self.std + self.mean
+    def super_resolve(self, normal: Tensor) -> Tensor:
+        """(B, 1, H, W) to (B, 1, 2H, 2W), both normalised."""
+        head = self.head(normal)
+        return self.upscale(head + self.body(head))

@@ -1,0 +1,42 @@
+"""What the baselines share: one scale, images in [0, 1], and a normalisation that is part of the state_dict."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ByTwo(nn.Module):
+    """Super-resolve grayscale images by 2; a subclass says how, on normalised images.
+
+    As in `MetaSRGAN`, images go in and come out in [0, 1], and the normalisation is part of the state_dict.
+
+    Args:
+        mean, std: of the training pixels in [0, 1] (paper: 0.370 and 0.117).
+    """
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+
+    def forward(self, image: Tensor, scale: float = 2.0) -> Tensor:
+        """Super-resolve by 2.
+
+        Args:
+            image: (B, 1, H, W) in [0, 1]; values outside are carried through, not clipped.
+            scale: 2; an argument so that every network can be called alike.
+
+        Returns:
+            (B, 1, 2H, 2W), on the same field of view.
+
+        Raises:
+            ValueError: another scale than 2.
+        """
+        if scale != 2.0:
+            raise ValueError(f"scale {scale} is not 2, the only one that this network has; MetaSRGAN takes any")
+        return self.super_resolve((image - self.mean) / self.std) * self.std + self.mean
+
+    def super_resolve(self, normal: Tensor) -> Tensor:
+        """(B, 1, H, W) to (B, 1, 2H, 2W), both normalised."""
+        raise NotImplementedError
