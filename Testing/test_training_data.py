@@ -14,7 +14,8 @@ from metasrgan.degradation import degrade
 from metasrgan.errors import DataError, InputMissingError
 from metasrgan.scale import as_fraction
 from metasrgan.training import augment
-from metasrgan.training.data import FromIteration, Group, MiniBatches, Slice, image_groups, load_groups, loader
+from metasrgan.training.data import FromIteration, MiniBatches, loader
+from metasrgan.training.groups import Group, Slice, image_groups, load_groups
 from PIL import Image
 
 SCALES = [tenths / 10 for tenths in range(11, 41)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 import sys
 import time
@@ -12,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
-from .errors import DataError, InputMissingError, MetaSRGANError, OutputError, UsageError, WriteError
+from .errors import UsageError
 from .intended_use import INTENDED_USE
-from .terminal import note, prepare_streams, progress_bar, say, warnings_told
+from .terminal import exit_code_of, note, prepare_streams, progress_bar, say, warnings_told
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
     from .volume import Volume
 
-EXIT_CODES = ((UsageError, 64), (DataError, 65), (InputMissingError, 66), (WriteError, 74), (OutputError, 73))
 _SCALES = "1.5,2,3,4"
 _DEGRADATIONS = "bicubic_aa,bilinear_aa"
 _METHODS = "net,bspline,bicubic"
+_EXPORTS = (".onnx", ".ts")
 _MOST_THREADS = 1024
 
 
@@ -37,24 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code (0, 64 usage, 65 data, 66 no input, 73 and 74 output)."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], None] = options.command
-    try:
-        command(options)
-        return 0
-    except MetaSRGANError as error:
-        note(f"metasrgan: {error}")
-        return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-    except OSError as error:
-        note(f"metasrgan: {error.filename or 'input or output'}: {error.strerror or error}")
-        return 74
-    except (MemoryError, RuntimeError) as error:
-        # What torch raises, on the CPU and on a GPU.
-        if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
-            raise
-        note("metasrgan: not enough memory; use a smaller scale or volume, or another --device")
-        return 65
-    except KeyboardInterrupt:
-        note("metasrgan: stopped; nothing unfinished was written")
-        return 130
+    return exit_code_of(lambda: command(options))
 
 
 def entry_point() -> NoReturn:
@@ -111,7 +93,15 @@ def _parser() -> _Parser:
     info = command("info", _info, "show a volume's grid, or the weights and the device found")
     what = info.add_mutually_exclusive_group()
     what.add_argument("-i", "--input", type=Path, help="a volume")
-    what.add_argument("--model", type=Path, help="weights, or a bundle's folder, instead of the shipped ones")
+    _weights(what)
+
+    export = command("export", _export, "write the network as one file that runs without this package")
+    export.add_argument(
+        "-o", "--output", type=Path, required=True, help="where to write; .onnx (one scale) or .ts (TorchScript, any)"
+    )
+    export.add_argument("--scale", help="the scale of an .onnx file, such as 2, 1.37 or 4/3")
+    _weights(export)
+    _overwriting(export)
 
     demo = command("demo", _demo, "compare and upscale the sample volume")
     demo.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
@@ -127,32 +117,35 @@ def _computing(parser: argparse.ArgumentParser, axis: bool = True) -> None:
         parser.add_argument(
             "--axis", default="auto", help="slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2"
         )
-    parser.add_argument("--model", type=Path, help="weights, or a bundle's folder, instead of the shipped ones")
+    _weights(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    _overwriting(parser)
     talk = parser.add_mutually_exclusive_group()
     talk.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     talk.add_argument("-v", "--verbose", action="store_true", help="say more")
 
 
+def _weights(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--model", type=Path, help="weights, or a bundle's folder, instead of the shipped ones")
+
+
+def _overwriting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
 def _upscale(options: argparse.Namespace) -> None:
-    from .files import ITK_SUFFIXES, SUFFIXES, read
-    from .outputs import check_outputs
+    from .files import SUFFIXES, read
+    from .outputs import check_outputs, files_of
     from .report import summary_of
 
     given = [name for name in ("scale", "spacing", "like") if getattr(options, name) is not None]
     if len(given) != 1:
         raise UsageError(f"give exactly one of --scale, --spacing and --like (given: {', '.join(given) or 'none'})")
-    output = options.output
     for name, suffixes in (("output", SUFFIXES), ("report", (".json",)), ("qc", (".png",))):
-        path = getattr(options, name)
-        if path is not None and not path.name.lower().endswith(suffixes):
-            raise UsageError(f"--{name} {path}: unknown file type; end the name on {', '.join(suffixes)}")
+        _check_suffix(name, getattr(options, name), suffixes)
     _set_threads(options)
-    # The voxels of a .mhd lie in a file of their own.
-    voxels = output.with_suffix(".raw") if output.suffix.lower() == ITK_SUFFIXES[-1] else None
-    outputs = [path for path in (output, voxels, options.report, options.qc) if path is not None]
+    outputs = [path for path in (*files_of(options.output), options.report, options.qc) if path is not None]
     inputs = [path for path in (options.input, options.like, options.model) if path is not None]
     check_outputs(outputs, options.overwrite, inputs)
     volume = read(options.input)
@@ -164,11 +157,10 @@ def _upscale(options: argparse.Namespace) -> None:
 
 def _upscale_volume(volume: Volume, like: Volume | None, options: argparse.Namespace) -> dict[str, Any]:
     """Upscale, write everything asked for, and return the report."""
-    from .files import write
+    from .job import upscaled, write_results
     from .model import load_model, resolve_device
-    from .outputs import write_all
-    from .report import Upscaling, as_json, facts_of, shape_text
-    from .upscaling import Settings, target_of, upscale_steps
+    from .report import shape_text
+    from .upscaling import Settings, target_of
 
     target = target_of(volume, options.scale, options.spacing, like, options.axis)
     device = str(resolve_device(options.device))
@@ -176,27 +168,9 @@ def _upscale_volume(volume: Volume, like: Volume | None, options: argparse.Names
     settings = Settings(options.method, model, device, options.dtype, options.clip)
     if options.verbose:
         note(f"{volume.name}: {shape_text(volume.array.shape)} → {shape_text(target.shape)}, {device}")
-    started = time.monotonic()
-    with warnings_told(options.quiet) as told, progress_bar(options.quiet, options.method) as report:
-        steps = upscale_steps(volume, target, settings)
-        while True:
-            try:
-                report(next(steps))
-            except StopIteration as finished:
-                result: Volume = finished.value
-                break
     asked = {name: str(value) for name in ("scale", "spacing", "like") if (value := getattr(options, name)) is not None}
-    seconds = time.monotonic() - started
-    facts = facts_of(Upscaling(volume, target, settings, result, str(options.output), asked, seconds, told))
-    parts: dict[Path, bytes] = {}
-    if options.report is not None:
-        parts[options.report] = as_json(facts)
-    if options.qc is not None:
-        from .evaluation.figures import qc_picture
-
-        parts[options.qc] = qc_picture(volume, result, target)
-    write_all(parts, lambda: write(result, options.output, overwrite=options.overwrite))
-    return facts
+    done = upscaled(volume, target, settings, asked, options.quiet)
+    return write_results(done, options.output, options.report, options.qc, options.overwrite)
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -210,8 +184,6 @@ def _compare(options: argparse.Namespace) -> None:
 def _conditions(options: argparse.Namespace) -> tuple[dict[Fraction, str], list[str], list[str]]:
     """The scales (and how each was written), degradations and methods asked for, each once and each known."""
     from .degradation import DEGRADATIONS
-    from .grid import check_scale
-    from .scale import as_fraction
     from .upscaling import METHODS
 
     lists = {
@@ -224,12 +196,7 @@ def _conditions(options: argparse.Namespace) -> tuple[dict[Fraction, str], list[
                 raise UsageError(f"--{name} {word!r} is unknown; choose from {', '.join(known)}")
     scales: dict[Fraction, str] = {}
     for word in lists["scale"]:
-        try:
-            scale = as_fraction(word)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        check_scale(float(scale))
-        scales.setdefault(scale, word)
+        scales.setdefault(_scale(word), word)
     return scales, lists["degradation"], lists["method"]
 
 
@@ -329,6 +296,46 @@ def _data(options: argparse.Namespace) -> None:
 
     for line in fetch(options.output):
         say(line)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from .export import to_onnx, to_torchscript
+    from .model import load_model
+    from .outputs import check_outputs
+
+    _check_suffix("output", options.output, _EXPORTS)
+    onnx = options.output.name.lower().endswith(".onnx")
+    if onnx and options.scale is None:
+        raise UsageError(f"--output {options.output}: an .onnx file holds one scale; give --scale")
+    if not onnx and options.scale is not None:
+        raise UsageError(f"--scale {options.scale}: a .ts file takes the scale when it runs; leave --scale out")
+    scale = _scale(options.scale) if onnx else None
+    check_outputs([options.output], options.overwrite, [options.model] if options.model is not None else [])
+    model = load_model(options.model)
+    if scale is None:
+        to_torchscript(model.generator, options.output)
+        say(f"{options.output}: TorchScript; forward(image, scale) for images (B, 1, H, W) in [0, 1] and any scale")
+    else:
+        to_onnx(model.generator, scale, options.output)
+        say(f"{options.output}: ONNX, ×{scale}; image (B, 1, H, W) in [0, 1] gives super_resolved, for any B, H and W")
+    say(INTENDED_USE)
+
+
+def _check_suffix(name: str, path: Path | None, suffixes: Sequence[str]) -> None:
+    if path is not None and not path.name.lower().endswith(tuple(suffixes)):
+        raise UsageError(f"--{name} {path}: unknown file type; end the name on {', '.join(suffixes)}")
+
+
+def _scale(text: str) -> Fraction:
+    from .grid import check_scale
+    from .scale import as_fraction
+
+    try:
+        scale = as_fraction(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    check_scale(float(scale))
+    return scale
 
 
 def _set_threads(options: argparse.Namespace) -> None:

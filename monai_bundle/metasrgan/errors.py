@@ -23,3 +23,7 @@ class OutputError(MetaSRGANError, OSError):
 
 class WriteError(OutputError):
     """A result that was begun and could not be finished, such as on a full disk (exit code 74)."""
+
+
+class DivergedError(MetaSRGANError, ArithmeticError):
+    """Training whose loss or gradient is no longer a number; what was saved before is good."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import logging
+import warnings
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from .errors import InputMissingError
 from .files import staged
 from .networks import MetaSRGAN
 from .scale import as_fraction
@@ -48,19 +53,26 @@ def to_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Pat
 
     Raises:
         ValueError: not a scale.
+        InputMissingError: the packages that write ONNX are not installed.
         OutputError: the file cannot be written.
     """
     fraction = as_fraction(scale)
-    program = torch.onnx.export(
-        _AtOneScale(_frozen(generator), float(fraction)).eval(),
-        # Any sizes but 0 and 1, which the exporter would take for constants.
-        (torch.zeros(2, 1, 24, 20),),
-        input_names=["image"],
-        output_names=["super_resolved"],
-        dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),
-        dynamo=True,
-        verbose=False,
-    )
+    try:
+        with _quiet_exporter():
+            program = torch.onnx.export(
+                _AtOneScale(_frozen(generator), float(fraction)).eval(),
+                # Any sizes but 0 and 1, which the exporter would take for constants.
+                (torch.zeros(2, 1, 24, 20),),
+                input_names=["image"],
+                output_names=["super_resolved"],
+                dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),
+                dynamo=True,
+                verbose=False,
+            )
+    except ModuleNotFoundError as error:
+        raise InputMissingError(
+            f"{path}: writing ONNX takes the packages onnx and onnxscript; pip install 'metasrgan[export]'"
+        ) from error
     assert program is not None  # None is what the exporter before dynamo returns.
     program.model.metadata_props["scale"] = str(fraction)
     with staged(Path(path)) as staging:
@@ -75,6 +87,20 @@ class _AtOneScale(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         super_resolved: Tensor = self.generator(image, self.scale)
         return super_resolved
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter misses torchvision's operators, which the network has none of, and warns of its own code."""
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _frozen(generator: MetaSRGAN) -> MetaSRGAN:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .errors import OutputError, UsageError
-from .files import staged
+from .files import ITK_SUFFIXES, staged
 
 
 def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path] = ()) -> None:
@@ -26,9 +26,10 @@ def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path]
     """
     if len({os.path.realpath(path) for path in paths}) < len(paths):
         raise UsageError(f"{', '.join(str(path) for path in paths)}: everything written needs its own name")
+    read = {_identity(path) for path in inputs} - {None}
     for path in paths:
         taken = _taken(path)
-        if any(_same(path, each) for each in inputs):
+        if _identity(path) in read:
             raise OutputError(f"{path}: is read by this command and cannot be replaced; choose another name")
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; give a file's name")
@@ -43,6 +44,15 @@ def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path]
             tempfile.TemporaryDirectory(prefix=".metasrgan-", dir=folder).cleanup()
         except OSError as error:
             raise OutputError(f"{folder}: nothing can be written there ({error.strerror})") from error
+
+
+def files_of(volume: Path) -> tuple[Path, ...]:
+    """Return every file that a volume of this name is: the voxels of a .mhd lie in one of their own.
+
+    >>> [path.name for path in files_of(Path("head.mhd"))]
+    ['head.mhd', 'head.raw']
+    """
+    return (volume, volume.with_suffix(".raw")) if volume.suffix.lower() == ITK_SUFFIXES[-1] else (volume,)
 
 
 def write_all(parts: Mapping[Path, bytes], last: Callable[[], None]) -> None:
@@ -89,8 +99,10 @@ def _taken(path: Path) -> bool:
         raise OutputError(f"{path}: cannot be created ({error.strerror})") from error
 
 
-def _same(path: Path, other: Path) -> bool:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What all names of one file share; None where there is none."""
     try:
-        return os.path.samefile(path, other)
+        found = os.stat(path)
     except OSError:
-        return False
+        return None
+    return found.st_dev, found.st_ino

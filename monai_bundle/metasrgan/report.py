@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import __version__
@@ -23,7 +24,6 @@ class Upscaling:
     Attributes:
         volume, target, settings: what `metasrgan.upscaling.upscale_steps` was given.
         result: what it returned.
-        output: where the result is written.
         asked: the target as the user gave it, such as ``{"scale": "4/3"}``.
         seconds: how long it took.
         warnings: what the user was warned of.
@@ -33,20 +33,19 @@ class Upscaling:
     target: Target
     settings: Settings
     result: Volume
-    output: str
     asked: Mapping[str, str]
     seconds: float
     warnings: Sequence[str]
 
 
-def facts_of(upscaling: Upscaling) -> dict[str, Any]:
-    """Return the report: everything needed to judge the result, and to make it again."""
+def facts_of(upscaling: Upscaling, output: Path) -> dict[str, Any]:
+    """Return the report of a result that is written to ``output``: all it takes to judge it, and to make it again."""
     volume, result, settings = upscaling.volume, upscaling.result, upscaling.settings
     model: Model | None = settings.model if settings.method == "net" else None
     return {
         "Tool": {"Name": "metasrgan", "Version": __version__},
         "Sources": [volume.name],
-        "Output": upscaling.output,
+        "Output": str(output),
         "Method": settings.method,
         "Model": {"File": model.path.name, "SHA256": model.sha256} if model else None,
         "Device": settings.device if model else "cpu",

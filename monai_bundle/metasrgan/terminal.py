@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .errors import WriteError
+from .errors import DataError, InputMissingError, MetaSRGANError, OutputError, UsageError, WriteError
 
 if TYPE_CHECKING:
     from .upscaling import Progress
+
+EXIT_CODES = ((UsageError, 64), (DataError, 65), (InputMissingError, 66), (WriteError, 74), (OutputError, 73))
+
+
+def failure_of(error: BaseException) -> tuple[int, str] | None:
+    """Return the exit code and the sentence of what went wrong; None for a defect of this program."""
+    if isinstance(error, MetaSRGANError):
+        return next(code for kind, code in EXIT_CODES if isinstance(error, kind)), str(error)
+    if isinstance(error, OSError):
+        return 74, f"{error.filename or 'input or output'}: {error.strerror or error}"
+    # What torch raises, on the CPU and on a GPU.
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and re.search("allocate memory|out of memory", str(error))
+    ):
+        return 65, "not enough memory; use a smaller scale or volume, or another --device"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "stopped; nothing unfinished was written"
+    return None
+
+
+def exit_code_of(run: Callable[[], object]) -> int:
+    """Run something and return its exit code: 0, 64 usage, 65 data, 66 no input, 73 and 74 output, 130 stopped.
+
+    What went wrong is told in one sentence on standard error; a defect of this program is raised.
+    """
+    try:
+        run()
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        code, sentence = failure
+        note(f"metasrgan: {sentence}")
+        return code
 
 
 def prepare_streams() -> None:

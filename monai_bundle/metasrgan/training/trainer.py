@@ -1,9 +1,10 @@
-"""The trainer, first stage: the generator alone, on the L1 loss."""
+"""The trainer, its moving average and its checkpoints."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ from ignite.handlers import EMAHandler
 from ignite.metrics import Metric
 from monai.engines import Trainer
 from monai.engines.utils import IterationEvents
+from monai.inferers import Inferer, SimpleInferer
 from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
 
-from ..errors import InputMissingError
+from ..errors import DivergedError, InputMissingError
 from ..files import staged
 from ..model import CHECKSUMS, WEIGHTS
+from ..networks import Discriminator, MetaSRGAN
+from .calibration import recalibrate
 from .data import FromIteration
+from .learner import Learner
+from .losses import AdversarialLoss
 
 
 def prepare_batch(
@@ -31,20 +37,83 @@ def prepare_batch(
     return image, label, (), {"scale": float(batch["scale"])}
 
 
-class GeneratorTrainer(Trainer):
-    """Train a generator on mini-batches of one scale each.
+@dataclass(frozen=True)
+class Term:
+    """One part of the generator's loss: ``weight`` times ``function(super-resolved, ground truth)``.
+
+    Attributes:
+        name: under which it is logged.
+        weight: paper, section 3: 1 for L1, 0.006 for the perceptual loss.
+        function: of two (B, 1, H, W) images; a scalar.
+    """
+
+    name: str
+    weight: float
+    function: Callable[[Tensor, Tensor], Tensor]
+
+
+class Logits(nn.Module):
+    """A discriminator as it is trained: forward returns logits, and forward is all that DistributedDataParallel wraps."""
+
+    def __init__(self, discriminator: Discriminator) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 1, H, W) to (B, 1)."""
+        return self.discriminator.logits(image)
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """The generator's opponent (paper, equation 4).
+
+    Attributes:
+        discriminator: learns to tell ground truth from super-resolved images; its network returns logits.
+        loss: both sides' losses.
+        weight: of the generator's side; paper, section 3: 0.001.
+    """
+
+    discriminator: Learner
+    loss: AdversarialLoss
+    weight: float = 0.001
+
+    def learn(self, truth: Tensor, fake: Tensor) -> float:
+        """Update the discriminator on (B, 1, H, W) ground truth and super-resolved images; return its loss."""
+        self.discriminator.network.train()
+        with self.discriminator.autocast():
+            logits = [self.discriminator.network(images) for images in (truth, fake)]
+        loss = self.loss.discriminator(*(each.float() for each in logits))
+        self.discriminator.update(loss)
+        return loss.item()
+
+    def judge(self, fake: Tensor) -> Tensor:
+        """Return the generator's loss on (B, 1, H, W) images; gradients reach the images, not the discriminator."""
+        judge = self.discriminator.module.requires_grad_(False)
+        with self.discriminator.autocast():
+            logits = judge(fake)
+        judge.requires_grad_(True)
+        return self.loss.generator(logits.float())
+
+
+class SuperResolutionTrainer(Trainer):
+    """Train a generator on mini-batches of one scale each, with or without an adversary.
+
+    An iteration first updates the discriminator on what the generator makes of the mini-batch, then the generator on
+    the sum of its losses (paper, section 3). ``engine.state.output`` holds the images, ``loss`` (the generator's),
+    every term of it unweighted under its own name, and ``discriminator``.
 
     Args:
         device: where to compute.
         max_epochs: epochs of the whole run, those before a resume included.
         train_data_loader: of `metasrgan.training.data.loader`; on resume it starts at the next mini-batch.
-        generator: called as generator(image, scale=r).
-        optimizer: of the generator's parameters.
-        loss_function: of (super-resolved, ground truth).
+        generator: its network is called as network(image, scale=r).
+        losses: of the generator.
         epoch_length: updates an epoch.
-        precision: of the forward pass; float32, or bfloat16 by autocast where the hardware has it.
-        max_norm: clip the gradient to this norm; None leaves it.
-        key_train_metric, additional_metrics, train_handlers: as for every MONAI trainer.
+        adversary: None trains on ``losses`` alone.
+        inferer: calls the network; MONAI's SimpleInferer by default.
+        key_train_metric, additional_metrics, train_handlers: as for every MONAI trainer; handlers that are None are
+            left out.
     """
 
     def __init__(
@@ -52,12 +121,11 @@ class GeneratorTrainer(Trainer):
         device: torch.device | str,
         max_epochs: int,
         train_data_loader: Iterable[dict[str, Any]],
-        generator: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        loss_function: Callable[[Tensor, Tensor], Tensor],
+        generator: Learner,
+        losses: Sequence[Term],
         epoch_length: int,
-        precision: torch.dtype = torch.float32,
-        max_norm: float | None = None,
+        adversary: Adversary | None = None,
+        inferer: Inferer | None = None,
         key_train_metric: dict[str, Metric] | None = None,
         additional_metrics: dict[str, Metric] | None = None,
         train_handlers: Sequence[Any] | None = None,
@@ -70,36 +138,65 @@ class GeneratorTrainer(Trainer):
             prepare_batch=prepare_batch,
             key_metric=key_train_metric,
             additional_metrics=additional_metrics,
-            handlers=train_handlers,
+            handlers=[each for each in train_handlers or () if each is not None],
             decollate=False,
         )
-        self.generator, self.optimizer, self.loss_function = generator, optimizer, loss_function
-        self.precision, self.max_norm = precision, max_norm
+        self.generator, self.losses, self.adversary = generator, losses, adversary
+        self.inferer = SimpleInferer() if inferer is None else inferer
         # Not when the run starts: a checkpoint is loaded at that moment, perhaps after this handler.
         self.add_event_handler(Events.EPOCH_STARTED, _continue_data)
 
-    def _iteration(self, engine: GeneratorTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
-        image, label, _, options = engine.prepare_batch(batchdata, engine.state.device, engine.non_blocking)
-        engine.generator.train()
-        engine.optimizer.zero_grad(set_to_none=True)
-        device_type = engine.state.device.type
-        with torch.autocast(device_type, dtype=engine.precision, enabled=engine.precision != torch.float32):
-            prediction = engine.generator(image, **options)
-        engine.fire_event(IterationEvents.FORWARD_COMPLETED)
-        loss = engine.loss_function(prediction.float(), label)
-        engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        loss.backward()
-        if engine.max_norm is not None:
-            nn.utils.clip_grad_norm_(engine.generator.parameters(), engine.max_norm)
-        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
-        engine.optimizer.step()
-        engine.fire_event(IterationEvents.MODEL_COMPLETED)
+    def to_save(self, **more: Any) -> dict[str, Any]:
+        """Return what a checkpoint holds, by name; a run resumed from it goes on as if nothing had happened.
+
+        Args:
+            more: objects with a state_dict that this trainer does not know, such as a moving average.
+        """
+        parts = {"trainer": self, "generator": self.generator, **more}
+        return parts if self.adversary is None else parts | {"discriminator": self.adversary.discriminator}
+
+    def _iteration(self, engine: SuperResolutionTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._updated(batchdata)
+        except DivergedError as error:
+            raise DivergedError(
+                f"update {self.state.iteration}: {error}; training stopped before it could spoil the weights, "
+                f"and the checkpoints written are good: go on from one with a lower learning rate"
+            ) from None
+
+    def _updated(self, batchdata: dict[str, Any]) -> dict[str, Any]:
+        image, label, _, options = self.prepare_batch(batchdata, self.state.device, self.non_blocking)
+        self.generator.network.train()
+        with self.generator.autocast():
+            prediction = self.inferer(image, self.generator.network, **options)
+        prediction = prediction.float()
+        self.fire_event(IterationEvents.FORWARD_COMPLETED)
+        told: dict[str, float] = {}
+        if self.adversary is not None:
+            told["discriminator"] = self.adversary.learn(label, prediction.detach())
+        with self.generator.autocast():
+            terms = [(each.name, each.weight, each.function(prediction, label)) for each in self.losses]
+        if self.adversary is not None:
+            terms.append(("adversarial", self.adversary.weight, self.adversary.judge(prediction)))
+        loss = torch.stack([weight * value for _, weight, value in terms]).sum()
+        self.fire_event(IterationEvents.LOSS_COMPLETED)
+        self.generator.backward(loss)
+        self.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        self.generator.step()
+        self.fire_event(IterationEvents.MODEL_COMPLETED)
+        told |= {name: value.item() for name, _, value in terms}
         return {
             CommonKeys.IMAGE: image,
             CommonKeys.LABEL: label,
             CommonKeys.PRED: prediction.detach(),
             CommonKeys.LOSS: loss.item(),
+            **told,
         }
+
+
+def scalars(output: dict[str, Any]) -> dict[str, float]:
+    """Return an iteration's losses by name, of all that it put out: for TensorBoard and the progress bar."""
+    return {name: value for name, value in output.items() if isinstance(value, float)}
 
 
 def _continue_data(engine: Engine) -> None:
@@ -130,11 +227,20 @@ def latest_checkpoint(folder: str) -> str | None:
     return str(found[-1]) if found else None
 
 
-def publish(checkpoint: str | None, folder: str) -> str:
+def load_weights(network: nn.Module, path: str | None) -> None:
+    """Start from a file of weights, a bare state_dict of this network; None leaves the network as it is."""
+    if path is not None:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def publish(checkpoint: str | None, network: MetaSRGAN, images: Iterable[Tensor], folder: str) -> str:
     """Make a checkpoint's averaged weights a bundle's: a bare state_dict and its SHA-256.
 
     Args:
         checkpoint: a training checkpoint.
+        network: of the same architecture; gets the weights.
+        images: (B, 1, h, w) low-resolution mini-batches, over which batch-norm statistics are taken anew: a moving
+            average of statistics is not the statistics of the averaged weights. None at all keeps them.
         folder: the bundle's models folder, which gets model.pt and SHA256SUMS.
 
     Returns:
@@ -145,10 +251,11 @@ def publish(checkpoint: str | None, folder: str) -> str:
     """
     if checkpoint is None:
         raise InputMissingError("there is no checkpoint to publish; train first, or name the run's output_dir")
-    average = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
+    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    recalibrate(network, images)
     weights = Path(folder) / WEIGHTS
     with staged(weights) as staging:
-        torch.save({name: value.contiguous() for name, value in average.items()}, staging)
+        torch.save({name: value.contiguous() for name, value in network.state_dict().items()}, staging)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     with staged(weights.parent / CHECKSUMS) as staging:
         staging.write_text(f"{digest}  {weights.name}\n")

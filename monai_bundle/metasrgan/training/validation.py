@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from ..degradation import crop_to_fit, degrade
 from ..evaluation.metrics import border_of, inner
 from ..scale import as_fraction
-from .data import Group
+from .groups import Group
 
 
 class ValidationPairs(Dataset[dict[str, Any]]):
@@ -41,7 +41,7 @@ class ValidationPairs(Dataset[dict[str, Any]]):
         """Return {"image": LR (1, 1, h, w), "label": HR (1, 1, H, W), "scale": float, "condition": str}."""
         chosen, scale, name = self.items[index]
         top, bottom, left, right = chosen.crop
-        label = crop_to_fit(torch.from_numpy(chosen.image[None, None, top:bottom, left:right].copy()), scale)
+        label = crop_to_fit(torch.from_numpy(chosen.part(top, bottom, left, right)[None, None].copy()), scale)
         return {
             CommonKeys.IMAGE: degrade(label, scale, name),
             CommonKeys.LABEL: label,

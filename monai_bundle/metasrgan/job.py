@@ -1,0 +1,68 @@
+"""One volume from settings to files: what the command line and the MONAI bundle share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import files, upscaling
+from .grid import Target
+from .outputs import write_all
+from .report import Upscaling, as_json, facts_of
+from .terminal import progress_bar, warnings_told
+from .upscaling import Settings
+from .volume import Volume
+
+
+def upscaled(
+    volume: Volume, target: Target, settings: Settings, asked: Mapping[str, str], quiet: bool = False
+) -> Upscaling:
+    """Upscale a volume and note what its report needs; progress and warnings go to the terminal.
+
+    Args:
+        volume, target, settings: as for `metasrgan.upscaling.upscale_steps`, with its errors.
+        asked: the target as the user gave it, such as ``{"scale": "4/3"}``.
+        quiet: tell nothing; warnings are in the report all the same.
+    """
+    started = time.monotonic()
+    with warnings_told(quiet) as told, progress_bar(quiet, settings.method) as report:
+        steps = upscaling.upscale_steps(volume, target, settings)
+        while True:
+            try:
+                report(next(steps))
+            except StopIteration as finished:
+                result: Volume = finished.value
+                break
+    return Upscaling(volume, target, settings, result, asked, time.monotonic() - started, told)
+
+
+def write_results(
+    done: Upscaling, output: Path, report: Path | None = None, qc: Path | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Write an upscaling's files, all of them or none.
+
+    Args:
+        done: of `upscaled`.
+        output: of the volume; its suffix is the type.
+        report: of the report, JSON.
+        qc: of the picture, PNG.
+        overwrite: whether files may be replaced.
+
+    Returns:
+        The report.
+
+    Raises:
+        OutputError, WriteError: as `metasrgan.files.write`.
+    """
+    facts = facts_of(done, output)
+    parts: dict[Path, bytes] = {}
+    if report is not None:
+        parts[report] = as_json(facts)
+    if qc is not None:
+        from .evaluation.figures import qc_picture
+
+        parts[qc] = qc_picture(done.volume, done.result, done.target)
+    write_all(parts, lambda: files.write(done.result, output, overwrite=overwrite))
+    return facts
