@@ -306,7 +306,9 @@ def test_nan_is_refused() -> None:
 
 @pytest.mark.parametrize("degradation", ["bicubic_aa", "bilinear_aa"])
 def test_the_shipped_weights_beat_interpolation_on_three_slices_at_two(degradation: str) -> None:
-    found = compare(sample(6, 12, 18), 2, degradation, ["net", "bspline", "bicubic"], axis=2, model=load_model())
+    found = compare(
+        sample(6, 12, 18), 2, degradation, ["net", "bspline", "bicubic"], axis=2, models={"net": load_model()}
+    )
     assert found.slices == 3
     for figure in FIGURES:
         assert found.mean("net", figure) > found.mean("bspline", figure) > found.mean("bicubic", figure)
@@ -317,7 +319,7 @@ def test_the_shipped_weights_beat_interpolation_on_three_slices_at_two(degradati
 @pytest.mark.parametrize("degradation", ["bicubic_aa", "bilinear_aa"])
 @pytest.mark.parametrize("scale", SCALES, ids=str)
 def test_the_shipped_weights_beat_bicubic_on_the_whole_sample_volume(scale: Fraction, degradation: str) -> None:
-    found = compare(sample(), scale, degradation, ["net", "bicubic"], axis=2, model=load_model())
+    found = compare(sample(), scale, degradation, ["net", "bicubic"], axis=2, models={"net": load_model()})
     assert found.slices == 25
     for figure in FIGURES:
         assert found.mean("net", figure) > found.mean("bicubic", figure)

@@ -135,18 +135,22 @@ def test_photographs_first_and_then_the_cohort_from_their_weights(cohort: Path, 
     assert torch.equal(before, after)
 
 
-@pytest.mark.parametrize(("baseline", "settings"), [("srgan", {}), ("edsr", {"channels": 8, "blocks": 2})])
+@pytest.mark.parametrize(
+    ("configs", "settings"),
+    [(["train_srgan"], {}), (["train_edsr", "l1"], {"channels": 8, "blocks": 2})],
+    ids=["SRGAN", "EDSR"],
+)
 def test_the_baselines_train_by_the_same_trainer(
-    cohort: Path, vgg: Path, tmp_path: Path, baseline: str, settings: dict[str, object]
+    cohort: Path, vgg: Path, tmp_path: Path, configs: list[str], settings: dict[str, object]
 ) -> None:
     told = execute(
         command(
-            "training", ["train", f"train_{baseline}"], dataset_dir=cohort, vgg_weights=vgg, output_dir=tmp_path,
+            "training", ["train", *configs], dataset_dir=cohort, vgg_weights=vgg, output_dir=tmp_path,
             updates=2, **settings,
         )
     )  # fmt: skip
     state = state_of(tmp_path, 1)
-    assert ("discriminator" in state) == (baseline == "srgan")
+    assert ("discriminator" in state) == (configs == ["train_srgan"])
     assert "psnr_bilinear_aa_x2" in told
 
 
@@ -155,9 +159,9 @@ def test_the_shipped_recipe_runs_and_is_published(tmp_path: Path) -> None:
         "sources": f"[{{'volume': '{SAMPLE}', 'planes': ['axial']}}]", "batches#lr_patch": 16, "warmup": 2,
         "dataset_dir": tmp_path, "output_dir": tmp_path, "models_dir": tmp_path / "models",
     }  # fmt: skip
-    execute(command("training", ["train", "shipped"], **settings))
+    execute(command("training", ["train", "shipped", "l1"], **settings))
     (tmp_path / "models").mkdir()
-    execute(command("publishing", ["train", "shipped"], **settings))
+    execute(command("publishing", ["train", "shipped", "l1"], **settings))
     model = load_model(tmp_path / "models" / "model.pt")
     assert isinstance(model.generator, MetaSRGAN)
     assert model.generator.residual.item() == 1
@@ -173,7 +177,7 @@ def test_the_normalisation_of_a_cohort_is_measured_by_one_command(cohort: Path, 
 
 
 def test_a_run_that_diverges_says_so_and_leaves_a_good_checkpoint(cohort: Path, tmp_path: Path) -> None:
-    settings: dict[str, object] = {"dataset_dir": cohort, "output_dir": tmp_path, "adversary": None}
+    settings: dict[str, object] = {"dataset_dir": cohort, "output_dir": tmp_path, "adversary": "$None"}
     l1 = "[{'_target_': 'metasrgan.training.trainer.Term', 'name': 'l1', 'weight': 1.0, 'function': '$FUNCTION'}]"
     execute(command("training", ["train"], **settings, losses=l1.replace("FUNCTION", "torch.nn.L1Loss()"), updates=2))
     broken = l1.replace("FUNCTION", "lambda image, truth: (image - truth).mean() / 0")
@@ -208,7 +212,7 @@ def test_two_processes_train_together_on_data_of_their_own(cohort: Path, vgg: Pa
 def test_a_first_update_of_two_processes_is_that_of_one_with_both_their_patches(cohort: Path, tmp_path: Path) -> None:
     """Gradients are averaged: plain gradient descent without batch statistics must give the same weights."""
     settings: dict[str, object] = {
-        "dataset_dir": cohort, "adversary": None, "updates": 1, "epoch_length": 1, "scales": "[2]",
+        "dataset_dir": cohort, "adversary": "$None", "updates": 1, "epoch_length": 1, "scales": "[2]",
         "losses": "[{'_target_': 'metasrgan.training.trainer.Term', 'name': 'l2', 'weight': 1.0, "
                   "'function': '$torch.nn.MSELoss()'}]",
         "network_def": "{'_target_': 'metasrgan.networks.EDSR', 'channels': 4, 'blocks': 1}",
@@ -219,7 +223,7 @@ def test_a_first_update_of_two_processes_is_that_of_one_with_both_their_patches(
     moved = []
     for index in (0, 1):
         one = tmp_path / f"mini_batch_{index}"
-        execute(command("training", ["train"], output_dir=one, **settings, **{"rank": 0, "train#dataset": None,
+        execute(command("training", ["train"], output_dir=one, **settings, **{"train#dataset": "$None",
             "train#dataloader": f"$[@batches[{index}]]"}))  # fmt: skip
         moved.append(state_of(one, 1)["generator"]["network"])
     two = state_of(tmp_path / "two", 1)["generator"]["network"]

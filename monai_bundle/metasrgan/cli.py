@@ -220,14 +220,14 @@ def _compare_volume(
         for scale, text in scales.items()
     }
     device = str(resolve_device(options.device))
-    model = load_model(options.model) if "net" in methods else None
+    models = {"net": load_model(options.model)} if "net" in methods else {}
     with made(options.output), warnings_told(options.quiet):
         check_outputs([csv_path, *conditions], options.overwrite)
         comparisons, pictures = [], {}
         for path, (name, scale, text) in conditions.items():
             started = time.monotonic()
             with progress_bar(options.quiet, f"{name} ×{text}") as report:
-                each = compare(volume, scale, name, methods, options.axis, model, device, report)
+                each = compare(volume, scale, name, methods, options.axis, models, device, report)
             pictures[path] = comparison_picture(each)
             comparisons.append(each.without_images())
             if options.verbose:
@@ -301,6 +301,7 @@ def _data(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from .export import to_onnx, to_torchscript
     from .model import load_model
+    from .networks import MetaSRGAN
     from .outputs import check_outputs
 
     _check_suffix("output", options.output, _EXPORTS)
@@ -311,12 +312,14 @@ def _export(options: argparse.Namespace) -> None:
         raise UsageError(f"--scale {options.scale}: a .ts file takes the scale when it runs; leave --scale out")
     scale = _scale(options.scale) if onnx else None
     check_outputs([options.output], options.overwrite, [options.model] if options.model is not None else [])
-    model = load_model(options.model)
+    generator = load_model(options.model).generator
+    if not isinstance(generator, MetaSRGAN):
+        raise UsageError(f"--model {options.model}: a baseline's weights; only Meta-SRGAN's are exported")
     if scale is None:
-        to_torchscript(model.generator, options.output)
+        to_torchscript(generator, options.output)
         say(f"{options.output}: TorchScript; forward(image, scale) for images (B, 1, H, W) in [0, 1] and any scale")
     else:
-        to_onnx(model.generator, scale, options.output)
+        to_onnx(generator, scale, options.output)
         say(f"{options.output}: ONNX, ×{scale}; image (B, 1, H, W) in [0, 1] gives super_resolved, for any B, H and W")
     say(INTENDED_USE)
 

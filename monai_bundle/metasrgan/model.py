@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from .errors import DataError, InputMissingError, UsageError
-from .networks import MetaSRGAN
+from .networks import EDSR, SRGAN, ByTwo, MetaSRGAN
 
 CHECKSUMS = "SHA256SUMS"
 WEIGHTS = "model.pt"
@@ -18,9 +21,9 @@ WEIGHTS = "model.pt"
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded generator in eval mode, and what its report says of it."""
+    """A loaded generator in eval mode, and what its report says of it. Baselines upscale by 2 alone."""
 
-    generator: MetaSRGAN
+    generator: MetaSRGAN | ByTwo
     path: Path
     sha256: str
 
@@ -33,7 +36,7 @@ def shipped_weights() -> Path:
 
 
 def load_model(path: str | Path | None = None) -> Model:
-    """Load a generator's weights.
+    """Load a generator's weights: Meta-SRGAN's, or a baseline's (SRGAN, EDSR), told apart by the names in the file.
 
     Args:
         path: a state_dict file, or a MONAI bundle's folder; None for the shipped weights.
@@ -102,7 +105,7 @@ def _recorded(path: Path) -> str | None:
     return None
 
 
-def _load(path: Path) -> MetaSRGAN:
+def _load(path: Path) -> MetaSRGAN | ByTwo:
     try:
         with warnings.catch_warnings():
             # What torch would say of a TorchScript archive, the error says.
@@ -110,8 +113,8 @@ def _load(path: Path) -> MetaSRGAN:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle or archive can fail in any way
         raise DataError(f"{path}: not a file of weights (it must be a bare state_dict of plain tensors)") from error
-    generator = MetaSRGAN()
     try:
+        generator = _network_of(state)
         generator.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
@@ -120,3 +123,11 @@ def _load(path: Path) -> MetaSRGAN:
     # torch's stubs do not know that a module takes a memory format.
     generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return generator
+
+
+def _network_of(state: Mapping[str, Tensor]) -> MetaSRGAN | ByTwo:
+    """An untrained network of the kind whose weights these are; Meta-SRGAN where they are of none."""
+    if "head.weight" in state and "upscale.2.weight" in state:
+        blocks = sum(bool(re.fullmatch(r"body\.\d+\.block\.0\.weight", name)) for name in state)
+        return EDSR(channels=len(state["head.weight"]), blocks=blocks)
+    return SRGAN() if "upscale.3.weight" in state else MetaSRGAN()

@@ -21,7 +21,7 @@ from . import grid, interpolation
 from .errors import DataError, UsageError
 from .intensity import IntensityMap
 from .model import Model, load_model, resolve_device
-from .networks import RECEPTIVE_RADIUS, MetaSRGAN
+from .networks import ByTwo, MetaSRGAN
 from .networks.meta_upscale import LARGEST_PERIOD
 from .volume import Volume, check, check_grid, looks_like_labels
 
@@ -243,7 +243,7 @@ class _Network:
 
     def __init__(
         self,
-        generator: MetaSRGAN,
+        generator: MetaSRGAN | ByTwo,
         device: torch.device,
         target: grid.Target,
         lines: list[np.ndarray],
@@ -257,7 +257,7 @@ class _Network:
         exact = target.exact
         self.exact = exact if exact is not None and exact.numerator <= LARGEST_PERIOD else None
         q = 1 if self.exact is None else self.exact.denominator
-        self.margin = -(-RECEPTIVE_RADIUS // q) * q
+        self.margin = -(-generator.receptive_radius // q) * q
         # A strip starts where the period does.
         budget = _PIXELS_AT_ONCE[device.type]
         width = shape[1] + 2 * self.margin
@@ -300,6 +300,7 @@ class _Network:
             # Positions stay on the CPU: they are double precision, which Apple's MPS does not have.
             rows = torch.from_numpy(self.rows[mine] + margin - first)
             columns = torch.from_numpy(self.columns + margin)
+            assert isinstance(self.generator, MetaSRGAN)  # A baseline's grid is exact.
             return self.generator.at(window, rows, columns, inverse)
 
 
@@ -313,4 +314,9 @@ def _engine(
     if settings.method != "net":
         return _Interpolator(settings.method, lines, shape, intensities)
     model = load_model() if settings.model is None else settings.model
+    if isinstance(model.generator, ByTwo) and target.exact != 2:
+        raise UsageError(
+            f"scale {target.scale:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, can do; "
+            f"Meta-SRGAN's do any"
+        )
     return _Network(model.generator, resolve_device(settings.device), target, lines, shape, intensities)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -115,7 +115,7 @@ def compare(
     degradation: str,
     methods: Sequence[str],
     axis: str | int = "auto",
-    model: Model | None = None,
+    models: Mapping[str, Model] | None = None,
     device: str = "auto",
     progress: Callable[[Progress], None] | None = None,
 ) -> Comparison:
@@ -128,9 +128,10 @@ def compare(
         volume: a high-resolution volume, the ground truth.
         scale: r.
         degradation: one of `metasrgan.degradation.DEGRADATIONS`.
-        methods: of `metasrgan.upscaling.METHODS`.
+        methods: of `metasrgan.upscaling.METHODS`, or names of ``models``.
         axis: the slice axis.
-        model, device: of the network.
+        models: networks by name; "net" is the shipped one where it is not among them.
+        device: of the networks.
         progress: called with each batch of slices done, from the start for every method.
 
     Raises:
@@ -155,8 +156,15 @@ def compare(
         raise DataError(f"{volume.name}: no slice has enough foreground to measure on")
     images, figures = {}, {}
     for method in methods:
+        model = None if models is None else models.get(method)
         result = upscale(
-            low_volume, scale=factor, axis=chosen, method=method, model=model, device=device, progress=progress
+            low_volume,
+            scale=factor,
+            axis=chosen,
+            method=method if model is None else "net",
+            model=model,
+            device=device,
+            progress=progress,
         )
         images[method] = intensities.forward(np.moveaxis(result.array, chosen, 0))
         for name, figure in FIGURES.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def comparison_picture(comparison: Comparison) -> bytes:
     size, low_size = (f"{each.shape[1]} × {each.shape[2]}" for each in (comparison.truth, comparison.low))
     columns = [(f"input, reduced\n{low_size}", low), (f"ground truth\n{size}", truth)]
     columns += [
-        (f"{TITLES[method]}\n{_figures(comparison, method)}", upright(stack[index]))
+        (f"{TITLES.get(method, method)}\n{_figures(comparison, method)}", upright(stack[index]))
         for method, stack in comparison.images.items()
     ]
     side = max(24, min(bottom - top, right - left) // 4)
@@ -91,6 +92,43 @@ def comparison_picture(comparison: Comparison) -> bytes:
         figure,
         f"×{comparison.scale:g}, {comparison.degradation}, slice {index}; "
         f"PSNR / SSIM are means over {comparison.slices} slices",
+    )
+    return _png(figure)
+
+
+def scales_picture(comparisons: Sequence[Comparison], methods: Sequence[str]) -> bytes:
+    """Draw one slice reduced by one scale after another and upscaled again (paper, figure 8): a row a method.
+
+    The slice is the middle one; shown is the part of it where the truth has most detail, last of all the truth itself.
+
+    Args:
+        comparisons: of one volume, at ascending scales, with their images.
+        methods: from top to bottom.
+    """
+    first = comparisons[0]
+    shown = [axis for axis in range(3) if axis != first.axis]
+    index = len(first.truth) // 2
+    whole = (0, first.truth.shape[1], 0, first.truth.shape[2])
+    top, bottom, left, right = maximal_informational_crop(first.truth[index]) or whole
+    side = max(24, min(bottom - top, right - left) // 3)
+    row, column = _busiest(first.truth[index, top:bottom, left:right], side)
+    part = np.s_[row + top : row + top + side, column + left : column + left + side]
+    truth = first.truth[index][part]
+    darkest, brightest = (float(value) for value in np.percentile(truth, (0.5, 99.8)))
+    window = (darkest, brightest)
+
+    figure = _figure(len(comparisons) + 1, [1.0] * len(methods))
+    axes = figure.subplots(len(methods), len(comparisons) + 1, squeeze=False)
+    for line, method in zip(axes, methods):
+        for place, each in zip(line, comparisons):
+            image = _upright(each.images[method][index][part], first.affine, shown)
+            figures = f"{each.mean(method, 'psnr'):.2f} dB / {each.mean(method, 'ssim'):.3f}"
+            _show(place, image, f"{TITLES.get(method, method)} ×{each.scale:g}\n{figures}", 1.0, window, smooth=False)
+        _show(line[-1], _upright(truth, first.affine, shown), "ground truth\n", 1.0, window, smooth=False)
+    _headline(
+        figure,
+        f"slice {index} reduced by {first.degradation} and upscaled again; PSNR / SSIM are means over "
+        f"{first.slices} slices",
     )
     return _png(figure)
 

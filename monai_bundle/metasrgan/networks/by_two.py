@@ -11,10 +11,12 @@ class ByTwo(nn.Module):
 
     Args:
         mean, std: of the training pixels in [0, 1] (paper: 0.370 and 0.117).
+        receptive_radius: how many input pixels away from an output pixel the network looks.
     """
 
-    def __init__(self, mean: float, std: float) -> None:
+    def __init__(self, mean: float, std: float, receptive_radius: int) -> None:
         super().__init__()
+        self.receptive_radius = receptive_radius
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean))

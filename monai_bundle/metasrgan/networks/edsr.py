@@ -39,7 +39,8 @@ class EDSR(ByTwo):
         blocks: int = 32,
         residual_scaling: float = 0.1,
     ) -> None:
-        super().__init__(mean, std)
+        # Two convolutions a block, one before and two after them; one half pixel after the pixel shuffle.
+        super().__init__(mean, std, receptive_radius=2 * blocks + 4)
         self.head = nn.Conv2d(1, channels, 3, padding=1)
         self.body = nn.Sequential(
             *(ScaledResidualBlock(channels, residual_scaling) for _ in range(blocks)),

@@ -60,6 +60,7 @@ class MetaSRGAN(nn.Module):
 
     def __init__(self, mean: float = 0.370, std: float = 0.117, residual: bool = False) -> None:
         super().__init__()
+        self.receptive_radius = RECEPTIVE_RADIUS
         self.extractor = FeatureExtractor()
         self.upscale = MetaUpscale()
         self.mean: Tensor

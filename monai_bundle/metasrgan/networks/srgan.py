@@ -14,7 +14,8 @@ class SRGAN(ByTwo):
     """
 
     def __init__(self, mean: float = 0.370, std: float = 0.117) -> None:
-        super().__init__(mean, std)
+        # 15 in the features; one convolution before the pixel shuffle; four half pixels after it.
+        super().__init__(mean, std, receptive_radius=18)
         self.extractor = FeatureExtractor()
         self.upscale = nn.Sequential(
             nn.Conv2d(64, 256, 3, padding=1), nn.PixelShuffle(2), nn.PReLU(), nn.Conv2d(64, 1, 9, padding=4)

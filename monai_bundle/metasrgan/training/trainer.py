@@ -53,7 +53,7 @@ class Term:
 
 
 class Logits(nn.Module):
-    """A discriminator as it is trained: forward returns logits, and forward is all that DistributedDataParallel wraps."""
+    """A discriminator in training: forward, which is all that DistributedDataParallel wraps, returns logits."""
 
     def __init__(self, discriminator: Discriminator) -> None:
         super().__init__()
