@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import pytest
 import SimpleITK as sitk
 import torch
 from metasrgan.degradation import degrade
-from metasrgan.errors import DataError, InputMissingError
+from metasrgan.errors import DataError, InputMissingError, UsageError
 from metasrgan.scale import as_fraction
 from metasrgan.training import augment
 from metasrgan.training.data import FromIteration, MiniBatches, loader
-from metasrgan.training.groups import Group, Slice, image_groups, load_groups
+from metasrgan.training.groups import Group, Slice, image_groups, load_groups, record_normalisation, statistics
 from PIL import Image
 
 SCALES = [tenths / 10 for tenths in range(11, 41)]
@@ -163,3 +164,88 @@ def test_augmentations_are_as_strong_as_they_say() -> None:
     assert 0.69 < min(gains) < 0.72
     assert 1.08 < max(gains) < 1.11
     assert augment.gamma(np.array([[-0.5, 0.5]], np.float32), rng, 0.3)[0, 0] < 0
+
+
+def test_a_degradation_may_be_drawn_more_often_at_small_scales_than_at_large_ones(groups: list[Group]) -> None:
+    batches = MiniBatches(groups, [1.5, 2.5, 3.5], {"area": [1, 0], "kspace": [0, 1]}, batch_size=1, lr_patch=12)
+    drawn = [batches[index] for index in range(150)]
+    shares = {
+        scale: np.mean([each["degradation"] == "area" for each in drawn if each["scale"] == scale])
+        for scale in (1.5, 2.5, 3.5)
+    }
+    assert shares[1.5] == 1
+    assert 0.25 < shares[2.5] < 0.75
+    assert shares[3.5] == 0
+
+
+def test_sixteen_patches_a_slice_are_the_same_sixteen_for_good(groups: list[Group]) -> None:
+    one = [Group("one", ((groups[1].planes[0][0],),))]
+    settings = {"degradations": {"area": 1.0}, "batch_size": 8, "hr_patch": 32, "seed": 3}
+
+    def patches(**more: int) -> set[bytes]:
+        batches = MiniBatches(one, [2.0], **settings, **more)  # type: ignore[arg-type]
+        # Whichever way they are turned.
+        return {
+            np.sort(patch.numpy().ravel()).tobytes() for index in range(12) for patch in batches[index]["label"][:, 0]
+        }
+
+    assert len(patches(patches_per_slice=16)) == 16
+    assert len(patches()) > 80
+
+
+def test_clamped_patches_are_in_the_range_of_8_bit_images() -> None:
+    bright = [Group("bright", ((Slice(textured((80, 80)) / 100 - 0.3, (0, 80, 0, 80)),),))]
+    for clamp in (False, True):
+        batch = MiniBatches(bright, [2.0], {"bicubic_aa": 1.0}, batch_size=2, hr_patch=32, clamp=clamp)[0]
+        outside = [bool(((batch[name] < 0) | (batch[name] > 1)).any()) for name in ("image", "label")]
+        assert outside == [not clamp, not clamp]
+
+
+def test_processes_that_train_together_share_out_the_mini_batches() -> None:
+    ranks = [list(FromIteration(5, rank, 3)) for rank in range(3)]
+    assert sorted(index for rank in ranks for index in rank) == list(range(15))
+    resumed = FromIteration(5, 1, 3)
+    resumed.first = 2
+    assert list(resumed) == ranks[1][2:]
+    assert len(resumed) == 3
+
+
+def test_photographs_are_read_as_8_bit_luminance_and_halved_exactly(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (65, 70, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "one.PNG")
+    Image.fromarray(colours).save(tmp_path / "two.jpeg", quality=95)
+    (tmp_path / "notes.txt").write_text("no image")
+    luminance = np.asarray(Image.fromarray(colours).convert("L"))
+    whole, _ = image_groups(tmp_path, ["*.png", "*.jpeg"], run=1, intensities="8bit")
+    chosen = whole.planes[0][0]
+    assert chosen.image.dtype == np.uint8
+    assert chosen.crop == (0, 65, 0, 70)
+    np.testing.assert_allclose(chosen.part(3, 9, 5, 50), luminance[3:9, 5:50] / 255.0, atol=1e-6)
+    half = image_groups(tmp_path, "*.png", intensities="8bit", halve=True)[0].planes[0][0]
+    blocks = luminance[:64, :70].reshape(32, 2, 35, 2).astype(float).mean((1, 3)) / 255
+    np.testing.assert_allclose(half.part(0, 32, 0, 35), blocks, atol=1e-6)
+
+
+def test_images_that_cannot_be_read_and_options_unknown_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "garbage.png").write_bytes(b"garbage")
+    with pytest.raises(DataError, match=r"garbage.png: not an image that can be read"):
+        image_groups(tmp_path)
+    with pytest.raises(UsageError, match="intensities '16bit' is unknown; choose from percentiles, 8bit"):
+        image_groups(tmp_path, intensities="16bit")
+
+
+def test_the_normalisation_is_that_of_the_pixels_inside_the_crops(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).random((40, 50)).astype(np.float32)
+    eight_bit = (255 * image).astype(np.uint8)
+    crops = [(5, 30, 10, 45), (0, 40, 0, 50)]
+    groups = [Group("a", ((Slice(image, crops[0]),),)), Group("b", ((Slice(eight_bit, crops[1]),),))]
+    pixels = np.concatenate([image[5:30, 10:45].ravel(), (eight_bit / 255.0).ravel()])
+    mean, std, count = statistics(groups)
+    assert mean == pytest.approx(pixels.mean())
+    assert std == pytest.approx(pixels.std())
+    assert count == pixels.size
+    told = record_normalisation(groups, tmp_path / "new" / "normalisation.json")
+    assert f"--mean {mean:.3f} --std {std:.3f}" in told
+    assert json.loads((tmp_path / "new" / "normalisation.json").read_text()) == {
+        "mean": mean, "std": std, "pixels": count, "groups": 2,
+    }  # fmt: skip

@@ -26,12 +26,11 @@ from ..outputs import check_outputs, made, write_all
 from ..scale import as_fraction
 from ..terminal import progress_bar
 from .compare import FIGURES, Comparison, compare
-from .figures import comparison_picture, scales_picture
+from .figures import comparison_picture, scales_picture, title_of
 from .plots import curves_plot
 
 INTERPOLATIONS = ("bicubic", "bspline")
 TABLE_SCALE = 2.0
-NAMES = {"bicubic": "bicubic", "bspline": "B-spline"}
 _CONFIDENCE = 0.95
 _DIGITS = {"psnr": 2, "ssim": 4, "ssim_7x7": 4}
 _HEADINGS = {"psnr": "PSNR dB", "ssim": "SSIM (Gaussian 11×11)", "ssim_7x7": "SSIM (7×7)"}
@@ -129,7 +128,7 @@ def evaluate(
                     curves.append(each.without_images())
             contents[paths["through_scales"]] = scales_picture(shown, ["bicubic", every_scale[0]])
             contents[paths["curves"]] = _curves_csv(curves)
-            contents[paths["plot"]] = curves_plot(curves, NAMES)
+            contents[paths["plot"]] = curves_plot(curves)
         facts = {
             "metasrgan": __version__,
             "torch": torch.__version__,
@@ -174,7 +173,7 @@ def _rows(comparison: Comparison) -> list[list[Any]]:
     """A line a method: the condition, then of every figure mean, deviation, mean gain and its half interval."""
     rows = []
     for method in comparison.methods:
-        row: list[Any] = [comparison.degradation, f"{comparison.scale:g}", NAMES.get(method, method)]
+        row: list[Any] = [comparison.degradation, f"{comparison.scale:g}", title_of(method)]
         for figure in FIGURES:
             values, against = comparison.figures[method, figure], gain(comparison, method, figure)
             row += [f"{each:.5f}" for each in (values.mean(), np.std(values, ddof=1), against.mean, against.half_width)]
@@ -205,7 +204,7 @@ def _table_markdown(comparison: Comparison, models: Mapping[str, Model]) -> str:
     lines += [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for method in comparison.methods:
         count = f"{parameters_of(models[method]):,}" if method in models else "–"
-        cells = [NAMES.get(method, method), count]
+        cells = [title_of(method), count]
         for figure, digits in _DIGITS.items():
             values = comparison.figures[method, figure]
             cells.append(f"{values.mean():.{digits}f}; {np.std(values, ddof=1):.{digits}f}")

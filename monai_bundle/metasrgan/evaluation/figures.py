@@ -25,7 +25,8 @@ from ..interpolation import interpolation_matrix
 from ..volume import Volume
 from .compare import Comparison
 
-TITLES = {"net": "Meta-SRGAN", "bspline": "B-spline", "bicubic": "bicubic", "linear": "linear", "nearest": "nearest"}
+TITLES = {"net": "Meta-SRGAN", "MetaSRGAN": "Meta-SRGAN", "bspline": "B-spline"}
+
 # What saturates the colours, as parts of the intensity range: errors against the truth are large, what a
 # super-resolved volume adds to an interpolated one is small.
 _LARGEST_ERROR, _LARGEST_ADDITION = 0.15, 0.05
@@ -35,6 +36,11 @@ _COLUMN = 3.0  # inches
 _DOTS = 110
 _LONGEST_NAME = 60
 _LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+def title_of(method: str) -> str:
+    """Return what pictures and tables call a method."""
+    return TITLES.get(method, method)
 
 
 def comparison_picture(comparison: Comparison) -> bytes:
@@ -56,7 +62,7 @@ def comparison_picture(comparison: Comparison) -> bytes:
     size, low_size = (f"{each.shape[1]} × {each.shape[2]}" for each in (comparison.truth, comparison.low))
     columns = [(f"input, reduced\n{low_size}", low), (f"ground truth\n{size}", truth)]
     columns += [
-        (f"{TITLES.get(method, method)}\n{_figures(comparison, method)}", upright(stack[index]))
+        (f"{title_of(method)}\n{_figures(comparison, method)}", upright(stack[index]))
         for method, stack in comparison.images.items()
     ]
     side = max(24, min(bottom - top, right - left) // 4)
@@ -123,7 +129,7 @@ def scales_picture(comparisons: Sequence[Comparison], methods: Sequence[str]) ->
         for place, each in zip(line, comparisons):
             image = _upright(each.images[method][index][part], first.affine, shown)
             figures = f"{each.mean(method, 'psnr'):.2f} dB / {each.mean(method, 'ssim'):.3f}"
-            _show(place, image, f"{TITLES.get(method, method)} ×{each.scale:g}\n{figures}", 1.0, window, smooth=False)
+            _show(place, image, f"{title_of(method)} ×{each.scale:g}\n{figures}", 1.0, window, smooth=False)
         _show(line[-1], _upright(truth, first.affine, shown), "ground truth\n", 1.0, window, smooth=False)
     _headline(
         figure,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from .compare import Comparison
+from .figures import title_of
 
 # Told apart by people who are colour-blind too (Okabe and Ito).
 _COLOURS = ("#555555", "#56b4e9", "#d55e00", "#009e73", "#cc79a7")
 _TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM (Gaussian 11×11)"}
 
 
-def curves_plot(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> bytes:
+def curves_plot(comparisons: Sequence[Comparison]) -> bytes:
     """Plot PSNR and SSIM against scale, a curve a method; below, the gain over bicubic slice by slice.
 
     Bands are 95 % intervals of the mean over slices: above of the figure itself, below of the paired difference, which
@@ -25,7 +26,6 @@ def curves_plot(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> 
 
     Args:
         comparisons: of one volume and degradation, at ascending scales, bicubic among their methods.
-        names: how to call methods, where not by their own names.
 
     Returns:
         A PNG file's content.
@@ -36,10 +36,10 @@ def curves_plot(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> 
     for column, name in enumerate(_TITLES):
         for method, colour in zip(comparisons[0].methods, _COLOURS):
             values = [each.figures[method, name] for each in comparisons]
-            _curve(axes[0, column], scales, values, colour, names.get(method, method))
+            _curve(axes[0, column], scales, values, colour, title_of(method))
             if method != "bicubic":
                 gains = [each.figures[method, name] - each.figures["bicubic", name] for each in comparisons]
-                _curve(axes[1, column], scales, gains, colour, names.get(method, method))
+                _curve(axes[1, column], scales, gains, colour, title_of(method))
         axes[0, column].set_title(_TITLES[name])
         axes[1, column].set_title(f"{_TITLES[name]}: gain over bicubic")
         axes[1, column].axhline(0, color=_COLOURS[0], linewidth=1)
