@@ -15,7 +15,7 @@ class BuildWithWeights(build_py):
             return
         weights = Path(self.build_lib) / "metasrgan" / "weights"
         self.mkpath(str(weights))
-        for name in ("model.pt", "SHA256SUMS"):
+        for name in ("model.pt", "model_gan.pt", "SHA256SUMS"):
             self.copy_file(f"monai_bundle/models/{name}", str(weights / name))
 
 

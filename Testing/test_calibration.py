@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from metasrgan.model import load_model
+from metasrgan.model import SHIPPED, load_model
 from metasrgan.networks import MetaSRGAN
 from metasrgan.networks.generator import ResidualBlock
 from metasrgan.training.calibration import recalibrate
@@ -44,11 +44,12 @@ def test_no_images_leave_the_statistics_as_they_are() -> None:
     assert generator.state_dict()["extractor.tail.1.running_var"].eq(1).all()
 
 
+@pytest.mark.parametrize("weights", SHIPPED)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.5, 1.0])
-def test_the_shipped_weights_keep_a_constant_images_brightness(value: float, scale: float) -> None:
+def test_the_shipped_weights_keep_a_constant_images_brightness(value: float, scale: float, weights: str) -> None:
     """At r = 1.1 … 4.0, far from the rim, where zero padding shows."""
-    generator = load_model().generator
+    generator = load_model(weights).generator
     with torch.no_grad():
         image = generator(torch.full((1, 1, 48, 48), value), scale)
     rim = round(18 * scale)
@@ -57,12 +58,13 @@ def test_the_shipped_weights_keep_a_constant_images_brightness(value: float, sca
     assert (inside - inside.mean()).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("weights", SHIPPED)
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_shipped_weights_keep_a_low_contrast_images_mean(scale: float) -> None:
+def test_the_shipped_weights_keep_a_low_contrast_images_mean(scale: float, weights: str) -> None:
     torch.manual_seed(0)
     smooth = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 6), size=(64, 64), mode="bicubic")
     low = 0.4 + 0.02 * smooth
-    generator = load_model().generator
+    generator = load_model(weights).generator
     with torch.no_grad():
         image = generator(low, scale)
     rim = 18

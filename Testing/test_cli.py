@@ -32,6 +32,7 @@ from typing import Any
 import metasrgan
 import nibabel as nib
 import numpy as np
+import onnxruntime
 import pytest
 import SimpleITK as sitk
 import torch
@@ -57,6 +58,7 @@ FLAGS = {
     "info": "-h --help -i --input --model",
     "demo": "-h --help -o --output --model --device --threads --overwrite -q --quiet -v --verbose",
     "data": "-h --help -o --output",
+    "export": "-h --help -o --output --scale --model --overwrite",
 }
 
 
@@ -299,16 +301,21 @@ def test_clip_keeps_the_range_or_does_not(asked: str, folder: Path) -> None:
     assert inside == ("none" not in asked)
 
 
-def test_model_takes_a_file_or_a_bundles_folder(folder: Path) -> None:
+def test_model_takes_a_file_a_bundles_folder_or_the_name_of_shipped_weights(folder: Path) -> None:
     (folder / "bundle" / "models").mkdir(parents=True)
     state = torch.load(WEIGHTS, weights_only=True)
     torch.save({key: value * 1.1 for key, value in state.items()}, folder / "bundle" / "models" / "model.pt")
     assert run("upscale -i scan.nii.gz -o file.nii --scale 2 --model bundle/models/model.pt") == 0
     assert run("upscale -i scan.nii.gz -o folder.nii --scale 2 --model bundle") == 0
     assert run("upscale -i scan.nii.gz -o shipped.nii --scale 2") == 0
-    file, bundle, shipped = (read(f"{name}.nii").array for name in ("file", "folder", "shipped"))
+    assert run("upscale -i scan.nii.gz -o l1.nii --scale 2 --model l1") == 0
+    assert run("upscale -i scan.nii.gz -o gan.nii --scale 2 --model gan") == 0
+    names = ("file", "folder", "shipped", "l1", "gan")
+    file, bundle, shipped, l1, gan = (read(f"{name}.nii").array for name in names)
     np.testing.assert_array_equal(file, bundle)
+    np.testing.assert_array_equal(shipped, l1)
     assert not np.array_equal(file, shipped)
+    assert not np.array_equal(gan, shipped)
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
@@ -752,7 +759,7 @@ def test_weights_that_cannot_be_trusted_are_refused(
 def test_without_the_shipped_weights_the_network_is_refused_and_interpolation_works(
     command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "shipped_weights", lambda: folder / "nowhere" / "model.pt")
+    monkeypatch.setattr(model, "shipped_weights", lambda name: folder / "nowhere" / model.SHIPPED[name])
     err = refused(capsys, folder, 66, command)
     assert "model.pt: no weights there; install the package again" in err
     assert run(f"{command} --scale 2 --method linear -q") == 0
@@ -1043,6 +1050,45 @@ def test_the_whole_demo_runs_as_the_readme_says(folder: Path) -> None:
     assert done.stderr == ""
     assert {path.name for path in (folder / "demo").iterdir()} == DEMO
     assert nifti(folder / "demo" / "t1ce_glioma_x2.nii.gz").shape == (512, 512, 25)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.*. is deprecated")
+def test_export_writes_torchscript_that_takes_the_scale_when_it_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export -o net.ts") == 0
+    assert "net.ts: TorchScript" in capsys.readouterr().out
+    image = torch.rand(1, 1, 20, 24)
+    with torch.no_grad():
+        found, wanted = torch.jit.load("net.ts")(image, 1.5), model.load_model().generator(image, 1.5)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+    assert "exists already" in refused(capsys, folder, 73, "export -o net.ts")
+
+
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning")
+def test_export_writes_onnx_at_the_scale_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export -o net.onnx --scale 3/2 --model gan") == 0
+    assert "net.onnx: ONNX, ×3/2" in capsys.readouterr().out
+    image = torch.rand(1, 1, 20, 24)
+    (found,) = onnxruntime.InferenceSession("net.onnx").run(None, {"image": image.numpy()})
+    with torch.no_grad():
+        wanted = model.load_model("gan").generator(image, 1.5)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("net.onnx", "give --scale"),
+        ("net.ts --scale 2", "leave --scale out"),
+        ("net.pt", "end the name on .onnx, .ts"),
+        ("net.onnx --scale 0.5", "0.5"),
+    ],
+)
+def test_export_refuses_what_it_cannot_write(
+    more: str, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(capsys, folder, 64, f"export -o {more}")
 
 
 def test_data_copies_what_is_at_hand_and_says_where_the_rest_is(

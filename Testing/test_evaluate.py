@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bundle_runs import bundle_command, execute
 from metasrgan import upscale
 from metasrgan.errors import DataError, UsageError
 from metasrgan.evaluation.compare import compare
@@ -22,11 +20,9 @@ from metasrgan.files import read, write
 from metasrgan.model import load_model
 from metasrgan.networks import EDSR, SRGAN
 from metasrgan.volume import Volume
+from phantoms import SAMPLE
 from PIL import Image
 from scipy import stats
-
-BUNDLE = Path(__file__).parents[1] / "monai_bundle"
-SAMPLE = BUNDLE / "metasrgan" / "sample" / "t1ce_glioma.nrrd"
 
 
 def baseline(folder: Path, name: str) -> Path:
@@ -47,12 +43,9 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def evaluating(volume: Path, output: Path, *more: str) -> list[str]:
-    return [
-        sys.executable, "-m", "monai.bundle", "run", "evaluating", "--config_file", "configs/evaluate.yaml",
-        "--volume", str(volume), "--output_dir", str(output), "--scales", "[1.5,2]", "--figure_scales", "[2,3]",
-        "--threads", "1", *more,
-    ]  # fmt: skip
+def evaluating(volume: Path, output: Path, **settings: object) -> list[str]:
+    small = {"scales": "[1.5,2]", "figure_scales": "[2,3]", "threads": 1}
+    return bundle_command("evaluating", ["evaluate"], volume=volume, output_dir=output, **small, **settings)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -60,22 +53,16 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, timeout=300, check=False)
-
-
 @pytest.mark.slow
 def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices: Path, tmp_path: Path) -> None:
     weights = {name: baseline(tmp_path, name) for name in ("SRGAN", "EDSR")}
     output = tmp_path / "eval"
-    options = [word for name, path in weights.items() for word in (f"--weights#{name}", str(path))]
-    done = execute(evaluating(slices, output, *options))
-    assert done.returncode == 0, done.stderr
+    done = execute(evaluating(slices, output, **{f"weights#{name}": path for name, path in weights.items()}))
 
     table = {row["method"]: row for row in rows(output / "table1_bilinear_aa_x2.csv")}
-    assert list(table) == ["bicubic", "B-spline", "EDSR", "SRGAN", "Meta-SRGAN"]
+    assert list(table) == ["bicubic", "B-spline", "EDSR", "SRGAN", "Meta-SRGAN", "Meta-SRGAN, GAN"]
     assert {name: int(row["parameters"]) for name, row in table.items()} == {
-        "bicubic": 0, "B-spline": 0, "Meta-SRGAN": 561_926, "SRGAN": 565_768,
+        "bicubic": 0, "B-spline": 0, "Meta-SRGAN": 561_926, "Meta-SRGAN, GAN": 561_926, "SRGAN": 565_768,
         "EDSR": sum(parameter.numel() for parameter in EDSR(channels=8, blocks=2).parameters()),
     }  # fmt: skip
     assert "| SRGAN | 565,768 |" in (output / "table1_bilinear_aa_x2.md").read_text()
@@ -92,9 +79,9 @@ def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices:
 
     curve = rows(output / "scales_bilinear_aa.csv")
     assert [(row["scale"], row["method"]) for row in curve] == [
-        (scale, method) for scale in ("1.5", "2") for method in ("bicubic", "B-spline", "Meta-SRGAN")
+        (scale, method) for scale in ("1.5", "2") for method in ("bicubic", "B-spline", "Meta-SRGAN", "Meta-SRGAN, GAN")
     ]
-    assert curve[-1]["psnr_mean"] == row["psnr_mean"]
+    assert curve[-2]["psnr_mean"] == row["psnr_mean"]
     for name in ("methods_bilinear_aa_x2", "through_scales_bilinear_aa", "scales_bilinear_aa"):
         with Image.open(output / f"{name}.png") as picture:
             assert min(picture.size) > 300
@@ -104,21 +91,21 @@ def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices:
     for name, path in weights.items():
         assert facts["weights"][name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
-    again = execute(evaluating(slices, output))
-    assert again.returncode != 0
+    again = execute(evaluating(slices, output), fails=True)
     assert "exists" in again.stderr
     assert "Traceback" not in again.stderr
 
 
 @pytest.mark.slow
 def test_an_evaluation_that_cannot_be_is_one_sentence_and_leaves_nothing(slices: Path, tmp_path: Path) -> None:
-    for option, value, sentence in (
-        ("--degradations", "['blur']", "degradation 'blur' is unknown"),
-        ("--weights#MetaSRGAN", str(tmp_path / "none.pt"), "no weights there"),
-        ("--weights#MetaSRGAN", str(baseline(tmp_path, "SRGAN")), "there is no Meta-SRGAN among them"),
+    none: dict[str, object] = {"weights#MetaSRGAN": tmp_path / "none.pt"}
+    baselines: dict[str, object] = {"weights": f"{{'SRGAN': '{baseline(tmp_path, 'SRGAN')}'}}"}
+    for settings, sentence in (
+        ({"degradations": "['blur']"}, "degradation 'blur' is unknown"),
+        (none, "no weights there"),
+        (baselines, "there is no Meta-SRGAN among them"),
     ):
-        done = execute(evaluating(slices, tmp_path / "eval", option, value))
-        assert done.returncode != 0
+        done = execute(evaluating(slices, tmp_path / "eval", **settings), fails=True)
         assert sentence in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "eval").exists()

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 from metasrgan.errors import DataError, InputMissingError, UsageError
-from metasrgan.model import CHECKSUMS, load_model, resolve_device, shipped_weights
-from metasrgan.networks import SRGAN, MetaSRGAN
+from metasrgan.model import CHECKSUMS, SHIPPED, load_model, resolve_device, shipped_weights
+from metasrgan.networks import Discriminator, MetaSRGAN
 from torch import Tensor
 
 
@@ -40,17 +40,32 @@ def refused(path: Path, match: str, kind: type[Exception] = DataError) -> None:
 # ---- the shipped weights -----------------------------------------------------------------------------------
 
 
-def test_the_shipped_weights_load_as_their_checksum_says() -> None:
-    model = load_model()
-    content = shipped_weights().read_bytes()
+@pytest.mark.parametrize(("name", "file"), SHIPPED.items())
+def test_the_shipped_weights_load_by_their_name_as_their_checksum_says(name: str, file: str) -> None:
+    model = load_model(name)
+    content = shipped_weights(name).read_bytes()
     assert model.sha256 == hashlib.sha256(content).hexdigest()
-    assert f"{model.sha256}  model.pt" in (shipped_weights().parent / CHECKSUMS).read_text().splitlines()
-    assert model.path == shipped_weights()
+    assert f"{model.sha256}  {file}" in (shipped_weights().parent / CHECKSUMS).read_text().splitlines()
+    assert model.path == shipped_weights(name)
     assert len(content) < 3_000_000
 
 
-def test_the_shipped_weights_are_a_bare_state_dict_of_plain_tensors() -> None:
-    weights = state()
+def test_the_default_is_the_first_of_the_shipped_weights() -> None:
+    assert load_model().sha256 == load_model(next(iter(SHIPPED))).sha256
+
+
+def test_a_file_whose_name_is_that_of_shipped_weights_is_named_by_its_path(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy.parent)
+    copy.rename("gan")
+    assert load_model(copy.parent / "gan").path.parent == copy.parent
+    assert load_model("gan").path == shipped_weights("gan")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_weights_are_a_bare_state_dict_of_plain_tensors(name: str) -> None:
+    weights = torch.load(shipped_weights(name), map_location="cpu", weights_only=True)
     assert list(weights) == list(MetaSRGAN().state_dict())
     assert all(type(value) is Tensor for value in weights.values())
     # What normalises the input travels with the weights.
@@ -159,7 +174,7 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path, content: bytes) -
 @pytest.mark.parametrize(
     "content",
     [
-        SRGAN().state_dict(),
+        Discriminator().state_dict(),
         {},
         {"model": {}},
         [1, 2],
@@ -170,7 +185,18 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path, content: bytes) -
         {**MetaSRGAN().state_dict(), "more": torch.zeros(1)},
         {**MetaSRGAN().state_dict(), "upscale.first.bias": torch.zeros(255)},
     ],
-    ids=["srgan", "empty", "nested", "list", "tensor", "none", "number", "one missing", "one more", "other size"],
+    ids=[
+        "discriminator",
+        "empty",
+        "nested",
+        "list",
+        "tensor",
+        "none",
+        "number",
+        "one missing",
+        "one more",
+        "other size",
+    ],
 )
 def test_weights_of_another_network_are_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "model.pt")

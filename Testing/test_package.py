@@ -14,6 +14,7 @@ from pathlib import Path
 import metasrgan
 import pytest
 from metasrgan.cli import _parser
+from metasrgan.model import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,9 +32,10 @@ def test_a_wheel_holds_the_weights_their_checksum_and_the_sample_volume(tmp_path
     (wheel,) = tmp_path.glob("metasrgan-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        for name in ("weights/model.pt", "weights/SHA256SUMS", "sample/t1ce_glioma.nrrd", "sample/LICENSE.txt"):
+        for name in ("weights/SHA256SUMS", "sample/t1ce_glioma.nrrd", "sample/LICENSE.txt"):
             assert f"metasrgan/{name}" in names
-        assert archive.read("metasrgan/weights/model.pt") == (ROOT / "monai_bundle/models/model.pt").read_bytes()
+        for name in SHIPPED.values():
+            assert archive.read(f"metasrgan/weights/{name}") == (ROOT / "monai_bundle/models" / name).read_bytes()
 
 
 @pytest.mark.parametrize(

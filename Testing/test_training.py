@@ -295,16 +295,18 @@ def test_published_weights_load_are_checked_and_have_statistics_of_their_own(tmp
     torch.save({"average": {}}, tmp_path / "checkpoint_epoch=9.pt")
     checkpoint = latest_checkpoint(str(tmp_path))
     images = [torch.rand(2, 1, 20, 20) for _ in range(3)]
-    digest = publish(checkpoint, MetaSRGAN(), images, str(tmp_path))
+    (tmp_path / "SHA256SUMS").write_text("0123  other.pt\n4567  model.pt\n")
+    digest = publish(checkpoint, MetaSRGAN(), images, tmp_path / "model.pt")
+    assert (tmp_path / "SHA256SUMS").read_text() == f"{digest}  model.pt\n0123  other.pt\n"
     model = load_model(tmp_path / "model.pt")
     assert model.sha256 == digest
     assert model.generator.mean.item() == 0.25
     statistics = "extractor.tail.1.running_mean"
     assert not torch.equal(model.generator.state_dict()[statistics], average[statistics])
-    publish(checkpoint, MetaSRGAN(), [], str(tmp_path))
+    publish(checkpoint, MetaSRGAN(), [], tmp_path / "model.pt")
     assert torch.equal(load_model(tmp_path / "model.pt").generator.state_dict()[statistics], average[statistics])
 
 
 def test_publishing_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        publish(latest_checkpoint(str(tmp_path)), MetaSRGAN(), [], str(tmp_path))
+        publish(latest_checkpoint(str(tmp_path)), MetaSRGAN(), [], tmp_path / "model.pt")

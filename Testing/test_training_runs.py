@@ -10,22 +10,20 @@ import sys
 import time
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 import torch
-from metasrgan.files import read
+from bundle_runs import BUNDLE, bundle_command, execute, make_cohort
 from metasrgan.model import load_model
 from metasrgan.networks import MetaSRGAN
 from metasrgan.training.trainer import latest_checkpoint
 from metasrgan.training.vgg import vgg_features
+from phantoms import SAMPLE
 from PIL import Image
 from skimage import data as photographs
 
 pytestmark = pytest.mark.slow
 
-BUNDLE = Path(__file__).parents[1] / "monai_bundle"
-SAMPLE = BUNDLE / "metasrgan" / "sample" / "t1ce_glioma.nrrd"
 # A tenth of a training: the command line changes what would take days.
 SMALL: dict[str, object] = {
     "updates": 6, "epoch_length": 2, "batches#hr_patch": 48, "batches#batch_size": 2, "validation_scales": "[2]",
@@ -35,16 +33,7 @@ SMALL: dict[str, object] = {
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five patients in BraTS's layout, two contrasts each, three slices of 64 × 64."""
-    folder = tmp_path_factory.mktemp("cohort")
-    scan = read(SAMPLE)
-    for patient in range(5):
-        name = f"BraTS20_Training_{patient + 1:03d}"
-        (folder / name).mkdir()
-        part = scan.array[80:144, 80:144, 5 + 3 * patient : 8 + 3 * patient]
-        for contrast in ("t1ce", "flair"):
-            nibabel.save(nibabel.Nifti1Image(part, scan.affine), folder / name / f"{name}_{contrast}.nii.gz")
-    return folder
+    return make_cohort(tmp_path_factory.mktemp("cohort"))
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +46,11 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(run: str, configs: list[str], **settings: object) -> list[str]:
-    files = str([f"configs/{name}.yaml" for name in configs])
-    words = [word for name, value in (SMALL | settings).items() for word in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "monai.bundle", "run", run, "--config_file", files, *words]
+    return bundle_command(run, configs, **(SMALL | settings))
 
 
-def execute(command: list[str], fails: bool = False) -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=BUNDLE, capture_output=True, text=True, timeout=300, check=False, env=environment
-    )
-    assert (done.returncode != 0) == fails, done.stderr
+def told_by(command: list[str], fails: bool = False) -> str:
+    done = execute(command, fails)
     return done.stdout + done.stderr
 
 
@@ -84,7 +67,7 @@ def test_a_gan_run_killed_in_the_middle_and_resumed_ends_where_one_that_was_not_
     def training(folder: Path) -> list[str]:
         return command("training", ["train"], dataset_dir=cohort, vgg_weights=vgg, output_dir=folder)
 
-    told = execute(training(whole))
+    told = told_by(training(whole))
     for word in ("updates/s", "discriminator=", "perceptual=", "psnr_bilinear_aa_x2"):
         assert word in told
     assert list(whole.glob("events.out.tfevents*"))
@@ -143,7 +126,7 @@ def test_photographs_first_and_then_the_cohort_from_their_weights(cohort: Path, 
 def test_the_baselines_train_by_the_same_trainer(
     cohort: Path, vgg: Path, tmp_path: Path, configs: list[str], settings: dict[str, object]
 ) -> None:
-    told = execute(
+    told = told_by(
         command(
             "training", ["train", *configs], dataset_dir=cohort, vgg_weights=vgg, output_dir=tmp_path,
             updates=2, **settings,
@@ -169,7 +152,7 @@ def test_the_shipped_recipe_runs_and_is_published(tmp_path: Path) -> None:
 
 
 def test_the_normalisation_of_a_cohort_is_measured_by_one_command(cohort: Path, tmp_path: Path) -> None:
-    told = execute(command("normalisation", ["train"], dataset_dir=cohort, output_dir=tmp_path))
+    told = told_by(command("normalisation", ["train"], dataset_dir=cohort, output_dir=tmp_path))
     facts = json.loads((tmp_path / "normalisation.json").read_text())
     assert 0 < facts["mean"] < 1
     assert 0 < facts["std"] < 1
@@ -181,7 +164,7 @@ def test_a_run_that_diverges_says_so_and_leaves_a_good_checkpoint(cohort: Path, 
     l1 = "[{'_target_': 'metasrgan.training.trainer.Term', 'name': 'l1', 'weight': 1.0, 'function': '$FUNCTION'}]"
     execute(command("training", ["train"], **settings, losses=l1.replace("FUNCTION", "torch.nn.L1Loss()"), updates=2))
     broken = l1.replace("FUNCTION", "lambda image, truth: (image - truth).mean() / 0")
-    told = execute(command("training", ["train"], **settings, losses=broken, updates=4), fails=True)
+    told = told_by(command("training", ["train"], **settings, losses=broken, updates=4), fails=True)
     assert "update 3: the loss of the generator is" in told
     assert "lower learning rate" in told
     checkpoint = latest_checkpoint(str(tmp_path))
@@ -197,7 +180,7 @@ def test_two_processes_train_together_on_data_of_their_own(cohort: Path, vgg: Pa
             output_dir=tmp_path / folder, updates=2, epoch_length=1, **settings,
         )  # fmt: skip
         torchrun = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *arguments[1:]]
-        told = execute([sys.executable, "-m", *torchrun])
+        told = told_by([sys.executable, "-m", *torchrun])
         # One process tells for all.
         assert told.count("Epoch[1] Metrics") == 1
         return state_of(tmp_path / folder, 2)

@@ -127,7 +127,9 @@ def _computing(parser: argparse.ArgumentParser, axis: bool = True) -> None:
 
 
 def _weights(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--model", type=Path, help="weights, or a bundle's folder, instead of the shipped ones")
+    parser.add_argument(
+        "--model", type=Path, help="l1 (default) or gan, the shipped weights; a file of weights; or a bundle's folder"
+    )
 
 
 def _overwriting(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,8 @@ from .networks import EDSR, SRGAN, ByTwo, MetaSRGAN
 
 CHECKSUMS = "SHA256SUMS"
 WEIGHTS = "model.pt"
+# The shipped weights by name, the default first: trained on the L1 loss, and from there against a discriminator.
+SHIPPED = {"l1": WEIGHTS, "gan": "model_gan.pt"}
 
 
 @dataclass(frozen=True)
@@ -28,25 +30,31 @@ class Model:
     sha256: str
 
 
-def shipped_weights() -> Path:
-    """Return where the shipped weights lie: inside the installed package, or beside it in the bundle."""
+def shipped_weights(name: str = "l1") -> Path:
+    """Return where shipped weights lie: inside the installed package, or beside it in the bundle.
+
+    Args:
+        name: of `SHIPPED`.
+    """
     package = Path(__file__).resolve().parent
-    installed = package / "weights" / WEIGHTS
-    return installed if installed.is_file() else package.parent / "models" / WEIGHTS
+    installed = package / "weights" / SHIPPED[name]
+    return installed if installed.is_file() else package.parent / "models" / SHIPPED[name]
 
 
 def load_model(path: str | Path | None = None) -> Model:
     """Load a generator's weights: Meta-SRGAN's, or a baseline's (SRGAN, EDSR), told apart by the names in the file.
 
     Args:
-        path: a state_dict file, or a MONAI bundle's folder; None for the shipped weights.
+        path: a state_dict file, a MONAI bundle's folder, or the name of shipped weights, "l1" or "gan" (a file of
+            such a name needs its folder before it); None for the default, "l1".
 
     Raises:
         InputMissingError: no such file, or the package came without weights.
         DataError: not what its SHA256SUMS says, not a file of plain tensors, or not this network's.
     """
-    shipped = path is None
-    path = shipped_weights() if path is None else Path(path)
+    name = "l1" if path is None else str(path)
+    shipped = name in SHIPPED
+    path = shipped_weights(name) if shipped else Path(name)
     if path.is_dir():
         path = path / "models" / WEIGHTS
     if not path.is_file():

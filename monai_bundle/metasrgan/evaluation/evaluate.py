@@ -53,14 +53,6 @@ def gain(comparison: Comparison, method: str, figure: str) -> Gain:
     return Gain(float(difference.mean()), float(width))
 
 
-def _load_models(weights: Mapping[str, str | Path | None]) -> dict[str, Model]:
-    return {
-        name: load_model(None if str(path) == "shipped" else Path(path))
-        for name, path in weights.items()
-        if path is not None
-    }
-
-
 def evaluate(
     volume: str | Path,
     output_dir: str | Path,
@@ -81,8 +73,8 @@ def evaluate(
     Args:
         volume: a file, the ground truth.
         output_dir: made where it is not there.
-        weights: files of networks by the names that tables and pictures give them; "shipped" stands for the shipped
-            weights, and None leaves a network out. Baselines appear at x2 alone.
+        weights: of networks, as `metasrgan.load_model` takes them, by the names that tables and pictures give them;
+            None leaves a network out. Baselines appear at x2 alone.
         degradations: of `metasrgan.degradation.DEGRADATIONS`.
         scales: of the curves.
         figure_scales: of figure 8.
@@ -96,7 +88,8 @@ def evaluate(
     Raises:
         UsageError, DataError, InputMissingError, OutputError: as `metasrgan compare`; no network for any scale.
     """
-    scan, folder, models = read(volume), Path(output_dir), _load_models(weights)
+    scan, folder = read(volume), Path(output_dir)
+    models = {name: load_model(path) for name, path in weights.items() if path is not None}
     every_scale = [name for name, model in models.items() if not isinstance(model.generator, ByTwo)]
     if not every_scale:
         raise UsageError("weights: there is no Meta-SRGAN among them; give at least one")

@@ -25,7 +25,13 @@ from ..interpolation import interpolation_matrix
 from ..volume import Volume
 from .compare import Comparison
 
-TITLES = {"net": "Meta-SRGAN", "MetaSRGAN": "Meta-SRGAN", "bspline": "B-spline"}
+TITLES = {
+    "net": "Meta-SRGAN",
+    "MetaSRGAN": "Meta-SRGAN",
+    "MetaSRGAN_GAN": "Meta-SRGAN, GAN",
+    "SRGAN_L1": "SRGAN, L1",
+    "bspline": "B-spline",
+}
 
 # What saturates the colours, as parts of the intensity range: errors against the truth are large, what a
 # super-resolved volume adds to an interpolated one is small.

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import DivergedError, InputMissingError
 from ..files import staged
-from ..model import CHECKSUMS, WEIGHTS
+from ..model import CHECKSUMS
 from ..networks import Discriminator, MetaSRGAN
 from .calibration import recalibrate
 from .data import FromIteration
@@ -233,15 +233,15 @@ def load_weights(network: nn.Module, path: str | None) -> None:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
-def publish(checkpoint: str | None, network: MetaSRGAN, images: Iterable[Tensor], folder: str) -> str:
-    """Make a checkpoint's averaged weights a bundle's: a bare state_dict and its SHA-256.
+def publish(checkpoint: str | None, network: MetaSRGAN, images: Iterable[Tensor], path: str | Path) -> str:
+    """Make a checkpoint's averaged weights a bundle's: a bare state_dict, and its SHA-256 in the SHA256SUMS beside it.
 
     Args:
         checkpoint: a training checkpoint.
         network: of the same architecture; gets the weights.
         images: (B, 1, h, w) low-resolution mini-batches, over which batch-norm statistics are taken anew: a moving
             average of statistics is not the statistics of the averaged weights. None at all keeps them.
-        folder: the bundle's models folder, which gets model.pt and SHA256SUMS.
+        path: of the file, in the bundle's models folder.
 
     Returns:
         The SHA-256.
@@ -253,10 +253,13 @@ def publish(checkpoint: str | None, network: MetaSRGAN, images: Iterable[Tensor]
         raise InputMissingError("there is no checkpoint to publish; train first, or name the run's output_dir")
     network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
     recalibrate(network, images)
-    weights = Path(folder) / WEIGHTS
+    weights = Path(path)
     with staged(weights) as staging:
         torch.save({name: value.contiguous() for name, value in network.state_dict().items()}, staging)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    with staged(weights.parent / CHECKSUMS) as staging:
-        staging.write_text(f"{digest}  {weights.name}\n")
+    record = weights.parent / CHECKSUMS
+    others = record.read_text().splitlines() if record.is_file() else []
+    lines = [line for line in others if line.split()[-1] != weights.name] + [f"{digest}  {weights.name}"]
+    with staged(record) as staging:
+        staging.write_text("\n".join(sorted(lines, key=lambda line: line.split()[-1])) + "\n")
     return digest
