@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -51,6 +52,10 @@ SCHEMA = {
 }  # fmt: skip
 
 
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout + done.stderr
+
+
 def test_everything_that_the_specification_asks_for_is_there() -> None:
     for name in (
         "LICENSE", "configs/metadata.json", "configs/train.yaml", "configs/evaluate.yaml", "configs/inference.yaml",
@@ -81,11 +86,11 @@ def test_monai_verifies_the_metadata_against_a_schema(tmp_path: Path) -> None:
     schema, damaged = tmp_path / "schema.json", tmp_path / "metadata.json"
     schema.write_text(json.dumps(SCHEMA))
     command = [*MONAI, "verify_metadata", "--filepath", str(schema), "--meta_file"]
-    assert "verified with no error" in execute([*command, str(METADATA)]).stderr
+    assert "verified with no error" in told(execute([*command, str(METADATA)]))
     facts = json.loads(METADATA.read_text())
     del facts["network_data_format"]["inputs"]["image"]["dtype"]
     damaged.write_text(json.dumps(facts))
-    assert "'dtype' is a required property" in execute([*command, str(damaged)], fails=True).stderr
+    assert "'dtype' is a required property" in told(execute([*command, str(damaged)], fails=True))
 
 
 def test_the_metadata_name_the_versions_that_are_pinned() -> None:
@@ -107,9 +112,8 @@ def test_the_metadata_name_the_versions_that_are_pinned() -> None:
 @pytest.mark.parametrize("scale", [1.1, 2.5])
 def test_monai_finds_the_networks_input_and_output_as_the_metadata_say(scale: float) -> None:
     arguments = ["--meta_file", "configs/metadata.json", "--config_file", "configs/inference.yaml", "--any", "32"]
-    told = execute([*MONAI, "verify_net_in_out", "network_def", *arguments,
-                    "--extra_forward_args", str({"scale": scale})]).stderr  # fmt: skip
-    assert "verified with no error" in told
+    arguments += ["--extra_forward_args", str({"scale": scale})]
+    assert "verified with no error" in told(execute([*MONAI, "verify_net_in_out", "network_def", *arguments]))
 
 
 @pytest.mark.slow

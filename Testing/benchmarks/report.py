@@ -209,11 +209,10 @@ def _training(results: Results) -> Section:
     return Section(
         "A training step",
         "One update by the trainer of `monai_bundle/configs/shipped.yaml` on the L1 loss, averaged over its scales; "
-        "patches come from "
-        "the sample volume's axial slices, so that nothing has to be downloaded. *bfloat16* (by autocast) and "
-        "*float32* use the config's channels-last layout, its patches (LR of one size, so that every scale costs the "
-        "same), and for each scale the cheaper form of the head; the others change one of these. *Forward* includes "
-        "the loss, *backward* clipping the gradient.",
+        "patches come from the sample volume's axial slices, so that nothing has to be downloaded. *bfloat16* (by "
+        "autocast) and *float32* use the config's channels-last layout, its patches (LR of one size, so that every "
+        "scale costs the same), and for each scale the cheaper form of the head; the others change one of these. "
+        "*Forward* includes the loss, *backward* clipping the gradient.",
         ("training", "step / bfloat16's", *STAGES, "step, ms"),
         rows,
     )
