@@ -15,7 +15,7 @@ import pytest
 import torch
 from bundle_runs import BUNDLE, bundle_command, execute, make_cohort
 from metasrgan.model import load_model
-from metasrgan.networks import MetaSRGAN
+from metasrgan.networks import ByTwo, MetaSRGAN
 from metasrgan.training.trainer import latest_checkpoint
 from metasrgan.training.vgg import vgg_features
 from phantoms import SAMPLE
@@ -137,18 +137,44 @@ def test_the_baselines_train_by_the_same_trainer(
     assert "psnr_bilinear_aa_x2" in told
 
 
-def test_the_shipped_recipe_runs_and_is_published(tmp_path: Path) -> None:
-    settings: dict[str, object] = {
-        "sources": f"[{{'volume': '{SAMPLE}', 'planes': ['axial']}}]", "batches#lr_patch": 16, "warmup": 2,
-        "dataset_dir": tmp_path, "output_dir": tmp_path, "models_dir": tmp_path / "models",
+def shipped(folder: Path) -> dict[str, object]:
+    """What the shipped recipe needs to run on the sample alone, into a folder."""
+    return {
+        "sources": f"[{{'volume': '{SAMPLE}', 'planes': ['axial']}}]", "warmup": 2, "dataset_dir": folder,
+        "output_dir": folder / "run", "models_dir": folder / "models",
     }  # fmt: skip
-    execute(command("training", ["train", "shipped", "l1"], **settings))
+
+
+def test_the_shipped_recipe_runs_in_two_stages_and_each_is_published(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
-    execute(command("publishing", ["train", "shipped", "l1"], **settings))
-    model = load_model(tmp_path / "models" / "model.pt")
-    assert isinstance(model.generator, MetaSRGAN)
-    assert model.generator.residual.item() == 1
-    assert "discriminator" not in state_of(tmp_path)
+    first = shipped(tmp_path) | {"batches#lr_patch": 16}
+    execute(command("training", ["train", "shipped", "l1"], **first))
+    execute(command("publishing", ["train", "shipped", "l1"], **first))
+    assert "discriminator" not in state_of(tmp_path / "run")
+
+    features = {f"features.{name}": value.half() for name, value in vgg_features("vgg16").state_dict().items()}
+    torch.save(features, tmp_path / "vgg16_features.pth")
+    weights = tmp_path / "models" / "model.pt"
+    second = shipped(tmp_path) | {"output_dir": tmp_path / "gan", "initial_weights": weights}
+    execute(command("training", ["train", "shipped", "shipped_gan"], **second))
+    execute(command("publishing", ["train", "shipped", "shipped_gan"], **second))
+    assert "discriminator" in state_of(tmp_path / "gan")
+
+    models = [load_model(tmp_path / "models" / name) for name in ("model.pt", "model_gan.pt")]
+    assert models[0].sha256 != models[1].sha256
+    for model in models:
+        assert isinstance(model.generator, MetaSRGAN)
+        assert model.generator.residual.item() == 1
+
+
+@pytest.mark.parametrize("baseline", ["train_srgan", "train_edsr"])
+def test_the_baselines_train_on_the_shipped_recipes_data(baseline: str, tmp_path: Path) -> None:
+    settings = shipped(tmp_path) | {"channels": 8, "blocks": 2, "batches#lr_patch": 16, "updates": 4}
+    execute(command("training", ["train", "shipped", "l1", baseline, "shipped_by_two"], **settings))
+    (best,) = (tmp_path / "run").glob("best_psnr=*.pt")
+    assert isinstance(load_model(best).generator, ByTwo)
+    (group,) = state_of(tmp_path / "run", 2)["generator"]["optimizer"]["param_groups"]
+    assert group["initial_lr"] == pytest.approx(0.0005 / 25)
 
 
 def test_the_normalisation_of_a_cohort_is_measured_by_one_command(cohort: Path, tmp_path: Path) -> None:
