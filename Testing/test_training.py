@@ -14,6 +14,7 @@ from metasrgan.errors import DivergedError
 from metasrgan.evaluation.metrics import border_of, inner, psnr
 from metasrgan.model import load_model
 from metasrgan.networks import Discriminator, MetaSRGAN
+from metasrgan.scale import as_fraction
 from metasrgan.training.data import MiniBatches, loader
 from metasrgan.training.groups import volume_group
 from metasrgan.training.learner import Learner
@@ -29,8 +30,9 @@ from metasrgan.training.trainer import (
     publish,
     scalars,
 )
-from metasrgan.training.validation import MeanOverSlices, ValidationPairs
+from metasrgan.training.validation import BorderedInferer, MeanOverSlices, ValidationPairs
 from monai.engines.utils import IterationEvents
+from test_networks import meta_srgan
 from torch import Tensor, nn
 
 BUNDLE = Path(__file__).parents[1] / "monai_bundle"
@@ -170,10 +172,12 @@ def test_each_network_is_updated_by_its_own_loss_alone(batches: MiniBatches) -> 
     assert gain.item() == pytest.approx(network.gain.grad.item(), rel=1e-3)
 
 
-def test_the_discriminator_learns_to_tell_a_poor_generator(batches: MiniBatches) -> None:
+def test_the_discriminator_learns_to_tell_a_poor_generator() -> None:
+    # Small, and of one scale: a few updates are enough.
+    batches = MiniBatches([volume_group(SAMPLE, ["axial"])], [2.0], {"area": 1}, batch_size=4, lr_patch=24)
     generator = Shift()
     nn.init.constant_(generator.offset, 2.0)
-    trainer = trainer_of(learner_of(generator, rate=0.0), batches, length=25, adversary=adversary_of())
+    trainer = trainer_of(learner_of(generator, rate=0.0), batches, length=30, adversary=adversary_of())
     losses = [each["discriminator"] for each in outputs_of(trainer)]
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
 
@@ -223,6 +227,20 @@ def test_training_stops_with_a_sentence_before_a_loss_that_is_no_number_spoils_t
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
 
 
+def test_frozen_statistics_stay_as_they_are_while_the_weights_move(batches: MiniBatches) -> None:
+    networks = [MetaSRGAN(), MetaSRGAN()]
+    for frozen, network in zip((False, True), networks):
+        network.load_state_dict(networks[0].state_dict())
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        learner = Learner("generator", network, torch.optim.Adam(network.parameters()), frozen_statistics=frozen)
+        learner.train()
+        learner.update(network(batches[0]["image"], 2.0).mean())
+        moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+        assert "extractor.tail.1.weight" in moved
+        assert ("extractor.tail.1.running_mean" in moved) == (not frozen)
+        assert network.training
+
+
 def test_a_learner_resumed_in_the_middle_goes_on_to_the_last_bit() -> None:
     def fresh() -> Learner:
         torch.manual_seed(0)
@@ -261,6 +279,20 @@ def test_validation_pairs_are_every_slice_at_every_condition() -> None:
     assert {name: conditions.count(name) for name in conditions} == {
         "area_x1.5": 4, "area_x4": 4, "kspace_x1.5": 4, "kspace_x4": 4,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1.3, 2.0, 2.5])
+def test_validation_continues_the_borders_further_than_the_network_sees(scale: float) -> None:
+    torch.manual_seed(0)
+    network = meta_srgan()
+    image = torch.rand(1, 1, 21, 26)
+    q, p = as_fraction(scale).denominator, as_fraction(scale).numerator
+    far, rim = 40 * q, 40 * p
+    with torch.no_grad():
+        found = BorderedInferer()(image, network, scale=scale)
+        padded = network(torch.nn.functional.pad(image, (far, far, far, far), mode="replicate"), scale)
+    assert found.shape[2:] == (int(21 * as_fraction(scale)), int(26 * as_fraction(scale)))
+    torch.testing.assert_close(found, padded[:, :, rim : rim + found.shape[2], rim : rim + found.shape[3]])
 
 
 def test_validation_averages_over_slices_and_then_over_conditions() -> None:

@@ -107,15 +107,27 @@ def test_every_mini_batch_has_one_scale_that_divides_its_patches(groups: list[Gr
         assert high > 96 - scale.numerator if lr_patch is None else low <= lr_patch
         assert batch["image"].dtype == batch["label"].dtype == torch.float32
         seen[batch["scale"]] += 1
-        seen[batch["degradation"]] += 1
+        seen.update(batch["degradations"])
     assert all(seen[name] for name in ALL)
     assert len(seen) > 4 + 15
 
 
 def test_the_low_resolution_patch_is_the_degraded_high_resolution_one(groups: list[Group]) -> None:
     batch = MiniBatches(groups, SCALES, ALL, gamma=0.3, brightness=0.2, bias=0.3)[5]
-    again = degrade(batch["label"], as_fraction(batch["scale"]), batch["degradation"])
+    scale = as_fraction(batch["scale"])
+    again = torch.cat([degrade(each[None], scale, name) for each, name in zip(batch["label"], batch["degradations"])])
     assert torch.equal(batch["image"], again)
+
+
+def test_filters_and_noise_differ_from_patch_to_patch_of_a_mini_batch(groups: list[Group]) -> None:
+    one = Group("one", ((Slice(textured((96, 96)), (0, 96, 0, 96)),),))
+    batch = MiniBatches([one], [2.0], ALL, batch_size=16, noise=0.05, noise_probability=0.5)[0]
+    assert len(set(batch["degradations"])) > 1
+    clean = torch.cat(
+        [degrade(each[None], as_fraction(2), name) for each, name in zip(batch["label"], batch["degradations"])]
+    )
+    noisy = (batch["image"] != clean).flatten(1).any(1)
+    assert 0 < noisy.sum() < 16
 
 
 def test_noise_goes_on_the_low_resolution_patch_only(groups: list[Group]) -> None:
@@ -170,7 +182,7 @@ def test_a_degradation_may_be_drawn_more_often_at_small_scales_than_at_large_one
     batches = MiniBatches(groups, [1.5, 2.5, 3.5], {"area": [1, 0], "kspace": [0, 1]}, batch_size=1, lr_patch=12)
     drawn = [batches[index] for index in range(150)]
     shares = {
-        scale: np.mean([each["degradation"] == "area" for each in drawn if each["scale"] == scale])
+        scale: np.mean([each["degradations"] == ["area"] for each in drawn if each["scale"] == scale])
         for scale in (1.5, 2.5, 3.5)
     }
     assert shares[1.5] == 1

@@ -234,6 +234,11 @@ def _slices_at_once(lines: list[np.ndarray]) -> int:
     return max(1, 2_000_000 // (len(lines[0]) * len(lines[1])))
 
 
+def margin_of(generator: MetaSRGAN | ByTwo, q: int) -> int:
+    """Return the border, in input pixels, that an image needs so that no output pixel sees past it: a multiple of q."""
+    return -(-generator.receptive_radius // q) * q
+
+
 class _Network:
     """Runs the network on slices, in strips of rows where a slice is large.
 
@@ -257,7 +262,7 @@ class _Network:
         exact = target.exact
         self.exact = exact if exact is not None and exact.numerator <= LARGEST_PERIOD else None
         q = 1 if self.exact is None else self.exact.denominator
-        self.margin = -(-generator.receptive_radius // q) * q
+        self.margin = margin_of(generator, q)
         # A strip starts where the period does.
         budget = _PIXELS_AT_ONCE[device.type]
         width = shape[1] + 2 * self.margin

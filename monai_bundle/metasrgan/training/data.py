@@ -24,8 +24,9 @@ from .groups import Group
 class MiniBatches(Dataset[dict[str, Any]]):
     """Mini-batches of (LR, HR) patches; item k is the k-th of the run.
 
-    One scale and one degradation a mini-batch (paper, section 3). Every patch comes from a group drawn evenly, a
-    plane of it, and a slice of that plane.
+    One scale a mini-batch (paper, section 3). Every patch comes from a group drawn evenly, a plane of it, and a slice
+    of that plane, and is reduced by a filter of its own: were it one a mini-batch, batch normalisation would take out
+    of the features what tells the filters apart, and the network would meet a finished scan without having learnt to.
 
     Args:
         groups: where patches come from.
@@ -41,7 +42,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         seed: of the run.
         gamma, brightness, bias: strengths of the augmentations in `augment`.
         noise: largest deviation of noise on LR patches.
-        noise_probability: part of the mini-batches that get noise.
+        noise_probability: part of the LR patches that get noise.
     """
 
     def __init__(
@@ -77,18 +78,21 @@ class MiniBatches(Dataset[dict[str, Any]]):
         return max(fitting_size(wanted, scale), scale.numerator)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return {"image": LR (B, 1, h, w), "label": HR (B, 1, H, W), "scale": float, "degradation": str}."""
+        """Return {"image": LR (B, 1, h, w), "label": HR (B, 1, H, W), "scale": float, "degradations": B names}."""
         rng = np.random.default_rng((self.seed, index))
         scale = self.scales[rng.integers(len(self.scales))]
-        name = self.names[rng.choice(len(self.names), p=self._shares(scale))]
+        names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self._shares(scale))]
         side = self.side(scale)
-        high = np.stack([self._augmented(self._patch(side, rng), rng) for _ in range(self.batch_size)])[:, None]
+        high = np.stack([self._augmented(self._patch(side, rng), rng) for _ in names])[:, None]
         label = torch.from_numpy(high).clamp(0, 1) if self.clamp else torch.from_numpy(high)
-        image = degrade(label, scale, name)
-        if rng.random() < self.noise_probability:
-            image = torch.from_numpy(augment.noise(image.numpy(), rng, self.noise))
+        image = torch.cat([self._reduced(patch[None], scale, name, rng) for patch, name in zip(label, names)])
         image = image.clamp(0, 1) if self.clamp else image
-        return {"image": image, "label": label, "scale": float(scale), "degradation": name}
+        return {"image": image, "label": label, "scale": float(scale), "degradations": names}
+
+    def _reduced(self, patch: torch.Tensor, scale: Fraction, name: str, rng: np.random.Generator) -> torch.Tensor:
+        low = degrade(patch, scale, name)
+        noisy = rng.random() < self.noise_probability
+        return torch.from_numpy(augment.noise(low.numpy(), rng, self.noise)) if noisy else low
 
     def _shares(self, scale: Fraction) -> np.ndarray:
         lowest, highest = min(self.scales), max(self.scales)

@@ -23,6 +23,8 @@ class Learner:
             constant rate.
         precision: of forward passes: float32, or bfloat16 or float16 by autocast, float16 with a gradient scaler.
         max_norm: clip the gradient to this norm; None leaves it.
+        frozen_statistics: batch normalisation goes by the statistics that the network has, as it will when it is
+            used, not by the mini-batch's; for going on from weights whose statistics are good.
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class Learner:
         lr_scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
         precision: torch.dtype = torch.float32,
         max_norm: float | None = None,
+        frozen_statistics: bool = False,
     ) -> None:
+        self.frozen_statistics = frozen_statistics
         self.name, self.network, self.optimizer, self.lr_scheduler = name, network, optimizer, lr_scheduler
         self.precision, self.max_norm = precision, max_norm
         self._parts: dict[str, Any] = {"network": self.module, "optimizer": optimizer}
@@ -50,6 +54,14 @@ class Learner:
             network: nn.Module = self.network.module
             return network
         return self.network
+
+    def train(self) -> None:
+        """Put the network in training mode."""
+        self.network.train()
+        if self.frozen_statistics:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context for forward passes."""

@@ -80,7 +80,7 @@ class Adversary:
 
     def learn(self, truth: Tensor, fake: Tensor) -> float:
         """Update the discriminator on (B, 1, H, W) ground truth and super-resolved images; return its loss."""
-        self.discriminator.network.train()
+        self.discriminator.train()
         with self.discriminator.autocast():
             logits = [self.discriminator.network(images) for images in (truth, fake)]
         loss = self.loss.discriminator(*(each.float() for each in logits))
@@ -166,7 +166,7 @@ class SuperResolutionTrainer(Trainer):
 
     def _updated(self, batchdata: dict[str, Any]) -> dict[str, Any]:
         image, label, _, options = self.prepare_batch(batchdata, self.state.device, self.non_blocking)
-        self.generator.network.train()
+        self.generator.train()
         with self.generator.autocast():
             prediction = self.inferer(image, self.generator.network, **options)
         prediction = prediction.float()

@@ -9,12 +9,17 @@ import numpy as np
 import torch
 from ignite.engine import Engine
 from ignite.metrics import Metric
+from monai.inferers import Inferer
 from monai.utils.enums import CommonKeys
+from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from ..degradation import crop_to_fit, degrade
 from ..evaluation.metrics import border_of, inner
-from ..scale import as_fraction
+from ..networks import ByTwo, MetaSRGAN
+from ..scale import as_fraction, output_size, rational
+from ..upscaling import margin_of
 from .groups import Group
 
 
@@ -48,6 +53,25 @@ class ValidationPairs(Dataset[dict[str, Any]]):
             "scale": float(scale),
             "condition": f"{name}_x{float(scale):g}",
         }
+
+
+class BorderedInferer(Inferer):
+    """Call a network on slices whose borders are continued by their own values, as `metasrgan.upscaling` does."""
+
+    def __call__(self, inputs: Tensor, network: MetaSRGAN | ByTwo, *_: Any, scale: float, **__: Any) -> Tensor:
+        """(B, 1, H, W) to (B, 1, floor(H*r), floor(W*r)).
+
+        Args:
+            inputs: low-resolution slices.
+            network: in eval mode.
+            scale: r.
+        """
+        p, q = rational(scale)
+        margin = margin_of(network, q)
+        image = network(F.pad(inputs, (margin, margin, margin, margin), mode="replicate"), scale=scale)
+        rim = margin * p // q
+        height, width = (output_size(size, p, q) for size in inputs.shape[2:])
+        return image[:, :, rim : rim + height, rim : rim + width]
 
 
 class MeanOverSlices(Metric):
