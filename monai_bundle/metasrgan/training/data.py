@@ -31,8 +31,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
     Args:
         groups: where patches come from.
         scales: drawn evenly.
-        degradations: filters and how often each is drawn, relative to the others: a number, or two, at the lowest
-            scale and at the highest, and in between accordingly.
+        degradations: filters and how often each is drawn, relative to the others.
         batch_size: patches a mini-batch.
         hr_patch: HR side in pixels, reduced to what the scale divides; the paper's is 96.
         lr_patch: LR side instead, so that mini-batches of every scale cost the same.
@@ -49,7 +48,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         self,
         groups: Sequence[Group],
         scales: Sequence[float],
-        degradations: Mapping[str, float | Sequence[float]],
+        degradations: Mapping[str, float],
         batch_size: int = 8,
         hr_patch: int = 96,
         lr_patch: int | None = None,
@@ -65,8 +64,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         self.groups = list(groups)
         self.scales = [as_fraction(scale) for scale in scales]
         self.names = list(degradations)
-        # (degradations, 2): how often each is drawn at the lowest and at the highest scale.
-        self.weights = np.array([np.broadcast_to(degradations[name], 2) for name in self.names], np.float64)
+        self.shares = np.array(list(degradations.values()), np.float64) / sum(degradations.values())
         self.patches_per_slice, self.clamp = patches_per_slice, clamp
         self.batch_size, self.hr_patch, self.lr_patch, self.seed = batch_size, hr_patch, lr_patch, seed
         self.gamma, self.brightness, self.bias = gamma, brightness, bias
@@ -81,7 +79,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         """Return {"image": LR (B, 1, h, w), "label": HR (B, 1, H, W), "scale": float, "degradations": B names}."""
         rng = np.random.default_rng((self.seed, index))
         scale = self.scales[rng.integers(len(self.scales))]
-        names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self._shares(scale))]
+        names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
         side = self.side(scale)
         high = np.stack([self._augmented(self._patch(side, rng), rng) for _ in names])[:, None]
         label = torch.from_numpy(high).clamp(0, 1) if self.clamp else torch.from_numpy(high)
@@ -93,12 +91,6 @@ class MiniBatches(Dataset[dict[str, Any]]):
         low = degrade(patch, scale, name)
         noisy = rng.random() < self.noise_probability
         return torch.from_numpy(augment.noise(low.numpy(), rng, self.noise)) if noisy else low
-
-    def _shares(self, scale: Fraction) -> np.ndarray:
-        lowest, highest = min(self.scales), max(self.scales)
-        along = float((scale - lowest) / (highest - lowest)) if highest > lowest else 0.0
-        weights = self.weights @ np.array([1 - along, along])
-        return weights / weights.sum()
 
     def _patch(self, side: int, rng: np.random.Generator) -> np.ndarray:
         for _ in range(1000):
