@@ -60,9 +60,9 @@ def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices:
     done = execute(evaluating(slices, output, **{f"weights#{name}": path for name, path in weights.items()}))
 
     table = {row["method"]: row for row in rows(output / "table1_bilinear_aa_x2.csv")}
-    assert list(table) == ["bicubic", "B-spline", "EDSR", "SRGAN", "Meta-SRGAN", "Meta-SRGAN, GAN"]
+    assert list(table) == ["bicubic", "B-spline", "EDSR", "SRGAN", "Meta-SRGAN, L1", "Meta-SRGAN, GAN"]
     assert {name: int(row["parameters"]) for name, row in table.items()} == {
-        "bicubic": 0, "B-spline": 0, "Meta-SRGAN": 561_926, "Meta-SRGAN, GAN": 561_926, "SRGAN": 565_768,
+        "bicubic": 0, "B-spline": 0, "Meta-SRGAN, L1": 561_926, "Meta-SRGAN, GAN": 561_926, "SRGAN": 565_768,
         "EDSR": sum(parameter.numel() for parameter in EDSR(channels=8, blocks=2).parameters()),
     }  # fmt: skip
     assert "| SRGAN | 565,768 |" in (output / "table1_bilinear_aa_x2.md").read_text()
@@ -70,7 +70,7 @@ def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices:
 
     found = compare(read(slices), 2, "bilinear_aa", ["bicubic", "net"])
     values, difference = (found.figures["net", "psnr"] - shift for shift in (0, found.figures["bicubic", "psnr"]))
-    row = table["Meta-SRGAN"]
+    row = table["Meta-SRGAN, L1"]
     assert float(row["psnr_mean"]) == pytest.approx(values.mean(), abs=1e-4)
     assert float(row["psnr_std"]) == pytest.approx(values.std(ddof=1), abs=1e-4)
     low, high = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
@@ -79,7 +79,9 @@ def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices:
 
     curve = rows(output / "scales_bilinear_aa.csv")
     assert [(row["scale"], row["method"]) for row in curve] == [
-        (scale, method) for scale in ("1.5", "2") for method in ("bicubic", "B-spline", "Meta-SRGAN", "Meta-SRGAN, GAN")
+        (scale, method)
+        for scale in ("1.5", "2")
+        for method in ("bicubic", "B-spline", "Meta-SRGAN, L1", "Meta-SRGAN, GAN")
     ]
     assert curve[-2]["psnr_mean"] == row["psnr_mean"]
     for name in ("methods_bilinear_aa_x2", "through_scales_bilinear_aa", "scales_bilinear_aa"):
@@ -98,7 +100,7 @@ def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices:
 
 @pytest.mark.slow
 def test_an_evaluation_that_cannot_be_is_one_sentence_and_leaves_nothing(slices: Path, tmp_path: Path) -> None:
-    none: dict[str, object] = {"weights#MetaSRGAN": tmp_path / "none.pt"}
+    none: dict[str, object] = {"weights#MetaSRGAN_L1": tmp_path / "none.pt"}
     baselines: dict[str, object] = {"weights": f"{{'SRGAN': '{baseline(tmp_path, 'SRGAN')}'}}"}
     for settings, sentence in (
         ({"degradations": "['blur']"}, "degradation 'blur' is unknown"),

@@ -28,6 +28,7 @@ from .compare import Comparison
 TITLES = {
     "net": "Meta-SRGAN",
     "MetaSRGAN": "Meta-SRGAN",
+    "MetaSRGAN_L1": "Meta-SRGAN, L1",
     "MetaSRGAN_GAN": "Meta-SRGAN, GAN",
     "SRGAN_L1": "SRGAN, L1",
     "bspline": "B-spline",
