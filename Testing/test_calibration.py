@@ -54,8 +54,9 @@ def test_the_shipped_weights_keep_a_constant_images_brightness(value: float, sca
         image = generator(torch.full((1, 1, 48, 48), value), scale)
     rim = round(18 * scale)
     inside = image[0, 0, rim:-rim, rim:-rim]
-    assert abs(inside.mean().item() - value) < 0.01
-    assert (inside - inside.mean()).abs().max() < 0.01
+    assert abs(inside.mean().item() - value) < 0.002
+    # Every output pixel has a kernel of its own: a grid would show where their sums differ.
+    assert (inside - inside.mean()).abs().max() < 0.003
 
 
 @pytest.mark.parametrize("weights", SHIPPED)

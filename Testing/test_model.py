@@ -99,7 +99,7 @@ def test_weights_without_a_recorded_checksum_load(copy: Path) -> None:
 
 
 def test_the_shipped_weights_are_refused_without_their_checksum(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metasrgan.model.shipped_weights", lambda: copy)
+    monkeypatch.setattr("metasrgan.model.shipped_weights", lambda name: copy)
     with pytest.raises(DataError, match=r"no checksum for model.pt; install the package again"):
         load_model()
     copy.unlink()
