@@ -10,7 +10,7 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from ignite.metrics import Average
-from metasrgan.errors import DivergedError
+from metasrgan.errors import DivergedError, UsageError
 from metasrgan.evaluation.metrics import border_of, inner, psnr
 from metasrgan.model import load_model
 from metasrgan.networks import Discriminator, MetaSRGAN
@@ -25,6 +25,7 @@ from metasrgan.training.trainer import (
     SuperResolutionTrainer,
     Term,
     WeightAverage,
+    epochs_of,
     latest_checkpoint,
     prepare_batch,
     publish,
@@ -319,6 +320,13 @@ def test_validation_averages_over_slices_and_then_over_conditions() -> None:
     for condition, values in by_hand.items():
         assert evaluator.state.metrics[f"psnr_{condition}"] == pytest.approx(np.mean(values))
     assert evaluator.state.metrics["psnr"] == pytest.approx(np.mean([np.mean(values) for values in by_hand.values()]))
+
+
+@pytest.mark.parametrize(("updates", "length"), [(2500, 1000), (500, 1000)])
+def test_updates_that_would_be_left_out_are_refused(updates: int, length: int) -> None:
+    assert epochs_of(3000, 1000) == 3
+    with pytest.raises(UsageError, match=f"updates {updates} are no whole number of epochs of 1000; give [13]000"):
+        epochs_of(updates, length)
 
 
 def test_published_weights_load_are_checked_and_have_statistics_of_their_own(tmp_path: Path) -> None:

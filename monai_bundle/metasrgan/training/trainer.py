@@ -18,7 +18,7 @@ from monai.inferers import Inferer, SimpleInferer
 from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
 
-from ..errors import DivergedError, InputMissingError
+from ..errors import DivergedError, InputMissingError, UsageError
 from ..files import staged
 from ..model import CHECKSUMS
 from ..networks import Discriminator, MetaSRGAN
@@ -192,6 +192,21 @@ class SuperResolutionTrainer(Trainer):
             CommonKeys.LOSS: loss.item(),
             **told,
         }
+
+
+def epochs_of(updates: int, epoch_length: int) -> int:
+    """Return how many epochs a run of so many updates has.
+
+    Raises:
+        UsageError: the last epoch would not be whole.
+    """
+    epochs, left = divmod(updates, epoch_length)
+    if left or not epochs:
+        raise UsageError(
+            f"updates {updates} are no whole number of epochs of {epoch_length}; give "
+            f"{(epochs + 1) * epoch_length} updates or another epoch_length"
+        )
+    return epochs
 
 
 def scalars(output: dict[str, Any]) -> dict[str, float]:
