@@ -345,6 +345,9 @@ def test_published_weights_load_are_checked_and_have_statistics_of_their_own(tmp
     assert not torch.equal(model.generator.state_dict()[statistics], average[statistics])
     publish(checkpoint, MetaSRGAN(), [], tmp_path / "model.pt")
     assert torch.equal(load_model(tmp_path / "model.pt").generator.state_dict()[statistics], average[statistics])
+    # The run's best is a bare state_dict already.
+    torch.save(average, tmp_path / "best_psnr=30.1.pt")
+    assert publish(str(tmp_path / "best_psnr=30.1.pt"), MetaSRGAN(), images, tmp_path / "model.pt") == digest
 
 
 def test_publishing_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

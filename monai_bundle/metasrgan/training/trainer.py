@@ -248,11 +248,11 @@ def load_weights(network: nn.Module, path: str | None) -> None:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
-def publish(checkpoint: str | None, network: MetaSRGAN, images: Iterable[Tensor], path: str | Path) -> str:
-    """Make a checkpoint's averaged weights a bundle's: a bare state_dict, and its SHA-256 in the SHA256SUMS beside it.
+def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], path: str | Path) -> str:
+    """Make a run's averaged weights a bundle's: a bare state_dict, and its SHA-256 in the SHA256SUMS beside it.
 
     Args:
-        checkpoint: a training checkpoint.
+        trained: a training checkpoint, or a file of averaged weights such as the run's best.
         network: of the same architecture; gets the weights.
         images: (B, 1, h, w) low-resolution mini-batches, over which batch-norm statistics are taken anew: a moving
             average of statistics is not the statistics of the averaged weights. None at all keeps them.
@@ -264,9 +264,10 @@ def publish(checkpoint: str | None, network: MetaSRGAN, images: Iterable[Tensor]
     Raises:
         InputMissingError: no checkpoint.
     """
-    if checkpoint is None:
+    if trained is None:
         raise InputMissingError("there is no checkpoint to publish; train first, or name the run's output_dir")
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    state = torch.load(trained, map_location="cpu", weights_only=True)
+    network.load_state_dict(state.get("average", state))
     recalibrate(network, images)
     weights = Path(path)
     with staged(weights) as staging:
