@@ -28,13 +28,7 @@ def upscaled(
     """
     started = time.monotonic()
     with warnings_told(quiet) as told, progress_bar(quiet, settings.method) as report:
-        steps = upscaling.upscale_steps(volume, target, settings)
-        while True:
-            try:
-                report(next(steps))
-            except StopIteration as finished:
-                result: Volume = finished.value
-                break
+        result = upscaling.finished(upscaling.upscale_steps(volume, target, settings), report)
     return Upscaling(volume, target, settings, result, asked, time.monotonic() - started, told)
 
 

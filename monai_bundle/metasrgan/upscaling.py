@@ -138,12 +138,16 @@ def upscale(
         UpscaleWarning: the scale is outside 1.1 … 4.0, or the reference reaches beyond the field of view.
     """
     target = target_of(volume, scale, spacing, like, axis)
-    steps = upscale_steps(volume, target, Settings(method, model, device, dtype, clip))
+    return finished(upscale_steps(volume, target, Settings(method, model, device, dtype, clip)), progress)
+
+
+def finished(steps: Generator[Progress, None, Volume], progress: Callable[[Progress], None] | None) -> Volume:
+    """Return the result of `upscale_steps`, all its steps taken and each told to ``progress``."""
     while True:
         try:
             step = next(steps)
-        except StopIteration as finished:
-            result: Volume = finished.value
+        except StopIteration as end:
+            result: Volume = end.value
             return result
         if progress is not None:
             progress(step)
