@@ -1164,6 +1164,8 @@ def test_a_run_that_is_stopped_leaves_nothing(told_to_end: signal.Signals, folde
     process = subprocess.Popen(
         [SCRIPT, *command.split()], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        # A shell starts background jobs, such as this test may be in, with Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stderr is not None
     assert "256 × 256 × 25" in process.stderr.readline()
