@@ -32,6 +32,11 @@ def execute(command: Sequence[str | Path], fails: bool = False) -> subprocess.Co
     return done
 
 
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    """Everything that a command printed."""
+    return done.stdout + done.stderr
+
+
 def make_cohort(folder: Path, patients: int = 5) -> Path:
     """Patients in BraTS's layout, two contrasts each, three slices of 64 × 64."""
     scan = read(SAMPLE)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from bundle_runs import BUNDLE, execute, make_cohort
+from bundle_runs import BUNDLE, execute, make_cohort, told
 from metasrgan import __version__
 from metasrgan.model import load_model
 from monai.bundle import ConfigParser, create_workflow
@@ -50,10 +49,6 @@ SCHEMA = {
         },
     },
 }  # fmt: skip
-
-
-def told(done: subprocess.CompletedProcess[str]) -> str:
-    return done.stdout + done.stderr
 
 
 def test_everything_that_the_specification_asks_for_is_there() -> None:

@@ -334,6 +334,10 @@ def test_the_shipped_weights_gain_more_than_the_authors_released_ones(
     assert found.slices == 25
     for figure, least in zip(("psnr", "ssim"), RELEASED[degradation, scale]):
         assert found.mean("net", figure) - found.mean("bicubic", figure) > least
+    for figure in FIGURES:
+        assert found.mean("net", figure) > found.mean("bicubic", figure)
+    if scale == 2:
+        assert found.mean("net", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
     # On every single slice better than bicubic, not only on average.
     assert (found.figures["net", "psnr"] > found.figures["bicubic", "psnr"]).all()
 

@@ -33,11 +33,9 @@ from metasrgan.training.trainer import (
 )
 from metasrgan.training.validation import BorderedInferer, MeanOverSlices, ValidationPairs
 from monai.engines.utils import IterationEvents
+from phantoms import SAMPLE
 from test_networks import meta_srgan
 from torch import Tensor, nn
-
-BUNDLE = Path(__file__).parents[1] / "monai_bundle"
-SAMPLE = BUNDLE / "metasrgan" / "sample" / "t1ce_glioma.nrrd"
 
 
 class Shift(nn.Module):

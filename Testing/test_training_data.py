@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -112,21 +113,22 @@ def test_every_mini_batch_has_one_scale_that_divides_its_patches(groups: list[Gr
     assert len(seen) > 4 + 15
 
 
+def reduced(batch: dict[str, Any]) -> torch.Tensor:
+    """The mini-batch's high-resolution patches, each reduced by its own filter."""
+    scale = as_fraction(batch["scale"])
+    return torch.cat([degrade(each[None], scale, name) for each, name in zip(batch["label"], batch["degradations"])])
+
+
 def test_the_low_resolution_patch_is_the_degraded_high_resolution_one(groups: list[Group]) -> None:
     batch = MiniBatches(groups, SCALES, ALL, gamma=0.3, brightness=0.2, bias=0.3)[5]
-    scale = as_fraction(batch["scale"])
-    again = torch.cat([degrade(each[None], scale, name) for each, name in zip(batch["label"], batch["degradations"])])
-    assert torch.equal(batch["image"], again)
+    assert torch.equal(batch["image"], reduced(batch))
 
 
 def test_filters_and_noise_differ_from_patch_to_patch_of_a_mini_batch(groups: list[Group]) -> None:
     one = Group("one", ((Slice(textured((96, 96)), (0, 96, 0, 96)),),))
     batch = MiniBatches([one], [2.0], ALL, batch_size=16, noise=0.05, noise_probability=0.5)[0]
     assert len(set(batch["degradations"])) > 1
-    clean = torch.cat(
-        [degrade(each[None], as_fraction(2), name) for each, name in zip(batch["label"], batch["degradations"])]
-    )
-    noisy = (batch["image"] != clean).flatten(1).any(1)
+    noisy = (batch["image"] != reduced(batch)).flatten(1).any(1)
     assert 0 < noisy.sum() < 16
 
 

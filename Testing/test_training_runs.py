@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bundle_runs import BUNDLE, bundle_command, execute, make_cohort
+from bundle_runs import BUNDLE, bundle_command, execute, make_cohort, told
 from metasrgan.model import load_model
 from metasrgan.networks import ByTwo, MetaSRGAN
 from metasrgan.training.trainer import latest_checkpoint
@@ -49,11 +49,6 @@ def command(run: str, configs: list[str], **settings: object) -> list[str]:
     return bundle_command(run, configs, **(SMALL | settings))
 
 
-def told_by(command: list[str], fails: bool = False) -> str:
-    done = execute(command, fails)
-    return done.stdout + done.stderr
-
-
 def state_of(folder: Path, epoch: int = 3) -> dict[str, dict]:
     state: dict[str, dict] = torch.load(folder / f"checkpoint_epoch={epoch}.pt", weights_only=True)
     return state
@@ -67,9 +62,9 @@ def test_a_gan_run_killed_in_the_middle_and_resumed_ends_where_one_that_was_not_
     def training(folder: Path) -> list[str]:
         return command("training", ["train"], dataset_dir=cohort, vgg_weights=vgg, output_dir=folder)
 
-    told = told_by(training(whole))
+    printed = told(execute(training(whole)))
     for word in ("updates/s", "discriminator=", "perceptual=", "psnr_bilinear_aa_x2"):
-        assert word in told
+        assert word in printed
     assert list(whole.glob("events.out.tfevents*"))
 
     running = subprocess.Popen(training(broken), cwd=BUNDLE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -126,7 +121,7 @@ def test_photographs_first_and_then_the_cohort_from_their_weights(cohort: Path, 
 def test_the_baselines_train_by_the_same_trainer(
     cohort: Path, vgg: Path, tmp_path: Path, configs: list[str], settings: dict[str, object]
 ) -> None:
-    told = told_by(
+    done = execute(
         command(
             "training", ["train", *configs], dataset_dir=cohort, vgg_weights=vgg, output_dir=tmp_path,
             updates=2, **settings,
@@ -134,7 +129,7 @@ def test_the_baselines_train_by_the_same_trainer(
     )  # fmt: skip
     state = state_of(tmp_path, 1)
     assert ("discriminator" in state) == (configs == ["train_srgan"])
-    assert "psnr_bilinear_aa_x2" in told
+    assert "psnr_bilinear_aa_x2" in told(done)
 
 
 def shipped(folder: Path) -> dict[str, object]:
@@ -178,11 +173,11 @@ def test_the_baselines_train_on_the_shipped_recipes_data(baseline: str, tmp_path
 
 
 def test_the_normalisation_of_a_cohort_is_measured_by_one_command(cohort: Path, tmp_path: Path) -> None:
-    told = told_by(command("normalisation", ["train"], dataset_dir=cohort, output_dir=tmp_path))
+    printed = told(execute(command("normalisation", ["train"], dataset_dir=cohort, output_dir=tmp_path)))
     facts = json.loads((tmp_path / "normalisation.json").read_text())
     assert 0 < facts["mean"] < 1
     assert 0 < facts["std"] < 1
-    assert f"{facts['mean']:.3f}" in told
+    assert f"{facts['mean']:.3f}" in printed
 
 
 def test_a_run_that_diverges_says_so_and_leaves_a_good_checkpoint(cohort: Path, tmp_path: Path) -> None:
@@ -190,9 +185,9 @@ def test_a_run_that_diverges_says_so_and_leaves_a_good_checkpoint(cohort: Path, 
     l1 = "[{'_target_': 'metasrgan.training.trainer.Term', 'name': 'l1', 'weight': 1.0, 'function': '$FUNCTION'}]"
     execute(command("training", ["train"], **settings, losses=l1.replace("FUNCTION", "torch.nn.L1Loss()"), updates=2))
     broken = l1.replace("FUNCTION", "lambda image, truth: (image - truth).mean() / 0")
-    told = told_by(command("training", ["train"], **settings, losses=broken, updates=4), fails=True)
-    assert "update 3: the loss of the generator is" in told
-    assert "lower learning rate" in told
+    printed = told(execute(command("training", ["train"], **settings, losses=broken, updates=4), fails=True))
+    assert "update 3: the loss of the generator is" in printed
+    assert "lower learning rate" in printed
     checkpoint = latest_checkpoint(str(tmp_path))
     assert checkpoint is not None
     assert checkpoint.endswith("epoch=1.pt")
@@ -206,9 +201,9 @@ def test_two_processes_train_together_on_data_of_their_own(cohort: Path, vgg: Pa
             output_dir=tmp_path / folder, updates=2, epoch_length=1, **settings,
         )  # fmt: skip
         torchrun = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *arguments[1:]]
-        told = told_by([sys.executable, "-m", *torchrun])
+        printed = told(execute([sys.executable, "-m", *torchrun]))
         # One process tells for all.
-        assert told.count("Epoch[1] Metrics") == 1
+        assert printed.count("Epoch[1] Metrics") == 1
         return state_of(tmp_path / folder, 2)
 
     together, alone = training(2, "together"), training(1, "alone")

@@ -64,7 +64,7 @@ def load_model(path: str | Path | None = None) -> Model:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise DataError(f"{path}: the weights cannot be read ({error.strerror})") from error
-    expected = _recorded(path)
+    expected = read_checksums(path.parent).get(path.name)
     if expected is None and shipped:
         raise DataError(f"{path.parent / CHECKSUMS}: no checksum for {path.name}; install the package again")
     if expected is not None and sha256 != expected:
@@ -100,17 +100,18 @@ def resolve_device(name: str = "auto") -> torch.device:
     return device
 
 
-def _recorded(path: Path) -> str | None:
-    """The SHA-256 that the folder's SHA256SUMS gives for a file, in sha256sum's format."""
-    record = path.parent / CHECKSUMS
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 that a folder's SHA256SUMS, in sha256sum's format, gives for each file; none without one."""
+    record = folder / CHECKSUMS
     if not record.is_file():
-        return None
+        return {}
+    found: dict[str, str] = {}
     for line in record.read_text(errors="replace").splitlines():
         digest, _, name = line.partition(" ")
-        # A space or, from `sha256sum --binary`, a star stands before the name.
-        if name[1:] == path.name:
-            return digest.lower()
-    return None
+        if name:
+            # A space or, from `sha256sum --binary`, a star stands before the name.
+            found.setdefault(name[1:], digest.lower())
+    return found
 
 
 def _load(path: Path) -> MetaSRGAN | ByTwo:

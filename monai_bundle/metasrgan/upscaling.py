@@ -23,6 +23,7 @@ from .intensity import IntensityMap
 from .model import Model, load_model, resolve_device
 from .networks import ByTwo, MetaSRGAN
 from .networks.meta_upscale import LARGEST_PERIOD
+from .scale import output_size
 from .volume import Volume, check, check_grid, looks_like_labels
 
 METHODS = ("net", *interpolation.METHODS)
@@ -243,6 +244,25 @@ def margin_of(generator: MetaSRGAN | ByTwo, q: int) -> int:
     return -(-generator.receptive_radius // q) * q
 
 
+def without_margin(generator: MetaSRGAN | ByTwo, window: Tensor, scale: Fraction, margin: int) -> Tensor:
+    """Super-resolve a part of an image that has a margin around it, and cut off what the margin became.
+
+    Args:
+        generator: in eval mode.
+        window: (B, 1, H + 2 * margin, W + 2 * margin).
+        scale: r = p/q.
+        margin: of `margin_of`.
+
+    Returns:
+        (B, 1, floor(H*r), floor(W*r)).
+    """
+    p, q = scale.numerator, scale.denominator
+    near = margin * p // q
+    height, width = (output_size(size - 2 * margin, p, q) for size in window.shape[2:])
+    image: Tensor = generator(window, scale=float(scale))
+    return image[:, :, near : near + height, near : near + width]
+
+
 class _Network:
     """Runs the network on slices, in strips of rows where a slice is large.
 
@@ -292,11 +312,7 @@ class _Network:
         window = padded[:, :, first : last + 2 * margin].contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             if self.exact is not None:
-                p, q = self.exact.numerator, self.exact.denominator
-                near = margin * p // q
-                height, width = last * p // q - first * p // q, len(self.columns)
-                image: Tensor = self.generator(window, scale=float(self.exact))
-                return image[:, :, near : near + height, near : near + width]
+                return without_margin(self.generator, window, self.exact, margin)
             inverse = 1 / self.target.scale
             # The same sources as the network's own, whose positions are as little exact.
             sources = np.floor(self.rows + 0.5 - inverse / 2 + 1e-6)

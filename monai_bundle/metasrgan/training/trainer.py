@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import DivergedError, InputMissingError, UsageError
 from ..files import staged
-from ..model import CHECKSUMS
+from ..model import CHECKSUMS, read_checksums
 from ..networks import Discriminator, MetaSRGAN
 from .calibration import recalibrate
 from .data import FromIteration
@@ -273,9 +273,7 @@ def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], p
     with staged(weights) as staging:
         torch.save({name: value.contiguous() for name, value in network.state_dict().items()}, staging)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    record = weights.parent / CHECKSUMS
-    others = record.read_text().splitlines() if record.is_file() else []
-    lines = [line for line in others if line.split()[-1] != weights.name] + [f"{digest}  {weights.name}"]
-    with staged(record) as staging:
-        staging.write_text("\n".join(sorted(lines, key=lambda line: line.split()[-1])) + "\n")
+    recorded = read_checksums(weights.parent) | {weights.name: digest}
+    with staged(weights.parent / CHECKSUMS) as staging:
+        staging.write_text("".join(f"{recorded[name]}  {name}\n" for name in sorted(recorded)))
     return digest

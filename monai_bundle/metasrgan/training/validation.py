@@ -18,8 +18,8 @@ from torch.utils.data import Dataset
 from ..degradation import crop_to_fit, degrade
 from ..evaluation.metrics import border_of, inner
 from ..networks import ByTwo, MetaSRGAN
-from ..scale import as_fraction, output_size, rational
-from ..upscaling import margin_of
+from ..scale import as_fraction
+from ..upscaling import margin_of, without_margin
 from .groups import Group
 
 
@@ -66,12 +66,10 @@ class BorderedInferer(Inferer):
             network: in eval mode.
             scale: r.
         """
-        p, q = rational(scale)
-        margin = margin_of(network, q)
-        image = network(F.pad(inputs, (margin, margin, margin, margin), mode="replicate"), scale=scale)
-        rim = margin * p // q
-        height, width = (output_size(size, p, q) for size in inputs.shape[2:])
-        return image[:, :, rim : rim + height, rim : rim + width]
+        factor = as_fraction(scale)
+        margin = margin_of(network, factor.denominator)
+        window = F.pad(inputs, (margin, margin, margin, margin), mode="replicate")
+        return without_margin(network, window, factor, margin)
 
 
 class MeanOverSlices(Metric):
