@@ -6,10 +6,11 @@ import copy
 
 import pytest
 import torch
-from metasrgan.model import SHIPPED, load_model
+from metasrgan.model import load_model
 from metasrgan.networks import MetaSRGAN
 from metasrgan.networks.generator import ResidualBlock
 from metasrgan.training.calibration import recalibrate
+from metasrgan.weights import SHIPPED
 from torch import nn
 
 SCALES = [1.1, 1.5, 2.0, 2.7, 4.0]

@@ -36,7 +36,7 @@ import onnxruntime
 import pytest
 import SimpleITK as sitk
 import torch
-from metasrgan import cli, datasets, files, model, report
+from metasrgan import cli, datasets, devices, files, report, weights
 from metasrgan.cli import main
 from metasrgan.evaluation import figures
 from metasrgan.files import read, write
@@ -46,7 +46,7 @@ from metasrgan.upscaling import METHODS, upscale
 from phantoms import SAMPLE, head, save
 
 SCRIPT = Path(sys.executable).parent / "metasrgan"
-WEIGHTS = model.shipped_weights()
+WEIGHTS = weights.shipped_weights()
 UPSCALING = sys.modules[upscale.__module__]
 RESEARCH = "For research only, not for diagnosis"
 # What the command line offers; a flag that is missing here has no test.
@@ -321,7 +321,7 @@ def test_model_takes_a_file_a_bundles_folder_or_the_name_of_shipped_weights(fold
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_device_is_said_when_asked_to_say_more(device: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"upscale -i scan.nii.gz -o out.nii --scale 2 --device {device} -v") == 0
-    found = str(model.resolve_device(device))
+    found = str(devices.resolve_device(device))
     assert capsys.readouterr().err == f"scan.nii.gz: 40 × 36 × 4 → 80 × 72 × 4, {found}\n"
 
 
@@ -375,7 +375,7 @@ def test_the_report_tells_everything_and_the_truth(folder: Path) -> None:
     assert facts["Output"] == "out.nii.gz"
     assert facts["Method"] == "net"
     assert facts["Model"] == {"File": "model.pt", "SHA256": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()}
-    assert facts["Device"] == str(model.resolve_device())
+    assert facts["Device"] == str(devices.resolve_device())
     assert facts["Asked"] == {"scale": "4/3"}
     assert facts["ScaleApplied"] == pytest.approx(4 / 3, abs=1e-12)
     assert facts["SliceAxis"] == 2
@@ -759,7 +759,7 @@ def test_weights_that_cannot_be_trusted_are_refused(
 def test_without_the_shipped_weights_the_network_is_refused_and_interpolation_works(
     command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "shipped_weights", lambda name: folder / "nowhere" / model.SHIPPED[name])
+    monkeypatch.setattr(weights, "shipped_weights", lambda name: folder / "nowhere" / weights.SHIPPED[name])
     err = refused(capsys, folder, 66, command)
     assert "model.pt: no weights there; install the package again" in err
     assert run(f"{command} --scale 2 --method linear -q") == 0
@@ -994,7 +994,7 @@ def test_info_shows_the_weights_and_the_device(given: str, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert str(WEIGHTS) in out
     assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() in out
-    assert f"device   {model.resolve_device()}\n" in out
+    assert f"device   {devices.resolve_device()}\n" in out
     assert f"metasrgan {metasrgan.__version__}, torch {torch.__version__}" in out
     assert out.endswith(f"{INTENDED_USE}\n")
 
@@ -1060,7 +1060,7 @@ def test_export_writes_torchscript_that_takes_the_scale_when_it_runs(
     assert "net.ts: TorchScript" in capsys.readouterr().out
     image = torch.rand(1, 1, 20, 24)
     with torch.no_grad():
-        found, wanted = torch.jit.load("net.ts")(image, 1.5), model.load_model().generator(image, 1.5)
+        found, wanted = torch.jit.load("net.ts")(image, 1.5), metasrgan.load_model().generator(image, 1.5)
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     assert "exists already" in refused(capsys, folder, 73, "export -o net.ts")
 
@@ -1072,7 +1072,7 @@ def test_export_writes_onnx_at_the_scale_asked_for(folder: Path, capsys: pytest.
     image = torch.rand(1, 1, 20, 24)
     (found,) = onnxruntime.InferenceSession("net.onnx").run(None, {"image": image.numpy()})
     with torch.no_grad():
-        wanted = model.load_model("gan").generator(image, 1.5)
+        wanted = metasrgan.load_model("gan").generator(image, 1.5)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 

@@ -17,9 +17,10 @@ from metasrgan.errors import DataError, UsageError
 from metasrgan.evaluation.compare import FIGURES, Comparison, compare, reduce_volume, table, write_csv
 from metasrgan.files import read
 from metasrgan.intensity import IntensityMap
-from metasrgan.model import SHIPPED, load_model
+from metasrgan.model import load_model
 from metasrgan.upscaling import Progress, upscale
 from metasrgan.volume import Volume
+from metasrgan.weights import SHIPPED
 from phantoms import ORIENTATIONS, SAMPLE, head, reoriented
 from scipy.ndimage import map_coordinates
 from skimage.metrics import structural_similarity

@@ -136,7 +136,7 @@ def test_strips_of_a_large_slice_join_without_a_seam_for_baselines_too(
     model = load_model(baseline(tmp_path, name))
     volume = Volume(np.random.default_rng(1).random((120, 40, 1)).astype(np.float32), np.eye(4))
     whole = upscale(volume, scale=2, axis=2, model=model)
-    monkeypatch.setattr("metasrgan.upscaling._PIXELS_AT_ONCE", {"cpu": 5000})
+    monkeypatch.setattr("metasrgan.network_engine.PIXELS_AT_ONCE", {"cpu": 5000})
     np.testing.assert_allclose(upscale(volume, scale=2, axis=2, model=model).array, whole.array, atol=1e-5)
 
 

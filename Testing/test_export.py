@@ -13,7 +13,8 @@ import pytest
 import torch
 from metasrgan.export import to_onnx, to_torchscript
 from metasrgan.networks import MetaSRGAN
-from metasrgan.scale import centres, output_size, rational
+from metasrgan.networks.positions import centres
+from metasrgan.scale import output_size, rational
 from test_networks import meta_srgan, run
 
 pytestmark = [

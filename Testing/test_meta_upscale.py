@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 from metasrgan.networks import MetaUpscale
-from metasrgan.scale import as_fraction, centres, output_size, rational, sources_and_offsets
+from metasrgan.networks.positions import centres, sources_and_offsets
+from metasrgan.scale import as_fraction, output_size, rational
 from naive import naive, naive_at
 from torch import Tensor, nn
 

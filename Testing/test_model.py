@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from metasrgan.devices import resolve_device
 from metasrgan.errors import DataError, InputMissingError, UsageError
-from metasrgan.model import CHECKSUMS, SHIPPED, load_model, resolve_device, shipped_weights
+from metasrgan.model import load_model
 from metasrgan.networks import Discriminator, MetaSRGAN
+from metasrgan.weights import CHECKSUMS, SHIPPED, shipped_weights
 from torch import Tensor
 
 
@@ -99,7 +101,7 @@ def test_weights_without_a_recorded_checksum_load(copy: Path) -> None:
 
 
 def test_the_shipped_weights_are_refused_without_their_checksum(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metasrgan.model.shipped_weights", lambda name: copy)
+    monkeypatch.setattr("metasrgan.weights.shipped_weights", lambda name: copy)
     with pytest.raises(DataError, match=r"no checksum for model.pt; install the package again"):
         load_model()
     copy.unlink()

@@ -9,7 +9,8 @@ import pytest
 import torch
 from metasrgan.networks import EDSR, RECEPTIVE_RADIUS, SRGAN, Discriminator, MetaSRGAN
 from metasrgan.networks.generator import interpolate_linear
-from metasrgan.scale import centres, output_size, rational
+from metasrgan.networks.positions import centres
+from metasrgan.scale import output_size, rational
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import metasrgan
 import pytest
 from metasrgan.cli import _parser
-from metasrgan.model import SHIPPED
+from metasrgan.weights import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +43,11 @@ def test_a_wheel_holds_the_weights_their_checksum_and_the_sample_volume(tmp_path
     [
         ("metasrgan", ["torch", "monai", "nibabel", "SimpleITK"]),
         ("metasrgan.cli", ["torch", "monai", "nibabel", "matplotlib"]),
-        ("metasrgan.upscaling", ["monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
+        ("metasrgan.upscaling", ["torch", "monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
+        ("metasrgan.report", ["torch", "monai", "nibabel"]),
+        ("metasrgan.weights", ["torch", "monai", "nibabel"]),
+        ("metasrgan.network_engine", ["monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
+        ("metasrgan.model", ["monai", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
         ("metasrgan.files", ["monai", "matplotlib"]),
     ],
 )

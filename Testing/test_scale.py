@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metasrgan import scale
-from metasrgan.scale import as_fraction, centres, output_size, rational, sources_and_offsets
+from metasrgan.networks.positions import centres, sources_and_offsets
+from metasrgan.scale import as_fraction, output_size, rational
 from torch import Tensor
 
 PAPER_SCALES = [Fraction(tenths, 10) for tenths in range(11, 41)]

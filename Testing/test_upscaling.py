@@ -12,10 +12,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metasrgan import grid, upscaling
+import torch
+from metasrgan import engines, grid, network_engine
 from metasrgan.errors import DataError, UsageError
+from metasrgan.intensity import IntensityMap
 from metasrgan.model import Model, load_model
-from metasrgan.upscaling import METHODS, Progress, Settings, UpscaleWarning, target_of, upscale, upscale_steps
+from metasrgan.upscaling import (
+    METHODS,
+    WORKING_MEMORY,
+    Progress,
+    Settings,
+    UpscaleWarning,
+    memory_of,
+    target_of,
+    upscale,
+    upscale_steps,
+)
 from metasrgan.volume import Volume
 from scipy.ndimage import gaussian_filter
 from volumes import (
@@ -359,7 +371,7 @@ def test_strips_join_without_a_seam_and_batches_do_not_matter(
     volume = head((50, 18, 2))
     arguments = resolved(volume, request_)
     whole = run(volume, clip="none", **arguments)
-    monkeypatch.setitem(upscaling._PIXELS_AT_ONCE, "cpu", pixels)
+    monkeypatch.setitem(network_engine.PIXELS_AT_ONCE, "cpu", pixels)
     assert difference(whole, run(volume, clip="none", **arguments)) < 1e-5
 
 
@@ -368,7 +380,7 @@ def test_a_strip_may_be_as_narrow_as_a_period(monkeypatch: pytest.MonkeyPatch, r
     volume = head((13, 10, 1))
     arguments = resolved(volume, request_)
     whole = run(volume, clip="none", **arguments)
-    monkeypatch.setitem(upscaling._PIXELS_AT_ONCE, "cpu", 1)
+    monkeypatch.setitem(network_engine.PIXELS_AT_ONCE, "cpu", 1)
     assert difference(whole, run(volume, clip="none", **arguments)) < 1e-5
 
 
@@ -381,7 +393,7 @@ def test_a_reference_that_shows_a_part_of_the_slice_needs_no_strip_of_the_rest(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UpscaleWarning)
         whole = run(volume, like=like, clip="none")
-        monkeypatch.setitem(upscaling._PIXELS_AT_ONCE, "cpu", 3_000)
+        monkeypatch.setitem(network_engine.PIXELS_AT_ONCE, "cpu", 3_000)
         assert difference(whole, run(volume, like=like, clip="none")) < 1e-5
 
 
@@ -676,7 +688,7 @@ def test_interpolation_needs_no_weights(monkeypatch: pytest.MonkeyPatch) -> None
     def fail() -> Model:
         raise AssertionError
 
-    monkeypatch.setattr(upscaling, "load_model", fail)
+    monkeypatch.setattr("metasrgan.model.load_model", fail)
     for method in METHODS[1:]:
         upscale(head((5, 5, 2)), scale=2, method=method)
     with pytest.raises(AssertionError):
@@ -688,8 +700,8 @@ def test_interpolation_needs_no_weights(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("method", ["net", "linear", "nearest"])
 def test_progress_counts_every_slice_up_to_the_last(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    monkeypatch.setitem(upscaling._PIXELS_AT_ONCE, "cpu", 3_500)
-    monkeypatch.setattr(upscaling, "_slices_at_once", lambda lines: 2)
+    monkeypatch.setitem(network_engine.PIXELS_AT_ONCE, "cpu", 3_500)
+    monkeypatch.setattr(engines, "_slices_at_once", lambda lines: 2)
     told: list[Progress] = []
     run(head((6, 5, 5)), scale=1.5, method=method, progress=told.append)
     done = [each.done for each in told]
@@ -699,12 +711,81 @@ def test_progress_counts_every_slice_up_to_the_last(monkeypatch: pytest.MonkeyPa
     assert {each.total for each in told} == {5}
 
 
+def test_a_slice_that_goes_in_strips_gives_its_caller_a_turn_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(network_engine.PIXELS_AT_ONCE, "cpu", 3_500)
+    told: list[Progress] = []
+    run(head((50, 18, 2)), scale=2, progress=told.append)
+    assert [each.done for each in told] == sorted(each.done for each in told)
+    assert told.count(Progress(0, 2)) == 1
+    assert told.count(Progress(1, 2)) == 2
+    assert told[-1] == Progress(2, 2)
+
+
+class OutOfMemoryAbove:
+    """Fails as torch does where an image has more pixels than fit; counts what it was asked."""
+
+    def __init__(self, generator: Any, pixels: int) -> None:
+        self.generator, self.pixels, self.failures = generator, pixels, 0
+        self.devices: list[str] = []
+        self.receptive_radius = generator.receptive_radius
+
+    def to(self, device: torch.device) -> OutOfMemoryAbove:
+        self.devices.append(str(device))
+        return self
+
+    def __call__(self, window: torch.Tensor, scale: float) -> torch.Tensor:
+        if window.numel() > self.pixels:
+            self.failures += 1
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        image: torch.Tensor = self.generator(window, scale=scale)
+        return image
+
+
+def test_where_memory_runs_out_smaller_batches_give_the_same_and_the_user_is_told() -> None:
+    volume = head((50, 18, 4))
+    whole = run(volume, scale=2, clip="none")
+    small = OutOfMemoryAbove(model().generator, 5_000)
+    with pytest.warns(UpscaleWarning, match="not enough memory on cpu; going on with smaller batches"):
+        result = upscale(volume, scale=2, clip="none", model=replace(model(), generator=small))  # type: ignore[arg-type]
+    assert small.failures
+    assert difference(whole, result) < 1e-5
+
+
+def test_where_not_even_a_small_part_fits_the_error_is_raised() -> None:
+    nothing = OutOfMemoryAbove(model().generator, 0)
+    with pytest.warns(UpscaleWarning), pytest.raises(torch.OutOfMemoryError):
+        upscale(head((50, 18, 4)), scale=2, model=replace(model(), generator=nothing))  # type: ignore[arg-type]
+
+
+def test_a_gpu_whose_memory_is_never_enough_is_left_for_the_cpu() -> None:
+    volume = head((50, 18, 4))
+    target = target_of(volume, scale=2)
+    lines = [target.positions[0], target.positions[1]]
+    generator: Any = OutOfMemoryAbove(model().generator, 10**9)
+    cpu = torch.device("cpu")
+    engine = network_engine.NetworkEngine(generator, cpu, target, lines, (50, 18), IntensityMap(0, 1))
+    engine.device = torch.device("mps")  # The decision alone: there is no such device here.
+    told = [engine.give_way() for _ in range(20)]
+    assert told[0] == "not enough memory on mps; going on with smaller batches"
+    assert "not enough memory on mps; going on on the CPU" in told
+    assert generator.devices[-1] == "cpu"
+    assert told[-1] is None
+
+
+def test_memory_is_the_volumes_and_a_constant() -> None:
+    volume = head((40, 30, 4), dtype="int16")
+    target = target_of(volume, scale=2)
+    kept, floats = (memory_of(volume, target, Settings("bspline", dtype=dtype)) for dtype in ("input", "float32"))
+    assert kept == WORKING_MEMORY + 40 * 30 * 4 * 2 + 80 * 60 * 4 * 2
+    assert floats - kept == 80 * 60 * 4 * 2
+
+
 @pytest.mark.parametrize("method", ["net", "linear"])
 def test_the_work_can_be_stopped_midway_and_leaves_the_input_as_it_was(
     monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setitem(upscaling._PIXELS_AT_ONCE, "cpu", 1_600)
-    monkeypatch.setattr(upscaling, "_slices_at_once", lambda lines: 1)
+    monkeypatch.setitem(network_engine.PIXELS_AT_ONCE, "cpu", 1_600)
+    monkeypatch.setattr(engines, "_slices_at_once", lambda lines: 1)
     volume = head((6, 5, 5))
     before = volume.array.copy()
     steps = upscale_steps(volume, target_of(volume, scale=1.5), Settings(method, model()))

@@ -159,8 +159,9 @@ def _upscale(options: argparse.Namespace) -> None:
 
 def _upscale_volume(volume: Volume, like: Volume | None, options: argparse.Namespace) -> dict[str, Any]:
     """Upscale, write everything asked for, and return the report."""
+    from .devices import resolve_device
     from .job import upscaled, write_results
-    from .model import load_model, resolve_device
+    from .model import load_model
     from .report import shape_text
     from .upscaling import Settings, target_of
 
@@ -210,9 +211,10 @@ def _compare_volume(
     options: argparse.Namespace,
 ) -> None:
     """Compare under every condition, then write the table and the pictures."""
+    from .devices import resolve_device
     from .evaluation.compare import compare, table, write_csv
     from .evaluation.figures import comparison_picture
-    from .model import load_model, resolve_device
+    from .model import load_model
     from .outputs import check_outputs, made, write_all
 
     csv_path = options.output / "comparison.csv"
@@ -258,7 +260,8 @@ def _info(options: argparse.Namespace) -> None:
         return
     import torch
 
-    from .model import load_model, resolve_device
+    from .devices import resolve_device
+    from .model import load_model
 
     model = load_model(options.model)
     say(f"metasrgan {__version__}, torch {torch.__version__}")

@@ -1,5 +1,7 @@
 """What can go wrong, by what the user has to do about it. The command line maps each class to an exit code."""
 
+import re
+
 
 class MetaSRGANError(Exception):
     """Base of every error this package raises on purpose; its text is one sentence for the user."""
@@ -27,3 +29,10 @@ class WriteError(OutputError):
 
 class DivergedError(MetaSRGANError, ArithmeticError):
     """Training whose loss or gradient is no longer a number; what was saved before is good."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's, numpy's, or what torch raises on the CPU and on a GPU."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and re.search("allocate memory|out of memory", str(error)) is not None
+    )

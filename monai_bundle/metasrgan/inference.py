@@ -16,10 +16,11 @@ from monai.utils.enums import CommonKeys
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from .devices import resolve_device
 from .errors import DataError, InputMissingError, UsageError
 from .files import SUFFIXES, read
 from .job import upscaled, write_results
-from .model import Model, resolve_device
+from .model import Model
 from .outputs import check_outputs, files_of, made
 from .report import Upscaling, summary_of
 from .terminal import exit_code_of, failure_of, note, say

@@ -1,8 +1,7 @@
-"""Weights: find them, verify their SHA-256, load them, or refuse; never run on anything else."""
+"""Load weights that were found and verified, or refuse; never run on anything else."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 from collections.abc import Mapping
@@ -12,13 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .errors import DataError, InputMissingError, UsageError
+from .errors import DataError
 from .networks import EDSR, SRGAN, ByTwo, MetaSRGAN
-
-CHECKSUMS = "SHA256SUMS"
-WEIGHTS = "model.pt"
-# The shipped weights by name, the default first: trained on the L1 loss, and from there against a discriminator.
-SHIPPED = {"l1": WEIGHTS, "gan": "model_gan.pt"}
+from .weights import find_weights
 
 
 @dataclass(frozen=True)
@@ -30,88 +25,18 @@ class Model:
     sha256: str
 
 
-def shipped_weights(name: str = "l1") -> Path:
-    """Return where shipped weights lie: inside the installed package, or beside it in the bundle.
-
-    Args:
-        name: of `SHIPPED`.
-    """
-    package = Path(__file__).resolve().parent
-    installed = package / "weights" / SHIPPED[name]
-    return installed if installed.is_file() else package.parent / "models" / SHIPPED[name]
-
-
 def load_model(path: str | Path | None = None) -> Model:
     """Load a generator's weights: Meta-SRGAN's, or a baseline's (SRGAN, EDSR), told apart by the names in the file.
 
     Args:
-        path: a state_dict file, a MONAI bundle's folder, or the name of shipped weights, "l1" or "gan" (a file of
-            such a name needs its folder before it); None for the default, "l1".
+        path: as for `metasrgan.weights.find_weights`.
 
     Raises:
         InputMissingError: no such file, or the package came without weights.
         DataError: not what its SHA256SUMS says, not a file of plain tensors, or not this network's.
     """
-    name = "l1" if path is None else str(path)
-    shipped = name in SHIPPED
-    path = shipped_weights(name) if shipped else Path(name)
-    if path.is_dir():
-        path = path / "models" / WEIGHTS
-    if not path.is_file():
-        hint = "install the package again" if shipped else "give a .pt file or a bundle's folder"
-        raise InputMissingError(f"{path}: no weights there; {hint}")
-    try:
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: the weights cannot be read ({error.strerror})") from error
-    expected = read_checksums(path.parent).get(path.name)
-    if expected is None and shipped:
-        raise DataError(f"{path.parent / CHECKSUMS}: no checksum for {path.name}; install the package again")
-    if expected is not None and sha256 != expected:
-        raise DataError(
-            f"{path}: the weights are damaged or were changed (SHA-256 {sha256[:12]}…, not {expected[:12]}…)"
-        )
-    return Model(_load(path), path, sha256)
-
-
-def resolve_device(name: str = "auto") -> torch.device:
-    """Return the device to compute on.
-
-    Args:
-        name: "auto" (CUDA, then Apple's MPS, then the CPU), "cpu", "cuda", "cuda:N" or "mps".
-
-    Raises:
-        UsageError: an unknown name, or hardware that is not there.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda, cuda:N or mps")
-    count = torch.cuda.device_count() if device.type == "cuda" else 1
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not present[device.type] or (device.index or 0) >= count:
-        raise UsageError(f"device {name!r} is not there; use --device auto or cpu")
-    return device
-
-
-def read_checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 that a folder's SHA256SUMS, in sha256sum's format, gives for each file; none without one."""
-    record = folder / CHECKSUMS
-    if not record.is_file():
-        return {}
-    found: dict[str, str] = {}
-    for line in record.read_text(errors="replace").splitlines():
-        digest, _, name = line.partition(" ")
-        if name:
-            # A space or, from `sha256sum --binary`, a star stands before the name.
-            found.setdefault(name[1:], digest.lower())
-    return found
+    found, sha256 = find_weights(path)
+    return Model(_load(found), found, sha256)
 
 
 def _load(path: Path) -> MetaSRGAN | ByTwo:

@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .consistency import data_consistency
 from .grid import Target
 from .intended_use import INTENDED_USE
-from .model import Model
 from .upscaling import Settings
 from .volume import Volume
+
+if TYPE_CHECKING:
+    from .model import Model
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,12 @@
-"""Scales as exact fractions, and where each high-resolution pixel comes from.
+"""Scales as exact fractions: the *scale* r = p/q says how many output pixels one input pixel becomes along an axis.
 
-Three words are used everywhere in this package:
-
-- the *scale* r = p/q says how many output pixels one input pixel becomes along an axis;
-- the *source* of output pixel i is the input pixel floor(i/r) whose neighbourhood predicts it;
-- its *offset* i/r - floor(i/r) says how far past that source it starts (paper, section 2.2).
-
-All of it is integer arithmetic on p and q, because floats get it wrong: ``int(45 * 1.4)`` is 62, and float32
-``floor(i / r)`` picks wrong pixels at 1.2, 2.4 and 2.9, ``floor(i * (1 / r))`` at 2.3, 2.7 and 3.7. The functions
-take ``p`` and ``q`` as plain integers so that ``torch.jit.script`` can compile them.
+Sizes are integer arithmetic on p and q, because floats get them wrong: ``int(45 * 1.4)`` is 62. The functions take
+``p`` and ``q`` as plain integers so that ``torch.jit.script`` can compile them; torch itself is not needed here, so
+that 3D Slicer can show what a scale will give before it is installed.
 """
 
 from fractions import Fraction
 from typing import Tuple
-
-import torch
-from torch import Tensor
 
 MAX_DENOMINATOR = 1_000_000
 SMALLEST_SCALE = 1.1
@@ -83,24 +74,3 @@ def output_size(size: int, p: int, q: int) -> int:
     63
     """
     return size * p // q
-
-
-def sources_and_offsets(count: int, p: int, q: int) -> Tuple[Tensor, Tensor]:
-    """Return the source index and the offset in [0, 1) of output pixels 0 … count-1 along an axis.
-
-    Returns:
-        sources, int64 (count,), and offsets, float64 (count,); on the CPU, as not every GPU has double precision.
-    """
-    position = torch.arange(count) * q
-    return position // p, (position % p).to(torch.float64) / p
-
-
-def centres(count: int, p: int, q: int) -> Tensor:
-    """Return where the centres of output pixels lie, in input pixels (0 is the first one's centre).
-
-    The field of view is kept, outer edge on outer edge: c = (i + 1/2)/r - 1/2.
-
-    Returns:
-        float64 (count,), on the CPU.
-    """
-    return ((2 * torch.arange(count) + 1) * q - p).to(torch.float64) / (2 * p)

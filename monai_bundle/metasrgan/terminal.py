@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, InputMissingError, MetaSRGANError, OutputError, UsageError, WriteError
+from .errors import DataError, InputMissingError, MetaSRGANError, OutputError, UsageError, WriteError, is_out_of_memory
 
 if TYPE_CHECKING:
     from .upscaling import Progress
@@ -25,10 +24,7 @@ def failure_of(error: BaseException) -> tuple[int, str] | None:
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind)), str(error)
     if isinstance(error, OSError):
         return 74, f"{error.filename or 'input or output'}: {error.strerror or error}"
-    # What torch raises, on the CPU and on a GPU.
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and re.search("allocate memory|out of memory", str(error))
-    ):
+    if is_out_of_memory(error):
         return 65, "not enough memory; use a smaller scale or volume, or another --device"
     if isinstance(error, KeyboardInterrupt):
         return 130, "stopped; nothing unfinished was written"

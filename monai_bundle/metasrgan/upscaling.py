@@ -1,37 +1,34 @@
 """Upscale a volume slice by slice: the one way to do it, whoever asks.
 
 Volume → slices along an axis → intensities to the network's range → network → back → clipped → volume on the
-target's grid. Every method goes the same way and ends on the same grid; only the middle differs.
+target's grid. Every method goes the same way and ends on the same grid; only the engine in the middle differs, and
+only the network's needs torch.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from . import grid, interpolation
-from .errors import DataError, UsageError
+from .engines import Engine, Interpolator, Nearest
+from .errors import DataError, UsageError, is_out_of_memory
 from .intensity import IntensityMap
-from .model import Model, load_model, resolve_device
-from .networks import ByTwo, MetaSRGAN
-from .networks.meta_upscale import LARGEST_PERIOD
-from .scale import output_size
 from .volume import Volume, check, check_grid, looks_like_labels
 
+if TYPE_CHECKING:
+    from .model import Model
+
 METHODS = ("net", *interpolation.METHODS)
+# What computing takes beside the input and the output, whatever their size (docs/benchmarks.md).
+WORKING_MEMORY = 250 * 2**20
 DTYPES = ("input", "float32")
 CLIPS = ("input", "none")
-# Input pixels, borders included, that go through the network at once. On a CPU 100,000 take some 230 MiB and are
-# faster than more, which no longer fit its caches; a GPU is faster with more.
-_PIXELS_AT_ONCE = {"cpu": 100_000, "cuda": 2_000_000, "mps": 1_000_000}
 
 
 class UpscaleWarning(UserWarning):
@@ -142,6 +139,12 @@ def upscale(
     return finished(upscale_steps(volume, target, Settings(method, model, device, dtype, clip)), progress)
 
 
+def memory_of(volume: Volume, target: grid.Target, settings: Settings) -> int:
+    """Return about how many bytes it takes to upscale a volume, the input and the output included."""
+    size = 4 if settings.dtype == "float32" else _result_dtype(volume.stored_dtype).itemsize
+    return volume.array.nbytes + int(np.prod(target.shape, dtype=np.int64)) * size + WORKING_MEMORY
+
+
 def finished(steps: Generator[Progress, None, Volume], progress: Callable[[Progress], None] | None) -> Volume:
     """Return the result of `upscale_steps`, all its steps taken and each told to ``progress``."""
     while True:
@@ -183,17 +186,49 @@ def upscale_steps(volume: Volume, target: grid.Target, settings: Settings) -> Ge
     dtype = np.dtype(np.float32) if settings.dtype == "float32" else _result_dtype(volume.stored_dtype)
     result = np.empty((array.shape[0], len(lines[0]), len(lines[1])), dtype)
 
-    for start in range(0, len(array), engine.slices_at_once):
+    start = 0
+    while start < len(array):
         stop = min(start + engine.slices_at_once, len(array))
-        batch = engine.run(array[start:stop])
+        batch = yield from _batch(engine, array[start:stop], Progress(start, len(array)))
+        if batch is None:
+            continue
         if settings.clip == "input" and settings.method != "nearest":
             np.clip(batch, lowest, highest, out=batch)
         batch[:, outside[0], :] = lowest
         batch[:, :, outside[1]] = lowest
         result[start:stop] = _as_type(batch, dtype)
+        start = stop
         yield Progress(stop, len(array))
 
     return volume.moved(target.as_result(result), target.affine, target.index_transform)
+
+
+def _batch(engine: Engine, slices: np.ndarray, done: Progress) -> Generator[Progress, None, np.ndarray | None]:
+    """A batch of finer slices; None where there was not enough memory and the engine takes less from now on.
+
+    Raises:
+        MemoryError, RuntimeError: not enough memory, and the engine has nothing left to give.
+    """
+    work = engine.run(slices)
+    try:
+        while True:
+            next(work)
+            yield done
+    except StopIteration as end:
+        finer: np.ndarray = end.value
+        return finer
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        failure = error
+    # The failure's own frames hold what filled the memory.
+    failure = failure.with_traceback(None)
+    del work
+    how = engine.give_way()
+    if how is None:
+        raise failure
+    warnings.warn(how, UpscaleWarning, stacklevel=2)
+    return None
 
 
 def _result_dtype(dtype: np.dtype) -> np.dtype:
@@ -207,141 +242,22 @@ def _as_type(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.rint(batch).clip(limits.min, limits.max).astype(dtype)
 
 
-class _Nearest:
-    """Picks voxels: labels may be numbers that no float holds."""
-
-    def __init__(self, lines: list[np.ndarray], shape: tuple[int, ...]) -> None:
-        self.rows, self.columns = (interpolation.nearest_voxels(line, size) for line, size in zip(lines, shape))
-        self.slices_at_once = _slices_at_once(lines)
-
-    def run(self, slices: np.ndarray) -> np.ndarray:
-        """(N, H, W) to (N, H_out, W_out)."""
-        return slices[:, self.rows][:, :, self.columns]
-
-
-class _Interpolator:
-    """Interpolates slices by one matrix an axis."""
-
-    def __init__(self, method: str, lines: list[np.ndarray], shape: tuple[int, ...], intensities: IntensityMap) -> None:
-        self.intensities = intensities
-        self.rows, columns = (
-            interpolation.interpolation_matrix(method, line, size) for line, size in zip(lines, shape)
-        )
-        self.columns = np.ascontiguousarray(columns.T)
-        self.slices_at_once = _slices_at_once(lines)
-
-    def run(self, slices: np.ndarray) -> np.ndarray:
-        """(N, H, W) to (N, H_out, W_out)."""
-        return self.intensities.inverse(np.matmul(np.matmul(self.rows, self.intensities.forward(slices)), self.columns))
-
-
-def _slices_at_once(lines: list[np.ndarray]) -> int:
-    return max(1, 2_000_000 // (len(lines[0]) * len(lines[1])))
-
-
-def margin_of(generator: MetaSRGAN | ByTwo, q: int) -> int:
-    """Return the border, in input pixels, that an image needs so that no output pixel sees past it: a multiple of q."""
-    return -(-generator.receptive_radius // q) * q
-
-
-def without_margin(generator: MetaSRGAN | ByTwo, window: Tensor, scale: Fraction, margin: int) -> Tensor:
-    """Super-resolve a part of an image that has a margin around it, and cut off what the margin became.
-
-    Args:
-        generator: in eval mode.
-        window: (B, 1, H + 2 * margin, W + 2 * margin).
-        scale: r = p/q.
-        margin: of `margin_of`.
-
-    Returns:
-        (B, 1, floor(H*r), floor(W*r)).
-    """
-    p, q = scale.numerator, scale.denominator
-    near = margin * p // q
-    height, width = (output_size(size - 2 * margin, p, q) for size in window.shape[2:])
-    image: Tensor = generator(window, scale=float(scale))
-    return image[:, :, near : near + height, near : near + width]
-
-
-class _Network:
-    """Runs the network on slices, in strips of rows where a slice is large.
-
-    The borders are continued by their own values as far as the network sees, and cut off again, so that no zero
-    padding darkens the rim; the same margin around a strip makes strips join without a seam.
-    """
-
-    def __init__(
-        self,
-        generator: MetaSRGAN | ByTwo,
-        device: torch.device,
-        target: grid.Target,
-        lines: list[np.ndarray],
-        shape: tuple[int, ...],
-        intensities: IntensityMap,
-    ) -> None:
-        self.intensities = intensities
-        self.generator = generator.to(device)
-        self.device, self.target, self.shape = device, target, shape
-        self.rows, self.columns = lines
-        exact = target.exact
-        self.exact = exact if exact is not None and exact.numerator <= LARGEST_PERIOD else None
-        q = 1 if self.exact is None else self.exact.denominator
-        self.margin = margin_of(generator, q)
-        # A strip starts where the period does.
-        budget = _PIXELS_AT_ONCE[device.type]
-        width = shape[1] + 2 * self.margin
-        most_rows = max(q, (budget // width - 2 * self.margin) // q * q)
-        self.strip = most_rows if most_rows < shape[0] else shape[0]
-        self.slices_at_once = max(1, budget // (width * (self.strip + 2 * self.margin)))
-
-    def run(self, slices: np.ndarray) -> np.ndarray:
-        """(N, H, W) to (N, H_out, W_out)."""
-        margin = self.margin
-        padded = torch.from_numpy(self.intensities.forward(slices))[:, None].to(self.device)
-        padded = F.pad(padded, (margin, margin, margin, margin), mode="replicate")
-        strips = [self._strip(padded, first, last) for first, last in self._strips()]
-        return self.intensities.inverse(torch.cat(strips, 2)[:, 0].cpu().numpy())
-
-    def _strips(self) -> Iterator[tuple[int, int]]:
-        for first in range(0, self.shape[0], self.strip):
-            yield first, min(first + self.strip, self.shape[0])
-
-    def _strip(self, padded: Tensor, first: int, last: int) -> Tensor:
-        """Output rows whose sources are input rows first … last-1."""
-        margin = self.margin
-        window = padded[:, :, first : last + 2 * margin].contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            if self.exact is not None:
-                return without_margin(self.generator, window, self.exact, margin)
-            inverse = 1 / self.target.scale
-            # The same sources as the network's own, whose positions are as little exact.
-            sources = np.floor(self.rows + 0.5 - inverse / 2 + 1e-6)
-            mine = sources < last if first == 0 else (sources >= first) & (sources < last)
-            if last == self.shape[0]:
-                mine = sources >= first if first else np.ones_like(mine)
-            # A reference may cover a part of the slice only.
-            if not mine.any():
-                return padded.new_empty((len(padded), 1, 0, len(self.columns)))
-            # Positions stay on the CPU: they are double precision, which Apple's MPS does not have.
-            rows = torch.from_numpy(self.rows[mine] + margin - first)
-            columns = torch.from_numpy(self.columns + margin)
-            assert isinstance(self.generator, MetaSRGAN)  # A baseline's grid is exact.
-            return self.generator.at(window, rows, columns, inverse)
-
-
-def _engine(
-    settings: Settings, target: grid.Target, lines: list[np.ndarray], array: np.ndarray
-) -> _Nearest | _Interpolator | _Network:
+def _engine(settings: Settings, target: grid.Target, lines: list[np.ndarray], array: np.ndarray) -> Engine:
     shape = array.shape[1:]
     if settings.method == "nearest":
-        return _Nearest(lines, shape)
+        return Nearest(lines, shape)
     intensities = IntensityMap.of(array)
     if settings.method != "net":
-        return _Interpolator(settings.method, lines, shape, intensities)
+        return Interpolator(settings.method, lines, shape, intensities)
+    from .devices import resolve_device
+    from .model import load_model
+    from .network_engine import NetworkEngine
+    from .networks import ByTwo
+
     model = load_model() if settings.model is None else settings.model
     if isinstance(model.generator, ByTwo) and target.exact != 2:
         raise UsageError(
             f"scale {target.scale:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, can do; "
             f"Meta-SRGAN's do any"
         )
-    return _Network(model.generator, resolve_device(settings.device), target, lines, shape, intensities)
+    return NetworkEngine(model.generator, resolve_device(settings.device), target, lines, shape, intensities)

@@ -5,8 +5,9 @@ from typing import Tuple
 import torch
 from torch import Tensor, nn
 
-from ..scale import centres, output_size, rational
+from ..scale import output_size, rational
 from .meta_upscale import MetaUpscale
+from .positions import centres
 
 # How far an input pixel reaches: 4 + 5 * 2 + 1 pixels in the body and 1 in the head.
 RECEPTIVE_RADIUS = 16

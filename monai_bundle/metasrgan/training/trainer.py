@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from ..errors import DivergedError, InputMissingError, UsageError
 from ..files import staged
-from ..model import CHECKSUMS, read_checksums
 from ..networks import Discriminator, MetaSRGAN
+from ..weights import CHECKSUMS, read_checksums
 from .calibration import recalibrate
 from .data import FromIteration
 from .learner import Learner

@@ -17,9 +17,9 @@ from torch.utils.data import Dataset
 
 from ..degradation import crop_to_fit, degrade
 from ..evaluation.metrics import border_of, inner
+from ..network_engine import margin_of, without_margin
 from ..networks import ByTwo, MetaSRGAN
 from ..scale import as_fraction
-from ..upscaling import margin_of, without_margin
 from .groups import Group
 
 
