@@ -10,7 +10,7 @@ from metasrgan.model import load_model
 from metasrgan.networks import MetaSRGAN
 from metasrgan.networks.generator import ResidualBlock
 from metasrgan.training.calibration import recalibrate
-from metasrgan.weights import SHIPPED
+from metasrgan.weight_files import SHIPPED
 from torch import nn
 
 SCALES = [1.1, 1.5, 2.0, 2.7, 4.0]

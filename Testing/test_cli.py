@@ -36,7 +36,7 @@ import onnxruntime
 import pytest
 import SimpleITK as sitk
 import torch
-from metasrgan import cli, datasets, devices, files, report, weights
+from metasrgan import cli, datasets, devices, files, report, weight_files
 from metasrgan.cli import main
 from metasrgan.evaluation import figures
 from metasrgan.files import read, write
@@ -46,7 +46,7 @@ from metasrgan.upscaling import METHODS, upscale
 from phantoms import SAMPLE, head, save
 
 SCRIPT = Path(sys.executable).parent / "metasrgan"
-WEIGHTS = weights.shipped_weights()
+WEIGHTS = weight_files.shipped_weights()
 UPSCALING = sys.modules[upscale.__module__]
 RESEARCH = "For research only, not for diagnosis"
 # What the command line offers; a flag that is missing here has no test.
@@ -566,7 +566,7 @@ def test_an_input_that_cannot_be_used_is_refused_by_name(
         ("--scale 2 --axis 3", "axis '3' is unknown"),
         ("--scale 2 --device tpu", "device 'tpu' is unknown; choose auto, cpu, cuda, cuda:N or mps"),
         ("--scale 2 --device meta", "device 'meta' is unknown"),
-        ("--scale 2 --device cuda:99", "device 'cuda:99' is not there; use --device auto or cpu"),
+        ("--scale 2 --device cuda:99", "device 'cuda:99' is not there; use auto or cpu"),
         ("--scale 2 --device cpu:7", "device 'cpu:7' is not there"),
         ("--scale 2 --dtype float16", "dtype 'float16' is unknown; choose from input, float32"),
         ("--scale 2 --clip 0-100", "clip '0-100' is unknown; choose from input, none"),
@@ -759,7 +759,7 @@ def test_weights_that_cannot_be_trusted_are_refused(
 def test_without_the_shipped_weights_the_network_is_refused_and_interpolation_works(
     command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "shipped_weights", lambda name: folder / "nowhere" / weights.SHIPPED[name])
+    monkeypatch.setattr(weight_files, "shipped_weights", lambda name: folder / "nowhere" / weight_files.SHIPPED[name])
     err = refused(capsys, folder, 66, command)
     assert "model.pt: no weights there; install the package again" in err
     assert run(f"{command} --scale 2 --method linear -q") == 0

@@ -20,7 +20,7 @@ from metasrgan.intensity import IntensityMap
 from metasrgan.model import load_model
 from metasrgan.upscaling import Progress, upscale
 from metasrgan.volume import Volume
-from metasrgan.weights import SHIPPED
+from metasrgan.weight_files import SHIPPED
 from phantoms import ORIENTATIONS, SAMPLE, head, reoriented
 from scipy.ndimage import map_coordinates
 from skimage.metrics import structural_similarity

@@ -17,7 +17,7 @@ from metasrgan.devices import resolve_device
 from metasrgan.errors import DataError, InputMissingError, UsageError
 from metasrgan.model import load_model
 from metasrgan.networks import Discriminator, MetaSRGAN
-from metasrgan.weights import CHECKSUMS, SHIPPED, shipped_weights
+from metasrgan.weight_files import CHECKSUMS, SHIPPED, shipped_weights
 from torch import Tensor
 
 
@@ -101,7 +101,7 @@ def test_weights_without_a_recorded_checksum_load(copy: Path) -> None:
 
 
 def test_the_shipped_weights_are_refused_without_their_checksum(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metasrgan.weights.shipped_weights", lambda name: copy)
+    monkeypatch.setattr("metasrgan.weight_files.shipped_weights", lambda name: copy)
     with pytest.raises(DataError, match=r"no checksum for model.pt; install the package again"):
         load_model()
     copy.unlink()
@@ -259,7 +259,7 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, 
     if there:
         assert resolve_device(name) == torch.device(name)
     else:
-        with pytest.raises(UsageError, match="is not there; use --device auto or cpu"):
+        with pytest.raises(UsageError, match="is not there; use auto or cpu"):
             resolve_device(name)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import metasrgan
 import pytest
 from metasrgan.cli import _parser
-from metasrgan.weights import SHIPPED
+from metasrgan.weight_files import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,7 +45,7 @@ def test_a_wheel_holds_the_weights_their_checksum_and_the_sample_volume(tmp_path
         ("metasrgan.cli", ["torch", "monai", "nibabel", "matplotlib"]),
         ("metasrgan.upscaling", ["torch", "monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
         ("metasrgan.report", ["torch", "monai", "nibabel"]),
-        ("metasrgan.weights", ["torch", "monai", "nibabel"]),
+        ("metasrgan.weight_files", ["torch", "monai", "nibabel"]),
         ("metasrgan.network_engine", ["monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
         ("metasrgan.model", ["monai", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
         ("metasrgan.files", ["monai", "matplotlib"]),

@@ -41,5 +41,5 @@ def resolve_device(name: str = "auto") -> torch.device:
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present[device.type] or (device.index or 0) >= count:
-        raise UsageError(f"device {name!r} is not there; use --device auto or cpu")
+        raise UsageError(f"device {name!r} is not there; use auto or cpu")
     return device

@@ -304,7 +304,7 @@ def _common_factor(factors: np.ndarray, axis: int) -> float:
     if abs(first - second) > _FACTOR_TOLERANCE * max(first, second):
         raise UsageError(
             f"the two in-plane axes would need different factors ({first:.4g} and {second:.4g}); "
-            "resample the input to square pixels first, or use --scale"
+            "resample the input to square pixels first, or give a scale"
         )
     scale = (first + second) / 2
     check_scale(scale)

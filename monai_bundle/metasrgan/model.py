@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .errors import DataError
 from .networks import EDSR, SRGAN, ByTwo, MetaSRGAN
-from .weights import find_weights
+from .weight_files import find_weights
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def load_model(path: str | Path | None = None) -> Model:
     """Load a generator's weights: Meta-SRGAN's, or a baseline's (SRGAN, EDSR), told apart by the names in the file.
 
     Args:
-        path: as for `metasrgan.weights.find_weights`.
+        path: as for `metasrgan.weight_files.find_weights`.
 
     Raises:
         InputMissingError: no such file, or the package came without weights.

@@ -25,7 +25,7 @@ def failure_of(error: BaseException) -> tuple[int, str] | None:
     if isinstance(error, OSError):
         return 74, f"{error.filename or 'input or output'}: {error.strerror or error}"
     if is_out_of_memory(error):
-        return 65, "not enough memory; use a smaller scale or volume, or another --device"
+        return 65, "not enough memory; use a smaller scale or volume, or another device"
     if isinstance(error, KeyboardInterrupt):
         return 130, "stopped; nothing unfinished was written"
     return None

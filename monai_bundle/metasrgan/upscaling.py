@@ -139,10 +139,10 @@ def upscale(
     return finished(upscale_steps(volume, target, Settings(method, model, device, dtype, clip)), progress)
 
 
-def memory_of(volume: Volume, target: grid.Target, settings: Settings) -> int:
-    """Return about how many bytes it takes to upscale a volume, the input and the output included."""
+def bytes_of_result(volume: Volume, target: grid.Target, settings: Settings) -> int:
+    """Return how many bytes the result's voxels take; computing it takes `WORKING_MEMORY` beside them and the input."""
     size = 4 if settings.dtype == "float32" else _result_dtype(volume.stored_dtype).itemsize
-    return volume.array.nbytes + int(np.prod(target.shape, dtype=np.int64)) * size + WORKING_MEMORY
+    return int(np.prod(target.shape, dtype=np.int64)) * size
 
 
 def finished(steps: Generator[Progress, None, Volume], progress: Callable[[Progress], None] | None) -> Volume:
@@ -164,7 +164,7 @@ def upscale_steps(volume: Volume, target: grid.Target, settings: Settings) -> Ge
     """
     check(volume)
     if settings.method != "nearest" and looks_like_labels(volume):
-        raise DataError(f"{volume.name}: looks like a label map, whose values cannot be blended; use --method nearest")
+        raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
     if not grid.trained_for(target.scale) and settings.method == "net":
         warnings.warn(
             f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline",

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..errors import DivergedError, InputMissingError, UsageError
 from ..files import staged
 from ..networks import Discriminator, MetaSRGAN
-from ..weights import CHECKSUMS, read_checksums
+from ..weight_files import CHECKSUMS, read_checksums
 from .calibration import recalibrate
 from .data import FromIteration
 from .learner import Learner

@@ -1,0 +1,49 @@
+"""What the panel's lists offer: names are kept in scenes, values go to the package, labels are read by people."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Labelled(enum.Enum):
+    """A choice whose value is what the package takes and what people read."""
+
+    def label(self) -> str:
+        """The text in the list."""
+        return str(self.value[1])
+
+    @property
+    def word(self) -> str:
+        """What `metasrgan` calls it."""
+        return str(self.value[0])
+
+
+class Target(Labelled):
+    """How the result's resolution is told."""
+
+    SCALE = ("scale", "Scale factor")
+    SPACING = ("spacing", "Pixel size")
+
+
+class Axis(Labelled):
+    """Which slices are upscaled, by the volume's own axes."""
+
+    AUTO = ("auto", "Automatic: finest plane")
+    AXIAL = ("axial", "Axial")
+    CORONAL = ("coronal", "Coronal")
+    SAGITTAL = ("sagittal", "Sagittal")
+
+
+class Method(Labelled):
+    """How slices are upscaled."""
+
+    NETWORK = ("net", "Network (Meta-SRGAN)")
+    BSPLINE = ("bspline", "B-spline interpolation")
+
+
+class Weights(Labelled):
+    """Which weights the network takes."""
+
+    L1 = ("l1", "Default: L1 loss")
+    GAN = ("gan", "Adversarial: sharper")
+    OWN = ("own", "Your own file or MONAI bundle")

@@ -1,0 +1,180 @@
+"""Between MRML volume nodes and the package's volumes: geometry, display and units in, and out again.
+
+A node's image is indexed (K, J, I) in numpy and its IJKToRAS matrix is the affine of (I, J, K). A parent transform
+moves a volume in the scene and not in its own frame, so a result under the same parent needs no further thought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import vtk
+from metasrgan.errors import DataError, UsageError
+from metasrgan.grid import Target
+from metasrgan.upscaling import Settings
+from metasrgan.volume import Volume
+from vtk.util import numpy_support
+
+_DISPLAY = (
+    "Interpolate",
+    "ApplyThreshold",
+    "AutoThreshold",
+    "LowerThreshold",
+    "UpperThreshold",
+)
+
+
+def volume_of(node: Any, method: str = "net") -> Volume:
+    """Return a node's image as a volume; its array (I, J, K) is a view of the image, not a copy.
+
+    Args:
+        node: vtkMRMLScalarVolumeNode.
+        method: of `metasrgan.upscaling.METHODS`; "nearest" takes label maps too.
+
+    Raises:
+        UsageError: no node.
+        DataError: a node whose image cannot be upscaled, with the reason and the way out.
+    """
+    if node is None:
+        raise UsageError("no input volume; select one")
+    name = node.GetName() or node.GetID() or "volume"
+    if node.IsA("vtkMRMLSequenceNode"):
+        raise DataError(f"{name}: a sequence; select the volume that shows its current frame")
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise DataError(f"{name}: not a scalar volume; select an MRI")
+    labels = bool(node.IsA("vtkMRMLLabelMapVolumeNode"))
+    if labels and method != "nearest":
+        raise DataError(f'{name}: a label map, whose values cannot be blended; resample it with method="nearest"')
+    image = node.GetImageData()
+    scalars = None if image is None else image.GetPointData().GetScalars()
+    if scalars is None or scalars.GetNumberOfTuples() == 0:
+        raise DataError(f"{name}: the volume is empty; load an image into it")
+    if scalars.GetNumberOfComponents() > 1:
+        raise DataError(
+            f"{name}: {scalars.GetNumberOfComponents()} values a voxel; "
+            "make one with the module Vector to Scalar Volume first"
+        )
+    array = numpy_support.vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).T
+    return Volume(array, affine_of(node), name=name, labels=labels)
+
+
+def affine_of(node: Any) -> np.ndarray:
+    """Return a volume node's IJKToRAS matrix, (4, 4), in its own frame: a parent transform is not applied."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def check_output(source: Any, output: Any) -> None:
+    """Refuse a node that a result must not be written into; None, a new one, is always right.
+
+    Raises:
+        UsageError: the input itself, a node of another kind, or a frame of a sequence.
+    """
+    if output is None:
+        return
+    name = output.GetName()
+    if output is source:
+        raise UsageError(f"{name}: the output would replace the input; select another volume or a new one")
+    if output.GetClassName() != source.GetClassName():
+        raise UsageError(
+            f"{name}: a {output.GetClassName()}, not a {source.GetClassName()} as the input; select another"
+        )
+    if any(browser.IsProxyNodeID(output.GetID()) for browser in _browsers(output.GetScene())):
+        raise UsageError(f"{name}: shows a frame of a sequence, which would be replaced; select another volume")
+
+
+def is_frame(node: Any) -> bool:
+    """Whether a node shows the current frame of a sequence."""
+    return any(browser.IsProxyNodeID(node.GetID()) for browser in _browsers(node.GetScene()))
+
+
+def name_of_result(source: Any, target: Target, settings: Settings) -> str:
+    """Return what a new result is called: the input, and what was done to it."""
+    done = f"x{target.scale:.4g}" if target.exact is not None else f"{target.spacing[target.plane[0]]:.4g}mm"
+    return f"{source.GetName()}_{done}" + ("" if settings.method == "net" else f"_{settings.method}")
+
+
+def place(result: Volume, source: Any, output: Any, parent: str | None, name: str, description: str) -> Any:
+    """Put a result into the scene, and return its node.
+
+    Args:
+        result: array (I, J, K) on its affine.
+        source: the input's node, in a scene; its display, units and place in the hierarchy are taken over.
+        output: the node to write into, or None for a new one.
+        parent: ID of the transform node that the input was under when the work began, or None.
+        name: of a new node.
+        description: for people who find the node later.
+    """
+    scene = source.GetScene()
+    is_new = output is None
+    if is_new:
+        output = scene.CreateNodeByClass(source.GetClassName())
+        output.UnRegister(None)
+        output.SetName(scene.GetUniqueNameByString(name))
+    image = _image_of(result.array)
+    before = output.StartModify()
+    output.SetIJKToRASMatrix(_matrix_of(result.affine))
+    output.SetAndObserveImageData(image)
+    output.SetVoxelValueQuantity(source.GetVoxelValueQuantity())
+    output.SetVoxelValueUnits(source.GetVoxelValueUnits())
+    output.SetDescription(description)
+    if is_new:
+        scene.AddNode(output)
+    output.SetAndObserveTransformNodeID(parent if parent and scene.GetNodeByID(parent) else None)
+    output.EndModify(before)
+    if output.GetDisplayNode() is None:
+        output.CreateDefaultDisplayNodes()
+    _show_alike(source, output)
+    if is_new:
+        _file_beside(scene, source, output)
+    return output
+
+
+def _browsers(scene: Any) -> Iterator[Any]:
+    count = scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") if scene else 0
+    return (scene.GetNthNodeByClass(index, "vtkMRMLSequenceBrowserNode") for index in range(count))
+
+
+def _image_of(array: np.ndarray) -> vtk.vtkImageData:
+    image = vtk.vtkImageData()
+    image.SetDimensions(array.shape)
+    scalars = vtk.vtkDataArray.CreateDataArray(numpy_support.get_vtk_array_type(array.dtype))
+    scalars.SetName("ImageScalars")
+    scalars.SetNumberOfTuples(array.size)
+    # Through a view, since a copy in the right order and one more for VTK would need the memory of three.
+    numpy_support.vtk_to_numpy(scalars).reshape(array.shape[::-1])[:] = array.T
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def _matrix_of(affine: np.ndarray) -> vtk.vtkMatrix4x4:
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(affine.ravel().tolist())
+    return matrix
+
+
+def _show_alike(source: Any, output: Any) -> None:
+    """The same window, level and colours, so that any difference that is seen is one of the voxels."""
+    shown, display = source.GetDisplayNode(), output.GetDisplayNode()
+    if shown is None or display is None:
+        return
+    before = display.StartModify()
+    display.SetAndObserveColorNodeID(shown.GetColorNodeID())
+    if shown.IsA("vtkMRMLScalarVolumeDisplayNode"):
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(shown.GetWindow(), shown.GetLevel())
+        for name in _DISPLAY:
+            getattr(display, f"Set{name}")(getattr(shown, f"Get{name}")())
+    display.EndModify(before)
+
+
+def _file_beside(scene: Any, source: Any, output: Any) -> None:
+    """In the same folder (study, patient) of the subject hierarchy, where the scene has one."""
+    hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
+    if hierarchy is not None:
+        item, beside = hierarchy.GetItemByDataNode(output), hierarchy.GetItemByDataNode(source)
+        if item and beside:
+            hierarchy.SetItemParent(item, hierarchy.GetItemParent(beside))

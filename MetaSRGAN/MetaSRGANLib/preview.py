@@ -1,0 +1,40 @@
+"""What Apply would give, in words, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from metasrgan.grid import Target, trained_for
+from metasrgan.upscaling import WORKING_MEMORY, Settings, bytes_of_result
+from metasrgan.volume import Volume
+
+
+def preview(volume: Volume, target: Target, settings: Settings) -> str:
+    """Return the sizes, the spacings and the memory of an upscaling, a line each, and a warning where one is due."""
+    # A copy of the input, so that it may change meanwhile, and the result twice when it moves into the scene.
+    memory = volume.array.nbytes + 2 * bytes_of_result(volume, target, settings) + WORKING_MEMORY
+    lines = [
+        f"{_times(volume.array.shape)} → {_times(target.shape)} voxels",
+        f"{_sizes(volume.spacing)} → {_sizes(target.spacing)} mm",
+        f"about {bytes_text(memory)} of memory",
+    ]
+    if settings.method == "net" and not trained_for(target.scale):
+        lines.append(f"×{target.scale:.3g} is outside 1.1 … 4.0, which the network was trained for")
+    return "\n".join(lines)
+
+
+def bytes_text(count: int) -> str:
+    """Return a number of bytes as people say it.
+
+    >>> bytes_text(250 * 2**20), bytes_text(3 * 2**30)
+    ('250 MB', '3.0 GB')
+    """
+    return f"{count / 2**20:.0f} MB" if count < 2**30 else f"{count / 2**30:.1f} GB"
+
+
+def _times(shape: Iterable[int]) -> str:
+    return " × ".join(str(size) for size in shape)
+
+
+def _sizes(spacing: Iterable[float]) -> str:
+    return " × ".join(f"{size:.3g}" for size in spacing)

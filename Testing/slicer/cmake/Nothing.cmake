@@ -1,0 +1,1 @@
+# Slicer's own makes the extension's package here.
