@@ -1,0 +1,81 @@
+"""Drives the panel as a person does: real clicks and real keys, and the event loop between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import kit
+import numpy as np
+import slicer
+import vtk
+from PySide6 import QtCore, QtTest, QtWidgets
+
+
+class Panel:
+    """The open panel, and hands to work it with."""
+
+    def __init__(self, widget: Any) -> None:
+        self.widget = widget
+        self.ui = widget.ui
+        widget.parent.resize(440, 820)
+        widget.parent.show()
+        kit.process_events()
+
+    def click(self, button: Any) -> None:
+        """Press a button with the mouse; a button that is off or not to be seen cannot be pressed."""
+        assert button.enabled, f"{button.name} is off: {button.toolTip}"
+        assert button.isVisible(), f"{button.name} is not to be seen"
+        QtTest.QTest.mouseClick(button, QtCore.Qt.MouseButton.LeftButton)
+
+    def type(self, box: Any, text: str) -> None:
+        """Type a number over what a spin box shows, and leave it with the tab key."""
+        assert box.isVisible(), f"{box.name} is not to be seen"
+        box.setFocus()
+        box.selectAll()
+        QtTest.QTest.keyClicks(box, text)
+        QtTest.QTest.keyClick(box, QtCore.Qt.Key.Key_Tab)
+
+    def choose(self, box: Any, text: str) -> None:
+        """Choose an entry of a list by the keyboard, from the top down to it."""
+        combo = box if isinstance(box, QtWidgets.QComboBox) else box.findChild(QtWidgets.QComboBox)
+        entries = [combo.itemText(index) for index in range(QtWidgets.QComboBox.count.__get__(combo)())]
+        assert text in entries, f"{text!r} is not among {entries}"
+        combo.setFocus()
+        QtTest.QTest.keyClick(combo, QtCore.Qt.Key.Key_Home)
+        while entries[QtWidgets.QComboBox.currentIndex(combo)] != text:
+            QtTest.QTest.keyClick(combo, QtCore.Qt.Key.Key_Down)
+
+    def apply(self) -> None:
+        """Press Apply."""
+        assert self.ui.applyButton.text == "Apply"
+        self.click(self.ui.applyButton)
+
+    def wait(self) -> None:
+        """Let the run come to its end."""
+        self.until(lambda: self.ui.applyButton.text == "Apply")
+
+    def until(self, what: Callable[[], bool]) -> None:
+        """Turn the event loop until something is so."""
+        kit.wait_until(what)
+
+    @property
+    def log(self) -> str:
+        """What the log says."""
+        return str(self.ui.logTextEdit.plainText)
+
+
+def head(name: str = "T1", shape: tuple[int, int, int] = (40, 30, 20), dtype: str = "int16", seed: int = 0) -> Any:
+    """A volume node with blobs and noise, 1 x 1 x 4 mm, slices along K; nothing in it is symmetric."""
+    rng = np.random.default_rng(seed)
+    axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
+    array = rng.uniform(0, 12, shape)
+    for at, width, height in (((0.2, -0.1, 0.1), 0.6, 120), ((-0.4, 0.3, -0.2), 0.25, 90)):
+        array += height * np.exp(-sum((axis - each) ** 2 for axis, each in zip(axes, at, strict=True)) / width**2)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.astype(dtype).T))
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy([1, 0, 0, -20, 0, 1, 0, -15, 0, 0, 4, -40, 0, 0, 0, 1])
+    node.SetIJKToRASMatrix(matrix)
+    node.CreateDefaultDisplayNodes()
+    return node
