@@ -1,0 +1,70 @@
+"""Message boxes are real: the helpers here press their buttons."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from PySide6 import QtCore, QtWidgets
+
+POLL_MS = 5
+PATIENCE_S = 10.0
+
+
+@contextmanager
+def answering(*buttons: str) -> Iterator[list[str]]:
+    """Press the named buttons of the message boxes that appear, in order, and list their texts.
+
+    A box too many or too few, or one without that button, is an AssertionError. With no button, no box may appear.
+    """
+    expected, texts, faults = list(buttons), [], []  # type: tuple[list[str], list[str], list[str]]
+    timer = QtCore.QTimer()
+    seen: list[Any] = []
+
+    def answer() -> None:
+        box = QtWidgets.QApplication.activeModalWidget()
+        if not isinstance(box, QtWidgets.QMessageBox) or box in seen:
+            return
+        texts.append(box.text)  # type: ignore[arg-type]
+        seen.append(box)
+        button = next((b for b in box.buttons() if expected and _caption(b) == expected[0]), None)
+        if button is None:
+            wanted = expected.pop(0) if expected else "no box at all"
+            faults.append(f"expected {wanted}, but saw a box {box.text!r} with {[_caption(b) for b in box.buttons()]}")
+            box.reject()
+        else:
+            expected.pop(0)
+            button.click()
+
+    timer.timeout.connect(answer)
+    timer.start(POLL_MS)
+    try:
+        yield texts
+    finally:
+        timer.stop()
+    assert not faults, "; ".join(faults)
+    assert not expected, f"no message box asked for {expected}"
+
+
+def _caption(button: Any) -> str:
+    return str(button.text).replace("&", "")
+
+
+def process_events(milliseconds: int = 0) -> None:
+    """Let Qt run for a while, at least until what waits now is done."""
+    wait_for = time.monotonic() + milliseconds / 1000
+    while True:
+        QtWidgets.QApplication.processEvents()
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+        if time.monotonic() >= wait_for:
+            return
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> None:
+    """Let Qt run until a condition holds; AssertionError if that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
+        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
