@@ -12,6 +12,8 @@ import pytest
 
 kit.install()
 
+import module_under_test  # noqa: E402, F401 - before any test, since it makes the package importable
+
 
 @pytest.fixture(autouse=True)
 def empty_scene() -> Iterator[None]:

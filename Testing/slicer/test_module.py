@@ -8,17 +8,18 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import module_under_test
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
 from metasrgan.cli import main
-from module_under_test import FILES_TEST, module
+from module_under_test import module
 
 GRIDS = list(module.MetaSRGANTest.GRIDS)
 TESTS = unittest.defaultTestLoader.getTestCaseNames(module.MetaSRGANTest)
-FILES_TESTS = unittest.defaultTestLoader.getTestCaseNames(FILES_TEST)
+FILES_TESTS = unittest.defaultTestLoader.getTestCaseNames(module_under_test.FILES_TEST)
 
 
 def passes(case: type[unittest.TestCase], name: str) -> None:
@@ -38,7 +39,7 @@ def test_the_modules_own_test_passes(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES_TESTS)
 def test_the_modules_file_test_passes(name: str) -> None:
-    passes(FILES_TEST, name)
+    passes(module_under_test.FILES_TEST, name)
 
 
 def test_reload_and_test_runs_them_all(capsys: pytest.CaptureFixture[str]) -> None:

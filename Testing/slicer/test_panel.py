@@ -195,7 +195,7 @@ def test_interpolation_needs_no_network(panel: Panel) -> None:
     panel.choose(panel.ui.inputSelector, "T1")
     panel.choose(panel.ui.methodComboBox, "B-spline interpolation")
     assert not panel.ui.weightsComboBox.enabled
-    with kit.pytorch(extension=False, installed=False):
+    with kit.pytorch.extension_absent(), kit.pytorch.torch_missing():
         panel.apply()
         panel.wait()
     assert volumes() == ["T1", "T1_x2_bspline"]
@@ -251,7 +251,7 @@ def test_a_file_that_is_no_weights_ends_the_run_in_a_sentence(panel: Panel, tmp_
     with kit.answering("OK") as dialog:
         panel.apply()
         panel.wait()
-    assert "not a file of weights" in dialog.text
+    assert "not a file of weights" in dialog[-1]
     assert volumes() == ["T1"]
 
 
@@ -372,7 +372,7 @@ def test_a_volume_may_be_deleted_during_a_run(panel: Panel, deleted: str) -> Non
     slicer.mrmlScene.RemoveNode(slicer.util.getNode(deleted))
     with kit.answering("OK") as dialog:
         panel.wait()
-    assert f"{deleted}: removed from the scene while it was worked on" in dialog.text
+    assert f"{deleted}: removed from the scene while it was worked on" in dialog[-1]
     assert len(volumes()) == 1
     assert panel.ui.applyButton.text == "Apply"
 
@@ -401,11 +401,11 @@ def test_closing_the_panel_ends_the_run(panel: Panel) -> None:
 def test_a_declined_installation_is_told_and_the_panel_stays_usable(panel: Panel) -> None:
     head("T1")
     panel.choose(panel.ui.inputSelector, "T1")
-    with kit.pytorch(installed=False):
+    with kit.pytorch.torch_missing():
         with kit.answering("Cancel", "OK") as dialog:
             panel.apply()
             panel.wait()
-        assert "PyTorch was not installed" in dialog.text
+        assert "PyTorch was not installed" in dialog[-1]
         assert volumes() == ["T1"]
         assert panel.ui.applyButton.enabled
         with kit.answering("OK"):
@@ -417,22 +417,22 @@ def test_a_declined_installation_is_told_and_the_panel_stays_usable(panel: Panel
 def test_an_installation_that_fails_is_told_with_its_reason(panel: Panel) -> None:
     head("T1")
     panel.choose(panel.ui.inputSelector, "T1")
-    with kit.pytorch(installed=False, fails="No space left on device"), kit.answering("OK", "OK") as dialog:
+    with kit.pytorch.torch_missing(error="No space left on device"), kit.answering("OK", "OK") as dialog:
         panel.apply()
         panel.wait()
-    assert "PyTorch could not be installed" in dialog.text
-    assert "No space left on device" in dialog.text
+    assert "PyTorch could not be installed" in dialog[-1]
+    assert "No space left on device" in dialog[-1]
     assert volumes() == ["T1"]
 
 
 def test_without_the_pytorch_extension_the_way_out_is_told(panel: Panel) -> None:
     head("T1")
     panel.choose(panel.ui.inputSelector, "T1")
-    with kit.pytorch(extension=False, installed=False), kit.answering("OK") as dialog:
+    with kit.pytorch.extension_absent(), kit.pytorch.torch_missing(), kit.answering("OK") as dialog:
         panel.apply()
         panel.wait()
-    assert "install the extension PyTorch in the Extensions Manager" in dialog.text
-    assert "B-spline" in dialog.text
+    assert "install the extension PyTorch in the Extensions Manager" in dialog[-1]
+    assert "B-spline" in dialog[-1]
     assert volumes() == ["T1"]
 
 
@@ -443,7 +443,7 @@ def test_missing_weights_are_told(panel: Panel, monkeypatch: pytest.MonkeyPatch,
     with kit.answering("OK") as dialog:
         panel.apply()
         panel.wait()
-    assert "no weights there; install the package again" in dialog.text
+    assert "no weights there; install the package again" in dialog[-1]
     assert volumes() == ["T1"]
 
 
@@ -461,7 +461,7 @@ def test_a_defect_is_told_and_logged_and_the_panel_stays_usable(
         with kit.answering("OK") as dialog:
             panel.apply()
             panel.wait()
-    assert "ZeroDivisionError: a defect" in dialog.text
+    assert "ZeroDivisionError: a defect" in dialog[-1]
     assert "Traceback" in caplog.text
     panel.apply()
     panel.wait()
@@ -505,7 +505,9 @@ def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) ->
 # ---- the window stays alive --------------------------------------------------------------------------------
 
 
-def test_the_event_loop_turns_between_any_two_batches(panel: Panel, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_event_loop_turns_between_any_two_batches(
+    panel: Panel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is asserted is the order of events; the longest pause is printed, beside the longest batch."""
     from metasrgan import network_engine
 
@@ -525,13 +527,12 @@ def test_the_event_loop_turns_between_any_two_batches(panel: Panel, capsys: pyte
     heartbeat.timeout.connect(lambda: events.append(("turn", clock.nsecsElapsed() / 1e6)))
     head("T1", shape=(400, 380, 4))
     panel.choose(panel.ui.inputSelector, "T1")
-    network_engine.NetworkEngine._strip = timed  # type: ignore[method-assign]
+    monkeypatch.setattr(network_engine.NetworkEngine, "_strip", timed)
     try:
         panel.apply()
         heartbeat.start()
         panel.wait()
     finally:
-        network_engine.NetworkEngine._strip = compute  # type: ignore[method-assign]
         heartbeat.stop()
     kinds = [kind for kind, _when in events]
     assert kinds.count("batch") > 4, "a slice of this size goes in strips"
