@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import kit
@@ -10,6 +11,16 @@ import numpy as np
 import slicer
 import vtk
 from PySide6 import QtCore, QtTest, QtWidgets
+
+
+@contextmanager
+def opened() -> Iterator[Panel]:
+    """The panel, open."""
+    widget = kit.open_panel("MetaSRGAN")
+    try:
+        yield Panel(widget)
+    finally:
+        kit.close_panel("MetaSRGAN")
 
 
 class Panel:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import kit
 from module_under_test import ROOT, module
-from panel_driver import Panel
+from panel_driver import Panel, opened
 
 FOLDER = ROOT / "Screenshots"
 SCALES = {"": 1.0, "_200": 2.0}
@@ -22,20 +22,19 @@ def main() -> None:
 
     module.registerSampleData()
     SampleData.downloadSample(module.SAMPLE)
-    panel = Panel(kit.open_panel("MetaSRGAN"))
     FOLDER.mkdir(exist_ok=True)
-    picture(panel, "panel_before")
-    panel.apply()
-    panel.until(lambda: panel.ui.progressBar.value >= 9)
-    picture(panel, "panel_running")
-    panel.wait()
-    picture(panel, "panel")
-    panel.ui.advancedCollapsibleButton.collapsed = False
-    panel.choose(panel.ui.targetComboBox, "Pixel size")
-    panel.choose(panel.ui.weightsComboBox, "Your own file or MONAI bundle")
-    panel.ui.ownWeightsPathLineEdit.currentPath = "monai_bundle"
-    picture(panel, "panel_advanced")
-    kit.close_panel()
+    with opened() as panel:
+        picture(panel, "panel_before")
+        panel.apply()
+        panel.until(lambda: panel.ui.progressBar.value >= 9)
+        picture(panel, "panel_running")
+        panel.wait()
+        picture(panel, "panel")
+        panel.ui.advancedCollapsibleButton.collapsed = False
+        panel.choose(panel.ui.targetComboBox, "Pixel size")
+        panel.choose(panel.ui.weightsComboBox, "Your own file or MONAI bundle")
+        panel.ui.ownWeightsPathLineEdit.currentPath = "monai_bundle"
+        picture(panel, "panel_advanced")
 
 
 def picture(panel: Panel, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import kit
 import pytest
-from panel_driver import Panel, head
+from panel_driver import Panel, head, opened
 from PIL import Image
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -23,12 +23,11 @@ def panel(request: Any) -> Iterator[Panel]:
     size, width = request.param
     application.setFont(QtGui.QFont(before.family(), size))
     head("A name of a volume that is quite long, as DICOM gives them")
-    opened = Panel(kit.open_panel("MetaSRGAN"))
-    opened.ui.advancedCollapsibleButton.collapsed = False
-    opened.widget.parent.resize(width, 1400)
-    kit.process_events()
-    yield opened
-    kit.close_panel()
+    with opened() as each:
+        each.ui.advancedCollapsibleButton.collapsed = False
+        each.widget.parent.resize(width, 1400)
+        kit.process_events()
+        yield each
     application.setFont(before)
 
 
@@ -86,12 +85,11 @@ def test_labels_stand_in_one_column_and_fields_in_another(panel: Panel) -> None:
 @pytest.mark.parametrize("scale", [1.0, 2.0])
 def test_a_picture_of_the_panel_says_that_it_is_not_slicer(tmp_path: Path, scale: float) -> None:
     head("T1")
-    panel = Panel(kit.open_panel("MetaSRGAN"))
-    path = kit.screenshot(panel.widget.parent, tmp_path / "panel.png", scale)
+    with opened() as panel:
+        path = kit.screenshot(panel.widget.parent, tmp_path / "panel.png", scale)
     picture = Image.open(path)
     assert picture.size[0] == round(440 * scale)
     band = picture.crop((0, picture.size[1] - round(20 * scale), picture.size[0], picture.size[1])).convert("L")
     values = set(band.getdata())
     assert min(values) < 90
     assert max(values) > 200
-    kit.close_panel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,16 @@ import numpy as np
 import pytest
 import slicer
 from module_under_test import ROOT, module
-from panel_driver import Panel, head
+from panel_driver import Panel, head, opened
 from PySide6 import QtCore
 
 WEIGHTS = ROOT / "monai_bundle" / "models"
 
 
 @pytest.fixture
-def panel() -> Any:
-    opened = Panel(kit.open_panel("MetaSRGAN"))
-    yield opened
-    kit.close_panel()
+def panel() -> Iterator[Panel]:
+    with opened() as each:
+        yield each
 
 
 def volumes() -> list[str]:
@@ -47,18 +47,16 @@ def test_without_a_volume_apply_is_off_and_says_why(panel: Panel) -> None:
 def test_the_first_volume_of_the_scene_is_chosen_when_the_panel_opens() -> None:
     head("T1")
     head("T2")
-    panel = Panel(kit.open_panel("MetaSRGAN"))
-    assert panel.ui.inputSelector.currentNode().GetName() == "T1"
-    assert panel.ui.applyButton.enabled
-    kit.close_panel()
+    with opened() as panel:
+        assert panel.ui.inputSelector.currentNode().GetName() == "T1"
+        assert panel.ui.applyButton.enabled
 
 
 def test_a_label_map_is_not_chosen_by_itself() -> None:
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
-    panel = Panel(kit.open_panel("MetaSRGAN"))
-    assert panel.ui.inputSelector.currentNode() is None
-    assert not panel.ui.applyButton.enabled
-    kit.close_panel()
+    with opened() as panel:
+        assert panel.ui.inputSelector.currentNode() is None
+        assert not panel.ui.applyButton.enabled
 
 
 def test_a_volume_without_an_image_is_refused_in_a_sentence(panel: Panel) -> None:
