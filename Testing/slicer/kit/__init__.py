@@ -1,9 +1,9 @@
 """A test kit for scripted modules of 3D Slicer: real MRML, stand-ins for Qt, CTK and the application. See README.md.
 
-    import kit
-    kit.install()
-    module = kit.load_module("MetaSRGAN/MetaSRGAN.py")
-    widget = kit.open_panel("MetaSRGAN")
+import kit
+kit.install()
+module = kit.load_module("MetaSRGAN/MetaSRGAN.py")
+widget = kit.open_panel("MetaSRGAN")
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "close_panel",
     "install",
     "load_module",
+    "main_window",
     "open_panel",
     "pip_installs",
     "process_events",
@@ -72,7 +73,7 @@ def install() -> None:
 
 def __getattr__(name: str) -> Any:
     # These need Qt and slicer, which are there after `install`.
-    if name in ("answering", "process_events", "wait_until"):
+    if name in ("answering", "main_window", "process_events", "wait_until"):
         from . import dialogs
 
         return getattr(dialogs, name)

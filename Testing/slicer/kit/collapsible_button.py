@@ -8,6 +8,8 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from .pythonqt import Kept, StandIn
 
+NO_MAXIMUM = 2**24 - 1  # Qt's QWIDGETSIZE_MAX, which PySide does not name
+
 
 class ctkCollapsibleButton(StandIn, QtWidgets.QAbstractButton):
     """A header with an arrow and a text above the section's own layout. Collapsed, its children are hidden.
@@ -38,9 +40,7 @@ class ctkCollapsibleButton(StandIn, QtWidgets.QAbstractButton):
     def _collapsed_changed(self) -> None:
         self.setChecked(not self.collapsed)
         if self.collapsed:
-            children = self.findChildren(
-                QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly
-            )
+            children = self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly)
             self._shown_when_expanded = {child for child in children if not child.isHidden()}
             for child in self._shown_when_expanded:
                 child.setVisible(False)
@@ -48,7 +48,7 @@ class ctkCollapsibleButton(StandIn, QtWidgets.QAbstractButton):
             for child in self._shown_when_expanded:
                 child.setVisible(True)
             self._shown_when_expanded = set()
-        self.setMaximumHeight(self._header_height() if self.collapsed else QtWidgets.QWIDGETSIZE_MAX)
+        self.setMaximumHeight(self._header_height() if self.collapsed else NO_MAXIMUM)
         self.updateGeometry()
         self.contentsCollapsed.emit(self.collapsed)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import shiboken6
 from PySide6 import QtCore, QtWidgets
 
 POLL_MS = 5
@@ -68,3 +69,14 @@ def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Non
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain"
         QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+
+
+@contextmanager
+def main_window() -> Iterator[Any]:
+    """A main window, without which `slicer.util.errorDisplay` and its like only log."""
+    window = QtWidgets.QMainWindow()
+    window.setObjectName("qSlicerMainWindow")
+    try:
+        yield window
+    finally:
+        shiboken6.delete(window)

@@ -13,12 +13,6 @@ import slicer
 VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgh", ".mgz", ".img", ".hdr")
 SCENE_EXTENSIONS = (".mrml", ".mrb")
 READ_AS_LABEL_MAP, CENTRED, ONE_FILE, WINDOWED, UNORIENTED = 1, 2, 4, 8, 16
-READER_CLASSES = {
-    "TransformFile": "vtkMRMLTransformStorageNode",
-    "ModelFile": "vtkMRMLModelStorageNode",
-    "TextFile": "vtkMRMLTextStorageNode",
-    "TableFile": "vtkMRMLTableStorageNode",
-}
 
 
 class CoreIOManager:
@@ -64,7 +58,16 @@ class CoreIOManager:
         return True
 
     def _load_volume(self, path: str, properties: dict[str, Any], messages: Any) -> Any:
-        known = {"fileName", "name", "labelmap", "singleFile", "center", "discardOrientation", "autoWindowLevel", "show"}
+        known = {
+            "fileName",
+            "name",
+            "labelmap",
+            "singleFile",
+            "center",
+            "discardOrientation",
+            "autoWindowLevel",
+            "show",
+        }
         if set(properties) - known:
             raise ValueError(f"the test kit does not read volumes with {sorted(set(properties) - known)}")
         options = (
@@ -74,7 +77,7 @@ class CoreIOManager:
             + WINDOWED * bool(properties.get("autoWindowLevel", True))
             + UNORIENTED * bool(properties.get("discardOrientation", False))
         )
-        name = properties.get("name") or self._volumes.RemoveVolumeExtension(Path(path).name)
+        name = properties.get("name") or _without_extension(Path(path).name)
         node = self._volumes.AddArchetypeVolume(path, name, options, None, messages)
         if node is not None and properties.get("show", True):
             selection = self._application_logic.GetSelectionNode()
@@ -110,6 +113,11 @@ class CoreIOManager:
             messages.AddMessage(slicer.vtkMRMLMessageCollection.ErrorEvent, f"{path}: not a file type of this node")
             return False
         return bool(storage.WriteData(node))
+
+
+def _without_extension(name: str) -> str:
+    extension = next((known for known in VOLUME_EXTENSIONS if name.lower().endswith(known)), "")
+    return name[: len(name) - len(extension)]
 
 
 def _load_by_storage(node_class: str, storage_class: str, path: str) -> Any:

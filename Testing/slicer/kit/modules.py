@@ -12,6 +12,7 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 
 from .mrml_widgets import qMRMLWidget
+from .pythonqt import Kept
 
 PANEL_SIZE = (420, 860)
 
@@ -19,9 +20,7 @@ PANEL_SIZE = (420, 860)
 class ModuleWidget(qMRMLWidget):
     """The widget that holds a module's panel: what the panel calls `parent`."""
 
-    def __init__(self, *arguments: Any) -> None:
-        self.isEntered = False
-        super().__init__(*arguments)
+    isEntered = Kept(False)
 
 
 class ScriptedModule:

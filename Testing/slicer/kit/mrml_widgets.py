@@ -142,7 +142,9 @@ class qMRMLNodeComboBox(qMRMLWidget):
             fits = node.IsA(node_type) if self.showChildNodeTypes else node.GetClassName() == node_type
             if fits:
                 name, value = self._attributes.get(node_type, (None, None))
-                return name is None or (node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name)))
+                return name is None or (
+                    node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))
+                )
         return False
 
     # The chosen node
@@ -279,4 +281,3 @@ class qMRMLNodeComboBox(qMRMLWidget):
         elif entry is not None:
             self._show_current()
             entry()
-

@@ -20,6 +20,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, ClassVar
 
@@ -92,8 +93,15 @@ def install() -> None:
             getattr(part, name)
     for cls in _with_subclasses(QtCore.QObject):
         cls.__setattr__ = _set_attribute  # type: ignore[assignment]
-    for runs_a_loop in (QtWidgets.QDialog, QtWidgets.QMenu, QtCore.QEventLoop, QtCore.QCoreApplication, QtGui.QDrag):
-        runs_a_loop.exec_ = lambda self, *arguments: self.exec(*arguments)
+    for runs_a_loop in (QtWidgets.QDialog, QtWidgets.QMenu, QtCore.QEventLoop):
+        runs_a_loop.exec_ = _run_loop
+
+
+def _run_loop(self: Any, *arguments: Any) -> Any:
+    # slicer.util calls deleteLater before exec_, which waits for the outer event loop; tests have none, and without one
+    # Qt would delete the dialog as soon as its own loop starts.
+    QtCore.QCoreApplication.removePostedEvents(self, QtCore.QEvent.Type.DeferredDelete.value)
+    return self.exec(*arguments)
 
 
 def parts() -> tuple[types.ModuleType, ...]:
@@ -159,13 +167,29 @@ def _read(self: Any, name: str) -> Any:
     return meta.property(meta.indexOfProperty(name)).read(self)
 
 
+@contextmanager
+def children_are_no_attributes() -> Iterator[None]:
+    """While this lasts nothing is set: PySide's loader sets a form's widgets as attributes of their parents."""
+    global _setting_is_ignored
+    _setting_is_ignored = True
+    try:
+        yield
+    finally:
+        _setting_is_ignored = False
+
+
+_setting_is_ignored = False
+
+
 def _set_attribute(self: Any, name: str, value: Any) -> None:
+    if _setting_is_ignored and isinstance(value, QtCore.QObject) and value.objectName == name:
+        return
     cls = type(self)
     if name == "name" and not _defined_in_python(cls, name):
         name = "objectName"
     if is_property(cls, name):
         _write(self, name, value)
-    elif _may_set_anything(cls) or (name.startswith("_") and not _is_qts_own(cls)) or _is_python_property(cls, name):
+    elif isinstance(value, QtCore.SignalInstance) or _may_set_anything(cls) or (name.startswith("_") and not _is_qts_own(cls)) or _is_python_property(cls, name):  # PySide keeps the signals of an object as its attributes
         _store(self, name, value)
     else:
         raise AttributeError(f"{cls.__name__} has no property {name!r} that could be set to {value!r}")
@@ -222,7 +246,8 @@ def find_signal(sender: Any, signature: str) -> str:
     """The signature by which Qt knows a signal, given as C++ has it; ValueError if the sender has no such signal."""
     normalized = bytes(QtCore.QMetaObject.normalizedSignature(signature).data()).decode()
     if isinstance(sender, StandIn) and normalized in sender.signals:
-        return str(getattr(sender, sender.signals[normalized]).signal)[1:]
+        name = sender.signals[normalized]
+        return next(signature for signature in _signatures(sender) if signature.startswith(f"{name}("))
     if sender.metaObject().indexOfSignal(normalized) < 0:
         known = sorted({*_signatures(sender), *getattr(sender, "signals", {})})
         raise ValueError(f"{type(sender).__name__} has no signal {normalized}; it has {', '.join(known)}")

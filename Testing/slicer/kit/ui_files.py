@@ -52,7 +52,8 @@ class QUiLoader(QtUiTools.QUiLoader):
         plain = QtCore.QBuffer()
         plain.setData(ElementTree.tostring(form, encoding="utf-8"))
         plain.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
-        root = super().load(plain, parent)
+        with pythonqt.children_are_no_attributes():
+            root = super().load(plain, parent)
         if root is None:
             raise ValueError(f"Qt cannot load the form: {self.errorString()}")
         for setting in settings:

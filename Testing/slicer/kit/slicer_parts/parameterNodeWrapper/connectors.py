@@ -23,9 +23,7 @@ UNBOUNDED = float("inf")
 class Connector:
     """One widget bound to one parameter."""
 
-    def __init__(
-        self, widget: Any, signal: str | None, read: Callable[[], Any], write: Callable[[Any], None]
-    ) -> None:
+    def __init__(self, widget: Any, signal: str | None, read: Callable[[], Any], write: Callable[[Any], None]) -> None:
         self.widget = widget
         self.read = read
         self.write = write
@@ -49,7 +47,9 @@ class Connector:
 
 def _of_property(widget: Any, name: str, signal: str | None, as_value: Callable[[Any], Any] = lambda v: v) -> Connector:
     """A connector of a property that holds the value as it is."""
-    return Connector(widget, signal, lambda: as_value(getattr(widget, name)), lambda value: setattr(widget, name, value))
+    return Connector(
+        widget, signal, lambda: as_value(getattr(widget, name)), lambda value: setattr(widget, name, value)
+    )
 
 
 def createGuiConnector(widget: Any, hint: Any) -> Connector:
