@@ -135,6 +135,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         self.ui.compareButton.connect("clicked(bool)", self.onCompareButton)
@@ -167,6 +168,12 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Begin anew with an empty scene."""
         self._showOutcome()
         if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller: Any, event: Any) -> None:
+        """Show a loaded scene's parameters: their volumes were not there yet when the parameters were read."""
+        if self.parent.isEntered:
+            self.setParameterNode(None)
             self.initializeParameterNode()
 
     def onNodeRemoved(self, caller: Any, event: Any) -> None:
@@ -223,7 +230,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Find the devices once someone wants to see them: PyTorch takes seconds to load."""
         from MetaSRGANLib import pytorch
 
-        if collapsed or not pytorch.is_installed():
+        if collapsed or pytorch.version() is None:
             return
         with slicer.util.tryWithErrorDisplay(_("The devices could not be found."), waitCursor=True):
             from metasrgan.devices import found_devices
@@ -268,17 +275,25 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.deviceComboBox.currentIndex = index
 
     def _showState(self) -> None:
-        """Enable what can be pressed, and say what it would do."""
-        ui, running = self.ui, self._run is not None
+        """Say what Apply would give, or why it can give nothing."""
         problem, preview = self._preview()
-        ui.previewLabel.text = problem or preview
-        ui.previewLabel.styleSheet = "color: #b3261e" if problem and self._parameterNode.inputVolume else ""
+        self.ui.previewLabel.text = problem or preview
+        self.ui.previewLabel.styleSheet = "color: #b3261e" if problem and self._parameterNode.inputVolume else ""
+        if self._run is None:
+            self.ui.applyButton.enabled = not problem
+            self.ui.applyButton.toolTip = problem or _("Super-resolve")
+
+    def _showRun(self) -> None:
+        """While something runs, offer to stop it, and nothing else."""
+        ui, running = self.ui, self._run is not None
         for section in (ui.inputsCollapsibleButton, ui.outputsCollapsibleButton, ui.advancedCollapsibleButton):
             section.enabled = not running
-        ui.applyButton.text = _("Cancel") if running else _("Apply")
-        ui.applyButton.enabled = running or not problem
-        ui.applyButton.toolTip = _("Stop; the output is left as it is") if running else problem or _("Super-resolve")
         ui.progressBar.visible = running
+        ui.applyButton.text = _("Cancel") if running else _("Apply")
+        if running:
+            ui.applyButton.enabled = True
+            ui.applyButton.toolTip = _("Stop; the output is left as it is")
+        self.onParametersChanged()
 
     def _preview(self) -> tuple[str, str]:
         """Return what is in the way of a run, or else what it would give."""
@@ -323,6 +338,9 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         from MetaSRGANLib.stepping import Clock, Stepper
 
+        # A number is taken when it is typed to its end; where buttons take no focus, Apply is that end.
+        for box in (self.ui.scaleSpinBox, self.ui.spacingSpinBox):
+            box.interpretText()
         parameters = self._parameterNode
         own = parameters.weights is Weights.OWN
         steps = self.logic.steps(
@@ -343,7 +361,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._run = Stepper(steps, later=lambda step: qt.QTimer.singleShot(0, step))
         self._run.progressed, self._run.finished, self._run.failed = self.onProgress, self.onFinished, self.onFailed
         self._run.start()
-        self._showState()
+        self._showRun()
 
     def onProgress(self, progress: Any) -> None:
         """Show how many slices are done and how long the others will take."""
@@ -363,7 +381,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._log(outcome.summary())
         slicer.util.setSliceViewerLayers(background=outcome.outputVolume)
         self._showOutcome()
-        self.onParametersChanged()
+        self._showRun()
 
     def onFailed(self, error: Any) -> None:
         """Say in a sentence what went wrong; a defect of this module goes to the log with where it happened."""
@@ -379,7 +397,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             sentence = sentence.format(error=f"{type(error).__name__}: {error}")
         self._log(sentence)
         self.ui.statusLabel.text = _("Stopped; nothing was written.")
-        self.onParametersChanged()
+        self._showRun()
         slicer.util.errorDisplay(sentence, windowTitle=_("Meta-SRGAN"))
 
     def onCompareButton(self) -> None:
@@ -401,7 +419,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._run.cancel()
         self._run = None
         self.ui.statusLabel.text = _("Stopped; nothing was written.")
-        self.onParametersChanged()
+        self._showRun()
         return True
 
     def _showOutcome(self) -> None:
@@ -507,6 +525,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             from metasrgan.model import load_model
 
             settings = replace(settings, model=load_model(model), device=str(resolve_device(device)))
+            yield Progress(0, 0)
         if nodes.is_frame(inputVolume):
             tell(f"{volume.name}: shows a sequence; only its current frame is super-resolved")
         tell(f"{volume.name}: {shape_text(volume.array.shape)} → {shape_text(target.shape)}, {settings.device}")

@@ -162,7 +162,8 @@ def _show_alike(source: Any, output: Any) -> None:
     if shown is None or display is None:
         return
     before = display.StartModify()
-    display.SetAndObserveColorNodeID(shown.GetColorNodeID())
+    if shown.GetColorNodeID():
+        display.SetAndObserveColorNodeID(shown.GetColorNodeID())
     if shown.IsA("vtkMRMLScalarVolumeDisplayNode"):
         display.SetAutoWindowLevel(False)
         display.SetWindowLevel(shown.GetWindow(), shown.GetLevel())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 from typing import Any
 
 from metasrgan.errors import UsageError
@@ -10,9 +10,12 @@ from metasrgan.errors import UsageError
 REQUIREMENT = ">=2.6"
 
 
-def is_installed() -> bool:
-    """Whether PyTorch can be imported; it is not imported, which takes seconds."""
-    return importlib.util.find_spec("torch") is not None
+def version() -> str | None:
+    """Return the version of PyTorch that is installed, None without one; it is not imported, which takes seconds."""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def ensure() -> None:
@@ -22,13 +25,12 @@ def ensure() -> None:
         UsageError: there is no PyTorch extension, the installation was declined or failed, or what is installed is
             too old. B-spline interpolation needs none of it.
     """
-    if not is_installed():
+    if version() is None:
         _install()
-    import torch
-
-    if _version(torch.__version__) < _version(REQUIREMENT.lstrip(">=")):
+    found = version()
+    if found is None or _comparable(found) < _comparable(REQUIREMENT.lstrip(">=")):
         raise UsageError(
-            f"PyTorch {torch.__version__} is older than this module needs ({REQUIREMENT}); "
+            f"PyTorch {found} is older than this module needs ({REQUIREMENT}); "
             "uninstall it in the module PyTorch Utils, restart 3D Slicer and press Apply again"
         )
 
@@ -53,5 +55,5 @@ def _install() -> None:
         raise UsageError("PyTorch was not installed; press Apply again to install it, or select B-spline interpolation")
 
 
-def _version(text: str) -> tuple[int, ...]:
+def _comparable(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("+")[0].split(".")[:2])

@@ -15,12 +15,13 @@ from PySide6 import QtCore, QtTest, QtWidgets
 
 @contextmanager
 def opened() -> Iterator[Panel]:
-    """The panel, open."""
-    widget = kit.open_panel("MetaSRGAN")
-    try:
-        yield Panel(widget)
-    finally:
-        kit.close_panel("MetaSRGAN")
+    """The panel, open, in an application with a main window, which message boxes need."""
+    with kit.main_window():
+        widget = kit.open_panel("MetaSRGAN")
+        try:
+            yield Panel(widget)
+        finally:
+            kit.close_panel("MetaSRGAN")
 
 
 class Panel:
@@ -68,7 +69,7 @@ class Panel:
 
     def until(self, what: Callable[[], bool]) -> None:
         """Turn the event loop until something is so."""
-        kit.wait_until(what)
+        kit.wait_until(what, seconds=120)
 
     @property
     def log(self) -> str:

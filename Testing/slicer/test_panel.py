@@ -385,9 +385,9 @@ def test_leaving_for_another_module_lets_the_run_go_on(panel: Panel) -> None:
     assert panel.ui.compareButton.enabled
 
 
-def test_closing_the_panel_ends_the_run(panel: Panel) -> None:
-    start_and_reach(panel, 2)
-    panel.widget.cleanup()
+def test_closing_the_panel_ends_the_run() -> None:
+    with opened() as panel:
+        start_and_reach(panel, 2)
     for _turn in range(20):
         kit.process_events()
     assert volumes() == ["T1"]
@@ -523,7 +523,7 @@ def test_the_event_loop_turns_between_any_two_batches(
     heartbeat = QtCore.QTimer()
     heartbeat.setInterval(0)
     heartbeat.timeout.connect(lambda: events.append(("turn", clock.nsecsElapsed() / 1e6)))
-    head("T1", shape=(400, 380, 4))
+    head("T1", shape=(400, 380, 3))
     panel.choose(panel.ui.inputSelector, "T1")
     monkeypatch.setattr(network_engine.NetworkEngine, "_strip", timed)
     try:
