@@ -58,12 +58,12 @@ def install() -> None:
 
     slicer.mrmlScene = slicer.vtkMRMLScene()
     slicer.modules = SimpleNamespace()
-    from . import application, mrml_widgets, value_widgets
+    from . import application, modules, mrml_widgets, value_widgets
 
-    for widgets in (mrml_widgets, value_widgets):
-        for name in dir(widgets):
-            if name.startswith("qMRML"):
-                setattr(slicer, name, getattr(widgets, name))
+    for part in (mrml_widgets, value_widgets, modules):
+        for name in dir(part):
+            if name.startswith(("qMRML", "qSlicer")):
+                setattr(slicer, name, getattr(part, name))
     slicer.app = application.Application(qt_application)
     QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
     QtCore.QSettings.setPath(

@@ -20,15 +20,17 @@ def answering(*buttons: str) -> Iterator[list[str]]:
 
     A box too many or too few, or one without that button, is an AssertionError. With no button, no box may appear.
     """
-    expected, texts, faults = list(buttons), [], []  # type: tuple[list[str], list[str], list[str]]
-    timer = QtCore.QTimer()
+    expected = list(buttons)
+    texts: list[str] = []
+    faults: list[str] = []
     seen: list[Any] = []
+    timer = QtCore.QTimer()
 
     def answer() -> None:
         box = QtWidgets.QApplication.activeModalWidget()
         if not isinstance(box, QtWidgets.QMessageBox) or box in seen:
             return
-        texts.append(box.text)  # type: ignore[arg-type]
+        texts.append(box.text)
         seen.append(box)
         button = next((b for b in box.buttons() if expected and _caption(b) == expected[0]), None)
         if button is None:

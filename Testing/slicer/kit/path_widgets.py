@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6 import QtCore, QtWidgets
 
-from .pythonqt import Kept, StandIn
+from .stand_ins import Kept, StandIn
 
 
 class ctkPathLineEdit(StandIn, QtWidgets.QWidget):

@@ -6,7 +6,7 @@ from typing import Any
 
 from kit.collapsible_button import ctkCollapsibleButton
 from kit.path_widgets import ctkDirectoryButton, ctkPathLineEdit
-from kit.pythonqt import Kept, StandIn
+from kit.stand_ins import Kept, StandIn
 from kit.value_widgets import ctkDoubleSlider, ctkDoubleSpinBox, ctkSliderWidget
 from PySide6 import QtCore, QtGui, QtWidgets
 
