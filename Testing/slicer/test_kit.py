@@ -560,6 +560,10 @@ def test_a_question_is_answered_by_a_real_click() -> None:
         assert not slicer.util.confirmOkCancelDisplay("Install torch?")
 
 
+def test_a_popup_closes_by_itself() -> None:
+    slicer.util.delayDisplay("Loading", autoCloseMsec=400)
+
+
 def test_an_error_box_needs_a_main_window() -> None:
     slicer.util.errorDisplay("not shown")
     with kit.main_window(), kit.answering("OK") as texts:

@@ -56,21 +56,18 @@ def _caption(button: Any) -> str:
 
 
 def process_events(milliseconds: int = 0) -> None:
-    """Let Qt run for a while, at least until what waits now is done."""
-    wait_for = time.monotonic() + milliseconds / 1000
-    while True:
-        QtWidgets.QApplication.processEvents()
-        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
-        if time.monotonic() >= wait_for:
-            return
+    """Run Qt's event loop for a while, at least until what waits now is done, deferred deletions included."""
+    loop = QtCore.QEventLoop()
+    QtCore.QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> None:
-    """Let Qt run until a condition holds; AssertionError if that takes too long."""
+    """Run Qt's event loop until a condition holds; AssertionError if that takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain"
-        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        process_events(POLL_MS)
 
 
 @contextmanager

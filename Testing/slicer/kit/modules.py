@@ -9,8 +9,9 @@ from types import ModuleType
 from typing import Any
 
 import slicer
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtWidgets
 
+from .dialogs import process_events
 from .mrml_widgets import qMRMLWidget
 from .stand_ins import Kept
 
@@ -137,5 +138,4 @@ def close_panel(name: str) -> None:
     parent.deleteLater()
     module.main_window.deleteLater()
     module.main_window = None
-    slicer.app.processEvents()
-    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    process_events()

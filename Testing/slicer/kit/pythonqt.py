@@ -231,8 +231,10 @@ def find_slot(receiver: Any, signature: str) -> Callable[..., Any]:
     return lambda *arguments: method(*arguments[:count])
 
 
-def connect(self: Any, signal: str, receiver: Any, slot: str | None = None) -> bool:
+def connect(self: Any, signal: Any, receiver: Any, slot: Any = None) -> bool:
     """`sender.connect("clicked(bool)", function)` or `sender.connect("clicked(bool)", object, "slot(bool)")`."""
+    if isinstance(signal, QtCore.QObject):  # PySide's QTimer.singleShot calls timer.connect(timer, signal, function)
+        return bool(_connect(signal, receiver, slot))
     function = receiver if slot is None else find_slot(receiver, slot)
     if not callable(function):
         raise TypeError(f"cannot connect {signal} to {receiver!r}, which cannot be called")
