@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -651,8 +652,11 @@ def test_torch_is_missing_until_its_installation_is_confirmed() -> None:
 def test_an_installation_of_torch_can_fail() -> None:
     from PyTorchUtils import PyTorchUtilsLogic
 
-    with kit.pytorch.torch_missing(error="no space left"), pytest.raises(RuntimeError, match="no space left"):
-        PyTorchUtilsLogic().installTorch()
+    with kit.pytorch.torch_missing(error="no space left"):
+        with pytest.raises(subprocess.CalledProcessError) as failure:
+            PyTorchUtilsLogic().installTorch()
+        assert failure.value.output == "no space left"
+        assert not PyTorchUtilsLogic().torchInstalled()
 
 
 def test_the_extension_can_be_absent() -> None:

@@ -126,7 +126,7 @@ class ctkDirectoryButton(StandIn, QtWidgets.QPushButton):
     def __init__(self, *arguments: Any) -> None:
         self._directory = "."
         super().__init__(*arguments)
-        self.setText(self._directory)
+        self.setText(str(Path.cwd()))
         self.clicked.connect(lambda: self.browse())
 
     @property
