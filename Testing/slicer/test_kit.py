@@ -208,6 +208,8 @@ def test_names_that_are_not_covered_raise() -> None:
         _ = slicer.qMRMLRangeWidget
     with pytest.raises(AttributeError):
         _ = slicer.app.pythonManager
+    with pytest.raises(AttributeError):
+        _ = slicer.arrayFromVolume  # it is slicer.util's
 
 
 def test_classes_of_the_code_under_test_may_have_attributes() -> None:
@@ -390,6 +392,21 @@ def test_keys_choose_and_create_nodes() -> None:
     assert box.currentNode() is volume
     QTest.keyClick(inner, Qt.Key.Key_Down)
     assert box.currentNode().GetName() == "Sharper"
+
+
+def test_a_click_in_the_list_creates_a_node() -> None:
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    box.setMRMLScene(slicer.mrmlScene)
+    box.show()
+    inner = box.findChild(qt.QComboBox)
+    inner.showPopup()
+    kit.process_events(50)
+    view = inner.view()
+    entry = view.model().index(inner.findText("Create new Volume"), 0)
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=view.visualRect(entry).center())
+    kit.process_events(50)
+    assert box.currentNode().GetName() == "Volume"
 
 
 def test_a_deleted_combo_box_leaves_no_observer() -> None:

@@ -43,6 +43,7 @@ def install() -> None:
 
     if hasattr(slicer, "app"):
         return
+    _keep_utilities_in_their_module()
     sys.path.append(str(FOLDER / "python"))
     # After the import: slicer imports everything on its path, and would take ours for packages of its own.
     slicer.__path__.append(str(FOLDER / "slicer_parts"))
@@ -69,6 +70,16 @@ def install() -> None:
     QtCore.QSettings.setPath(
         QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, slicer.app.temporaryPath
     )
+
+
+def _keep_utilities_in_their_module() -> None:
+    # The wheel copies all of slicer.util into slicer; in Slicer, slicer.arrayFromVolume does not exist.
+    import slicer
+    import slicer.util
+
+    for name in [name for name in dir(slicer.util) if not name.startswith("_")]:
+        if getattr(slicer, name, None) is getattr(slicer.util, name):
+            delattr(slicer, name)
 
 
 def __getattr__(name: str) -> Any:
