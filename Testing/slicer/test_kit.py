@@ -632,6 +632,30 @@ def test_typing_reaches_the_parameter_node(panel: Any) -> None:
     assert panel.logic.getParameterNode().GetParameter("factor") == "3.5"
 
 
+def test_a_panel_is_open_once(panel: Any) -> None:
+    with pytest.raises(RuntimeError, match="open already"):
+        kit.open_panel("Sharpener")
+
+
+def test_testing_mode_asks_nothing() -> None:
+    slicer.app.setTestingEnabled(True)
+    with kit.answering():
+        assert slicer.util.confirmOkCancelDisplay("Install torch?")
+
+
+def test_work_goes_on_in_steps_of_the_event_loop() -> None:
+    steps: list[int] = []
+
+    def step() -> None:
+        steps.append(len(steps))
+        if len(steps) < 5:
+            qt.QTimer.singleShot(0, step)
+
+    step()
+    assert steps == [0]
+    kit.wait_until(lambda: len(steps) == 5)
+
+
 def test_a_closed_panel_is_gone(module_file: Path) -> None:
     kit.load_module(module_file)
     panel = kit.open_panel("Sharpener")
