@@ -16,17 +16,6 @@ import module_under_test  # noqa: E402, F401 - before any test, since it makes t
 
 
 @pytest.fixture(autouse=True)
-def empty_scene() -> Iterator[None]:
-    """Close the scene before and after."""
-    import slicer
-
-    slicer.mrmlScene.Clear(False)
-    kit.pip_installs.reset()
-    yield
-    slicer.mrmlScene.Clear(False)
-
-
-@pytest.fixture(autouse=True)
 def errors_in_callbacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The exceptions in slots and observers, which Qt and VTK print and forget. A test that expects them clears it."""
     errors: list[str] = []
@@ -37,3 +26,19 @@ def errors_in_callbacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(sys, "excepthook", note)
     yield errors
     assert not errors, "an exception in a callback:\n" + "\n".join(errors)
+
+
+@pytest.fixture(autouse=True)
+def fresh_application(errors_in_callbacks: list[str]) -> Iterator[None]:
+    """An empty scene and no traces of the test before: panels left open by a failure are closed."""
+    import slicer
+
+    slicer.mrmlScene.Clear(False)
+    yield
+    for module in list(vars(slicer.modules).values()):
+        if getattr(module, "panel", None) is not None:
+            kit.close_panel(module.name)
+    slicer.mrmlScene.Clear(False)
+    slicer.app.setTestingEnabled(False)
+    kit.pip_installs.reset()
+    kit.sample_files.clear()

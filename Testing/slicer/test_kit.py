@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,7 +39,9 @@ class Sharpener(ScriptedLoadableModule):
         super().__init__(parent)
         parent.title = _("Sharpener")
         parent.categories = ["Filtering"]
-        slicer.app.connect("startupCompleted()", lambda: setattr(parent, "started", True))
+        slicer.app.connect("startupCompleted()", lambda: started.append(parent.name))
+
+started = []
 
 class SharpenerWidget(ScriptedLoadableModuleWidget, slicer.util.VTKObservationMixin):
     def __init__(self, parent=None):
@@ -90,7 +94,9 @@ UI = """<?xml version="1.0" encoding="UTF-8"?>
        <widget class="qMRMLNodeComboBox" name="inputSelector">
         <property name="toolTip"><string>Pick the input.</string></property>
         <property name="nodeTypes"><stringlist><string>vtkMRMLScalarVolumeNode</string></stringlist></property>
-        <property name="hideChildNodeTypes"><stringlist><string>vtkMRMLLabelMapVolumeNode</string></stringlist></property>
+        <property name="hideChildNodeTypes">
+         <stringlist><string>vtkMRMLLabelMapVolumeNode</string></stringlist>
+        </property>
         <property name="addEnabled"><bool>false</bool></property>
         <property name="noneEnabled"><bool>true</bool></property>
         <property name="SlicerParameterName" stdset="0"><string>inputVolume</string></property>
@@ -202,6 +208,8 @@ def test_names_that_are_not_covered_raise() -> None:
         _ = slicer.qMRMLRangeWidget
     with pytest.raises(AttributeError):
         _ = slicer.app.pythonManager
+    with pytest.raises(AttributeError):
+        _ = slicer.arrayFromVolume  # it is slicer.util's
 
 
 def test_classes_of_the_code_under_test_may_have_attributes() -> None:
@@ -316,7 +324,8 @@ def test_a_click_on_its_header_collapses_a_section() -> None:
 
 
 def test_a_path_is_typed_and_kept_in_the_history() -> None:
-    edit, paths = ctk.ctkPathLineEdit(), []
+    edit = ctk.ctkPathLineEdit()
+    paths: list[str] = []
     edit.connect("currentPathChanged(QString)", paths.append)
     edit.settingKey = "test/path"
     QTest.keyClicks(edit.comboBox(), "/a")
@@ -385,6 +394,21 @@ def test_keys_choose_and_create_nodes() -> None:
     assert box.currentNode().GetName() == "Sharper"
 
 
+def test_a_click_in_the_list_creates_a_node() -> None:
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    box.setMRMLScene(slicer.mrmlScene)
+    box.show()
+    inner = box.findChild(qt.QComboBox)
+    inner.showPopup()
+    kit.process_events(50)
+    view = inner.view()
+    entry = view.model().index(inner.findText("Create new Volume"), 0)
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=view.visualRect(entry).center())
+    kit.process_events(50)
+    assert box.currentNode().GetName() == "Volume"
+
+
 def test_a_deleted_combo_box_leaves_no_observer() -> None:
     before = slicer.mrmlScene.HasObserver(slicer.vtkMRMLScene.NodeAddedEvent)
     box = slicer.qMRMLNodeComboBox()
@@ -399,17 +423,20 @@ def test_a_deleted_combo_box_leaves_no_observer() -> None:
 # Parameters
 
 
+def wrap(parameters: Any, node: Any = None) -> Any:
+    return parameterNodeWrapper(parameters)(node or parameter_node())
+
+
 def parameter_node() -> Any:
     return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
 
 
 def test_a_connected_widget_takes_the_range_of_its_parameter() -> None:
-    @parameterNodeWrapper
     class Parameters:
         scale: Annotated[float, WithinRange(1.1, 4.0), Default(2.0)]
         axis: Annotated[str, Choice(["auto", "axial"])] = "axial"
 
-    parameters, spin_box, combo_box = Parameters(parameter_node()), qt.QDoubleSpinBox(), qt.QComboBox()
+    parameters, spin_box, combo_box = wrap(Parameters), qt.QDoubleSpinBox(), qt.QComboBox()
     tag = parameters.connectParametersToGui({"scale": spin_box, "axis": combo_box})
     assert (spin_box.minimum, spin_box.maximum, spin_box.value) == (1.1, 4.0, 2.0)
     assert [combo_box.itemText(index) for index in range(combo_box.count)] == ["auto", "axial"]
@@ -423,22 +450,70 @@ def test_a_connected_widget_takes_the_range_of_its_parameter() -> None:
     assert parameters.scale == 3
 
 
+def test_observers_hear_of_a_change_once_and_see_the_new_value() -> None:
+    class Parameters:
+        count: int
+        volume: slicer.vtkMRMLScalarVolumeNode
+
+    parameters, seen = wrap(Parameters), []
+    parameters.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: seen.append(parameters.count))
+    parameters.count = 4
+    parameters.volume = add_volume()
+    assert seen == [4, 4]
+    with slicer.util.NodeModify(parameters):
+        parameters.count = 5
+        parameters.volume = None
+    assert seen == [4, 4, 5]
+
+
+def test_two_wrappers_of_one_node_agree() -> None:
+    class Parameters:
+        count: int
+        note: str | None
+
+    node = parameter_node()
+    one, two = wrap(Parameters, node), wrap(Parameters, node)
+    one.count, one.note = 7, "seen"
+    assert (two.count, two.note) == (7, "seen")
+    assert one.isCached("count")
+
+
+def test_parameters_that_cannot_be_kept_raise() -> None:
+    class Lists:
+        values: list[int]
+
+    class Reserved:
+        default: int
+
+    with pytest.raises(TypeError, match="keeps no list"):
+        wrap(Lists)
+    with pytest.raises(ValueError, match="keeps this name for itself"):
+        wrap(Reserved)
+
+    class Parameters:
+        volume: slicer.vtkMRMLScalarVolumeNode
+
+    with pytest.raises(RuntimeError, match="QLineEdit"):
+        wrap(Parameters).connectParametersToGui({"volume": qt.QLineEdit()})
+    with pytest.raises(ValueError, match="has no parameter 'volum'"):
+        wrap(Parameters).connectParametersToGui({"volum": slicer.qMRMLNodeComboBox()})
+
+
 def test_parameters_come_back_with_the_scene(tmp_path: Path) -> None:
-    @parameterNodeWrapper
     class Parameters:
         volume: slicer.vtkMRMLScalarVolumeNode
         scale: float
 
     node = parameter_node()
     node.SetSingletonTag("Kit")
-    parameters = Parameters(node)
+    parameters = wrap(Parameters, node)
     parameters.volume, parameters.scale = add_volume("T1"), 2.7
     assert slicer.util.saveScene(str(tmp_path / "scene"))
     slicer.mrmlScene.Clear(False)
     add_volume("in the way")
     (scene,) = (tmp_path / "scene").glob("*.mrml")
     slicer.util.loadScene(str(scene))
-    restored = Parameters(slicer.mrmlScene.GetSingletonNode("Kit", "vtkMRMLScriptedModuleNode"))
+    restored = wrap(Parameters, slicer.mrmlScene.GetSingletonNode("Kit", "vtkMRMLScriptedModuleNode"))
     assert restored.scale == 2.7
     assert restored.volume.GetName() == "T1"
 
@@ -503,6 +578,10 @@ def test_a_question_is_answered_by_a_real_click() -> None:
         assert not slicer.util.confirmOkCancelDisplay("Install torch?")
 
 
+def test_a_popup_closes_by_itself() -> None:
+    slicer.util.delayDisplay("Loading", autoCloseMsec=400)
+
+
 def test_an_error_box_needs_a_main_window() -> None:
     slicer.util.errorDisplay("not shown")
     with kit.main_window(), kit.answering("OK") as texts:
@@ -524,11 +603,26 @@ def test_boxes_too_many_and_too_few_are_faults() -> None:
 
 def test_a_module_is_loaded_and_its_panel_opened(panel: Any) -> None:
     assert slicer.modules.sharpener.title == "Sharpener"
-    assert slicer.modules.sharpener.started
+    assert sys.modules["Sharpener"].started == ["Sharpener"]
+    assert slicer.util.getModuleWidget("Sharpener") is panel
+    assert slicer.util.getModuleLogic("Sharpener") is panel.logic
     assert slicer.modules.SharpenerWidget is panel
     assert panel.parent.isEntered
     QTest.mouseClick(panel.ui.applyButton, Qt.MouseButton.LeftButton)
     assert panel.clicks == 1
+
+
+def test_a_panel_can_show_an_error(panel: Any) -> None:
+    with kit.answering("OK") as texts:
+        slicer.util.errorDisplay("out of memory")
+    assert texts == ["out of memory"]
+
+
+def test_a_module_has_no_attributes_of_its_own_making(module_file: Path) -> None:
+    source = module_file.read_text(encoding="utf-8")
+    module_file.write_text(source.replace("parent.categories", "parent.category"), encoding="utf-8")
+    with pytest.raises(AttributeError, match="category"):
+        kit.load_module(module_file)
 
 
 def test_typing_reaches_the_parameter_node(panel: Any) -> None:
@@ -536,6 +630,31 @@ def test_typing_reaches_the_parameter_node(panel: Any) -> None:
     QTest.keyClicks(panel.ui.factorSpinBox, "3.5")
     QTest.keyClick(panel.ui.factorSpinBox, Qt.Key.Key_Return)
     assert panel.logic.getParameterNode().GetParameter("factor") == "3.5"
+
+
+def test_a_panel_is_open_once(panel: Any) -> None:
+    with pytest.raises(RuntimeError, match="open already"):
+        kit.open_panel("Sharpener")
+
+
+def test_testing_mode_asks_nothing_and_answers_no() -> None:
+    slicer.app.setTestingEnabled(True)
+    with kit.answering():
+        # slicer.util says it answers OK, but compares True with qt.QMessageBox.Ok. That is Slicer's, not the kit's.
+        assert not slicer.util.confirmOkCancelDisplay("Install torch?")
+
+
+def test_work_goes_on_in_steps_of_the_event_loop() -> None:
+    steps: list[int] = []
+
+    def step() -> None:
+        steps.append(len(steps))
+        if len(steps) < 5:
+            qt.QTimer.singleShot(0, step)
+
+    step()
+    assert steps == [0]
+    kit.wait_until(lambda: len(steps) == 5)
 
 
 def test_a_closed_panel_is_gone(module_file: Path) -> None:
@@ -575,8 +694,11 @@ def test_torch_is_missing_until_its_installation_is_confirmed() -> None:
 def test_an_installation_of_torch_can_fail() -> None:
     from PyTorchUtils import PyTorchUtilsLogic
 
-    with kit.pytorch.torch_missing(error="no space left"), pytest.raises(RuntimeError, match="no space left"):
-        PyTorchUtilsLogic().installTorch()
+    with kit.pytorch.torch_missing(error="no space left"):
+        with pytest.raises(subprocess.CalledProcessError) as failure:
+            PyTorchUtilsLogic().installTorch()
+        assert failure.value.output == "no space left"
+        assert not PyTorchUtilsLogic().torchInstalled()
 
 
 def test_the_extension_can_be_absent() -> None:

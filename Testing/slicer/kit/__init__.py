@@ -43,6 +43,7 @@ def install() -> None:
 
     if hasattr(slicer, "app"):
         return
+    _keep_utilities_in_their_module()
     sys.path.append(str(FOLDER / "python"))
     # After the import: slicer imports everything on its path, and would take ours for packages of its own.
     slicer.__path__.append(str(FOLDER / "slicer_parts"))
@@ -58,17 +59,27 @@ def install() -> None:
 
     slicer.mrmlScene = slicer.vtkMRMLScene()
     slicer.modules = SimpleNamespace()
-    from . import application, mrml_widgets, value_widgets
+    from . import application, modules, mrml_widgets, value_widgets
 
-    for widgets in (mrml_widgets, value_widgets):
-        for name in dir(widgets):
-            if name.startswith("qMRML"):
-                setattr(slicer, name, getattr(widgets, name))
+    for part in (mrml_widgets, value_widgets, modules):
+        for name in dir(part):
+            if name.startswith(("qMRML", "qSlicer")):
+                setattr(slicer, name, getattr(part, name))
     slicer.app = application.Application(qt_application)
     QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
     QtCore.QSettings.setPath(
         QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, slicer.app.temporaryPath
     )
+
+
+def _keep_utilities_in_their_module() -> None:
+    # The wheel copies all of slicer.util into slicer; in Slicer, slicer.arrayFromVolume does not exist.
+    import slicer
+    import slicer.util
+
+    for name in [name for name in dir(slicer.util) if not name.startswith("_")]:
+        if getattr(slicer, name, None) is getattr(slicer.util, name):
+            delattr(slicer, name)
 
 
 def __getattr__(name: str) -> Any:

@@ -155,6 +155,10 @@ class Signals:
         for receiver in list(self._of(signature)):
             receiver(*arguments)
 
+    def forget(self, signature: str) -> None:
+        """Undo every `connect` of the signal."""
+        self._of(signature).clear()
+
 
 class ModuleManager(Signals):
     """Knows the modules that `kit.load_module` loaded."""
@@ -190,6 +194,11 @@ class Application(Signals):
         self._layout_manager = LayoutManager(self._application_logic)
         self._module_manager = ModuleManager()
         self._io_manager = CoreIOManager(self._application_logic)
+
+    def complete_startup(self) -> None:
+        """Tell the modules loaded since the last time that all are loaded: in Slicer it happens once."""
+        self.emit("startupCompleted()")
+        self.forget("startupCompleted()")
 
     def applicationLogic(self) -> Any:
         """The vtkSlicerApplicationLogic."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from .pythonqt import Kept, StandIn
+from .stand_ins import Kept, StandIn
 
 NO_MAXIMUM = 2**24 - 1  # Qt's QWIDGETSIZE_MAX, which PySide does not name
 

@@ -20,15 +20,17 @@ def answering(*buttons: str) -> Iterator[list[str]]:
 
     A box too many or too few, or one without that button, is an AssertionError. With no button, no box may appear.
     """
-    expected, texts, faults = list(buttons), [], []  # type: tuple[list[str], list[str], list[str]]
-    timer = QtCore.QTimer()
+    expected = list(buttons)
+    texts: list[str] = []
+    faults: list[str] = []
     seen: list[Any] = []
+    timer = QtCore.QTimer()
 
     def answer() -> None:
         box = QtWidgets.QApplication.activeModalWidget()
         if not isinstance(box, QtWidgets.QMessageBox) or box in seen:
             return
-        texts.append(box.text)  # type: ignore[arg-type]
+        texts.append(box.text)
         seen.append(box)
         button = next((b for b in box.buttons() if expected and _caption(b) == expected[0]), None)
         if button is None:
@@ -54,21 +56,18 @@ def _caption(button: Any) -> str:
 
 
 def process_events(milliseconds: int = 0) -> None:
-    """Let Qt run for a while, at least until what waits now is done."""
-    wait_for = time.monotonic() + milliseconds / 1000
-    while True:
-        QtWidgets.QApplication.processEvents()
-        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
-        if time.monotonic() >= wait_for:
-            return
+    """Run Qt's event loop for a while, at least until what waits now is done, deferred deletions included."""
+    loop = QtCore.QEventLoop()
+    QtCore.QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> None:
-    """Let Qt run until a condition holds; AssertionError if that takes too long."""
+    """Run Qt's event loop until a condition holds; AssertionError if that takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain"
-        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        process_events(POLL_MS)
 
 
 @contextmanager

@@ -9,40 +9,62 @@ from types import ModuleType
 from typing import Any
 
 import slicer
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtWidgets
 
+from .dialogs import process_events
 from .mrml_widgets import qMRMLWidget
-from .pythonqt import Kept
+from .stand_ins import Kept
 
 PANEL_SIZE = (420, 860)
 
 
-class ModuleWidget(qMRMLWidget):
+class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
     """The widget that holds a module's panel: what the panel calls `parent`."""
 
     isEntered = Kept(False)
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
 
-class ScriptedModule:
+    def self(self) -> Any:
+        """The panel's Python object."""
+        return getattr(slicer.modules, f"{self._name}Widget")
+
+
+class qSlicerScriptedLoadableModule:
     """What `slicer.modules.<name>` gives, and what the module's constructor gets as `parent`."""
+
+    __slots__ = (
+        "acknowledgementText",
+        "associatedNodeTypes",
+        "categories",
+        "contributors",
+        "dependencies",
+        "helpText",
+        "hidden",
+        "icon",
+        "index",
+        "main_window",
+        "name",
+        "panel",
+        "path",
+        "python",
+        "title",
+        "widgetRepresentationCreationEnabled",
+    )
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self.path = str(path)
-        self.title = name
-        self.categories: list[str] = []
-        self.dependencies: list[str] = []
-        self.contributors: list[str] = []
-        self.helpText = ""
-        self.acknowledgementText = ""
-        self.icon: Any = None
-        self.hidden = False
-        self.python: ModuleType
-        self._panel: ModuleWidget | None = None
+        self.title = ""
+        self.python: ModuleType | None = None
+        self.panel: qSlicerScriptedLoadableModuleWidget | None = None
+        self.main_window: Any = None
 
-    def widgetRepresentation(self) -> ModuleWidget | None:
-        """The widget that holds the panel, once it was opened."""
-        return self._panel
+    def widgetRepresentation(self) -> qSlicerScriptedLoadableModuleWidget | None:
+        """The widget that holds the panel, while it is open."""
+        return self.panel
 
 
 def load_module(path: Path | str) -> ModuleType:
@@ -57,34 +79,39 @@ def load_module(path: Path | str) -> ModuleType:
     python = importlib.util.module_from_spec(spec)
     sys.modules[name] = python
     spec.loader.exec_module(python)
-    module = ScriptedModule(name, path)
+    module = qSlicerScriptedLoadableModule(name, path)
     module.python = python
     setattr(slicer.modules, name.lower(), module)
     setattr(slicer.modules, f"{name}Instance", getattr(python, name)(module))
     if not module.title:
         raise ValueError(f"the module {name} has no title")
-    slicer.app.emit("startupCompleted()")
+    slicer.app.complete_startup()
     return python
 
 
-def _module(name: str) -> ScriptedModule:
-    module: ScriptedModule | None = getattr(slicer.modules, name.lower(), None)
+def _module(name: str) -> qSlicerScriptedLoadableModule:
+    module: qSlicerScriptedLoadableModule | None = getattr(slicer.modules, name.lower(), None)
     if module is None:
         raise ValueError(f"no module {name} is loaded: call kit.load_module first")
     return module
 
 
 def open_panel(name: str, *, show: bool = True) -> Any:
-    """Make the panel of a loaded module, set it up and enter it. The panel's Python object is returned."""
+    """Make the panel of a loaded module, set it up and enter it. The panel's Python object is returned.
+
+    There is a main window too, not shown, without which `slicer.util.errorDisplay` and its like only log.
+    """
     module = _module(name)
     if module.widgetRepresentation() is not None:
         raise RuntimeError(f"the panel of {name} is open already")
-    parent = ModuleWidget()
+    module.main_window = QtWidgets.QMainWindow()
+    module.main_window.setObjectName("qSlicerMainWindow")
+    parent = qSlicerScriptedLoadableModuleWidget(name)
     parent.setObjectName(f"{name}ModuleWidget")
     QtWidgets.QVBoxLayout(parent)
     parent.setMRMLScene(slicer.mrmlScene)
     parent.resize(*PANEL_SIZE)
-    module._panel = parent
+    module.panel = parent
     widget = getattr(module.python, f"{name}Widget")(parent)
     setattr(slicer.modules, f"{name}Widget", widget)
     widget.setup()
@@ -106,8 +133,9 @@ def close_panel(name: str) -> None:
     widget.exit()
     widget.cleanup()
     delattr(slicer.modules, f"{name}Widget")
-    module._panel = None
+    module.panel = None
     parent.hide()
     parent.deleteLater()
-    slicer.app.processEvents()
-    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    module.main_window.deleteLater()
+    module.main_window = None
+    process_events()

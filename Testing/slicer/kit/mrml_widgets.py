@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
-from .pythonqt import Kept, StandIn
+from .stand_ins import Kept, StandIn
 
 MRML_SCENE_CHANGED = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
 SET_MRML_SCENE = {"setMRMLScene(vtkMRMLScene*)": "setMRMLScene"}
@@ -225,14 +226,14 @@ class qMRMLNodeComboBox(qMRMLWidget):
 
     # The entries below the nodes
 
-    def _actions(self) -> list[tuple[str, Callable[[], None]]]:
+    def _actions(self) -> list[tuple[str, Callable[[], Any]]]:
         only = self._label(self.nodeTypes[0]) if len(self.nodeTypes) == 1 else "node"
-        actions: list[tuple[str, Callable[[], None]]] = []
+        actions: list[tuple[str, Callable[[], Any]]] = []
         if self.renameEnabled:
             actions.append((f"Rename current {only}", self.renameCurrentNode))
         if self.addEnabled:
             for node_type in self.nodeTypes:
-                actions.append((f"Create new {self._label(node_type)}", lambda chosen=node_type: self.addNode(chosen)))
+                actions.append((f"Create new {self._label(node_type)}", partial(self.addNode, node_type)))
         if self.removeEnabled:
             actions.append((f"Delete current {only}", self.removeCurrentNode))
         return actions

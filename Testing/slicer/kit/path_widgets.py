@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6 import QtCore, QtWidgets
 
-from .pythonqt import Kept, StandIn
+from .stand_ins import Kept, StandIn
 
 
 class ctkPathLineEdit(StandIn, QtWidgets.QWidget):
@@ -126,7 +126,7 @@ class ctkDirectoryButton(StandIn, QtWidgets.QPushButton):
     def __init__(self, *arguments: Any) -> None:
         self._directory = "."
         super().__init__(*arguments)
-        self.setText(self._directory)
+        self.setText(str(Path.cwd()))
         self.clicked.connect(lambda: self.browse())
 
     @property

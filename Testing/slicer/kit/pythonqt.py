@@ -22,65 +22,18 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any, ClassVar
+from typing import Any
 
 import shiboken6
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+
+from .stand_ins import Kept, StandIn
 
 FOUND_BY_CXX = frozenset({"sizeHint", "minimumSizeHint"})
 
 _get = QtCore.QObject.__getattribute__
 _connect = QtCore.QObject.connect
 _disconnect = QtCore.QObject.disconnect
-
-
-class Kept:
-    """A property of a stand-in that is checked against the type of its default, kept, and handed to `changed`."""
-
-    def __init__(self, default: Any, changed: str | None = None) -> None:
-        self.default = default
-        self.changed = changed
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else _get(instance, "__dict__").get(f"_{self.name}", self.default)
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        if isinstance(self.default, tuple):
-            value = tuple(value)
-        elif isinstance(self.default, float) and isinstance(value, int):
-            value = float(value)
-        if not isinstance(value, type(self.default)):
-            expected = type(self.default).__name__
-            raise TypeError(f"{type(instance).__name__}.{self.name} takes {expected}, not {value!r}")
-        if value != self.__get__(instance):
-            _get(instance, "__dict__")[f"_{self.name}"] = value
-            if self.changed is not None:
-                getattr(instance, self.changed)()
-
-
-class StandIn:
-    """A Python class that stands in for a C++ class of CTK or Slicer, mixed into a class of Qt.
-
-    `signals` and `slots` map the C++ signatures, which Python's signals do not carry, to attribute names. Every
-    property gets the setter that the C++ class has (`noneEnabled`, `setNoneEnabled`).
-    """
-
-    signals: ClassVar[dict[str, str]] = {}
-    slots: ClassVar[dict[str, str]] = {}
-
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        for name, member in list(cls.__dict__.items()):
-            setter = f"set{name[0].upper()}{name[1:]}"
-            if isinstance(member, Kept | property) and not hasattr(cls, setter):
-                setattr(cls, setter, _setter_of(name))
-
-
-def _setter_of(name: str) -> Callable[[Any, Any], None]:
-    return lambda self, value: setattr(self, name, value)
 
 
 def install() -> None:
@@ -111,7 +64,8 @@ def parts() -> tuple[types.ModuleType, ...]:
 
 def _with_subclasses(cls: type) -> Iterator[type]:
     yield cls
-    for subclass in cls.__subclasses__():
+    subclasses: list[type] = cls.__subclasses__()
+    for subclass in subclasses:
         yield from _with_subclasses(subclass)
 
 
@@ -149,7 +103,7 @@ def is_property(cls: type, name: str) -> bool:
 def _get_attribute(self: Any, name: str) -> Any:
     if name.startswith("_"):
         return _get(self, name)
-    cls = type(self)
+    cls: type = type(self)
     if name in METHODS_OF_PYTHONQT and not _defined_in_python(cls, name):
         return METHODS_OF_PYTHONQT[name](self)
     if is_property(cls, name):
@@ -184,19 +138,22 @@ _setting_is_ignored = False
 def _set_attribute(self: Any, name: str, value: Any) -> None:
     if _setting_is_ignored and isinstance(value, QtCore.QObject) and value.objectName == name:
         return
-    cls = type(self)
+    cls: type = type(self)
     if name == "name" and not _defined_in_python(cls, name):
         name = "objectName"
     if is_property(cls, name):
         _write(self, name, value)
-    elif isinstance(value, QtCore.SignalInstance) or _may_set_anything(cls) or (name.startswith("_") and not _is_qts_own(cls)) or _is_python_property(cls, name):  # PySide keeps the signals of an object as its attributes
+    elif _may_set_anything(cls) or _belongs_to_the_stand_in(cls, name, value):
         _store(self, name, value)
     else:
         raise AttributeError(f"{cls.__name__} has no property {name!r} that could be set to {value!r}")
 
 
-def _is_python_property(cls: type, name: str) -> bool:
-    return isinstance(getattr(cls, name, None), Kept | property)
+def _belongs_to_the_stand_in(cls: type, name: str, value: Any) -> bool:
+    if isinstance(value, QtCore.SignalInstance):  # PySide keeps the signals of an object as its attributes
+        return True
+    private = name.startswith("_") and not _is_qts_own(cls)
+    return private or isinstance(getattr(cls, name, None), Kept | property)
 
 
 def _store(self: Any, name: str, value: Any) -> None:
@@ -274,8 +231,10 @@ def find_slot(receiver: Any, signature: str) -> Callable[..., Any]:
     return lambda *arguments: method(*arguments[:count])
 
 
-def connect(self: Any, signal: str, receiver: Any, slot: str | None = None) -> bool:
+def connect(self: Any, signal: Any, receiver: Any, slot: Any = None) -> bool:
     """`sender.connect("clicked(bool)", function)` or `sender.connect("clicked(bool)", object, "slot(bool)")`."""
+    if isinstance(signal, QtCore.QObject):  # PySide's QTimer.singleShot calls timer.connect(timer, signal, function)
+        return bool(_connect(signal, receiver, slot))
     function = receiver if slot is None else find_slot(receiver, slot)
     if not callable(function):
         raise TypeError(f"cannot connect {signal} to {receiver!r}, which cannot be called")

@@ -1,13 +1,13 @@
-"""Is the extension PyTorch there, and is torch installed? A test says so; see `states`.
+"""Is the extension PyTorch there, and is torch installed? A test says so.
 
-`hidden` torch is torch that `import torch` and `importlib.metadata` do not find, though it is installed.
+What is hidden is installed all the same, but `import` and `importlib.metadata` do not find it. Modules that imported
+torch before keep it.
 """
 
 from __future__ import annotations
 
 import importlib.abc
 import importlib.metadata
-import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,12 +35,8 @@ class _Hidden(importlib.abc.MetaPathFinder):
 
 
 _hidden = _Hidden()
+_kept: dict[str, dict[str, ModuleType]] = {}
 install_error: str | None = None
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a test hides a module."""
-    return name in _hidden.names
 
 
 @contextmanager
@@ -54,9 +50,6 @@ def _hiding(name: str) -> Iterator[None]:
         yield
     finally:
         reveal(name)
-
-
-_kept: dict[str, dict[str, ModuleType]] = {}
 
 
 def reveal(name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
 from . import pythonqt
+from .stand_ins import Kept, StandIn
 
 # Properties that Slicer reads as dynamic ones, and the one that Qt's form builder resolves itself.
 DYNAMIC_PROPERTIES = frozenset({"SlicerParameterName", "SlicerPackParameterName"})
@@ -29,11 +30,12 @@ class _Setting(NamedTuple):
 
 def stand_ins() -> dict[str, type]:
     """The stand-ins for C++ widget classes, by class name."""
-    return {cls.__name__: cls for cls in _subclasses(pythonqt.StandIn) if issubclass(cls, QtWidgets.QWidget)}
+    return {cls.__name__: cls for cls in _subclasses(StandIn) if issubclass(cls, QtWidgets.QWidget)}
 
 
 def _subclasses(cls: type) -> Iterator[type]:
-    for subclass in cls.__subclasses__():
+    subclasses: list[type] = cls.__subclasses__()
+    for subclass in subclasses:
         if subclass.__module__.split(".")[0] in {"kit", "ctk"}:
             yield subclass
             yield from _subclasses(subclass)
@@ -74,7 +76,7 @@ def _class_called(name: str) -> type:
     known = stand_ins().get(name) or getattr(QtWidgets, "QFrame" if name == HORIZONTAL_LINE else name, None)
     if known is None:
         raise ValueError(f"the .ui file has a widget of class {name}, for which the test kit has no stand-in")
-    return known  # type: ignore[no-any-return]
+    return known
 
 
 def _take_settings_of_stand_ins(form: ElementTree.Element) -> list[_Setting]:
@@ -84,7 +86,7 @@ def _take_settings_of_stand_ins(form: ElementTree.Element) -> list[_Setting]:
         cls, name = _class_called(widget.attrib["class"]), widget.attrib["name"]
         for element in widget.findall("property"):
             prop = element.attrib["name"]
-            if isinstance(getattr(cls, prop, None), pythonqt.Kept | property):
+            if isinstance(getattr(cls, prop, None), Kept | property):
                 settings.append(_Setting(name, prop, _value(cls, element[0])))
                 widget.remove(element)
             elif not _qt_knows(widget.attrib["class"], cls, prop):

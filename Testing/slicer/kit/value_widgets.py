@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6 import QtCore, QtWidgets
 
-from .pythonqt import Kept, StandIn
+from .stand_ins import Kept, StandIn
 
 SLIDER_STEPS_AT_MOST = 2**30
 

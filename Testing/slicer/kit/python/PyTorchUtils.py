@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import subprocess
 from typing import Any
 
 import slicer
@@ -27,11 +28,12 @@ class PyTorchUtilsLogic:
     @property
     def torch(self) -> Any:
         """torch, installed first if it is not there."""
-        return self.installTorch() if not self.torchInstalled() else self.importTorch()
+        return self.importTorch()
 
-    @staticmethod
-    def importTorch() -> Any:
-        """torch, which must be installed."""
+    def importTorch(self) -> Any:
+        """torch, installed first, without asking, if it is not there."""
+        if not self.torchInstalled():
+            return self.installTorch()
         import torch
 
         return torch
@@ -43,22 +45,27 @@ class PyTorchUtilsLogic:
         torchVersionRequirement: str | None = None,
         torchvisionVersionRequirement: str | None = None,
     ) -> Any:
-        """torch, or None if the user declined or the installation failed."""
-        del forceComputationBackend
-        for requirement in (torchVersionRequirement, torchvisionVersionRequirement):
-            Requirement(f"torch{requirement or ''}")  # raises for what pip could not read
-        if self.torchInstalled():
-            return self.importTorch()
-        question = "PyTorch will be downloaded and installed. Continue?"
-        if askConfirmation and not slicer.util.confirmOkCancelDisplay(question):
+        """torch, or None if the user declined; CalledProcessError if the installation failed.
+
+        As in the extension, it asks even if torch is installed, and never in testing mode.
+        """
+        requirements = [f"torch{torchVersionRequirement or ''}", f"torchvision{torchvisionVersionRequirement or ''}"]
+        for requirement in requirements:
+            Requirement(requirement)  # raises for what pip could not read
+        backend = f" for {forceComputationBackend}" if forceComputationBackend else ""
+        question = f"PyTorch ({', '.join(requirements)}{backend}) will be downloaded and installed. Continue?"
+        asks = askConfirmation and not slicer.app.commandOptions().testingEnabled
+        if asks and not slicer.util.confirmOkCancelDisplay(question):
             logging.info("the installation of PyTorch was declined")
             return None
         if pytorch.install_error is not None:
-            raise RuntimeError(pytorch.install_error)
+            raise subprocess.CalledProcessError(1, ["install", *requirements], output=pytorch.install_error)
         pytorch.reveal("torch")
-        return self.importTorch()
+        import torch
+
+        return torch
 
     def getDevice(self) -> Any:
-        """The device to compute on, as a torch.device."""
-        torch = self.importTorch()
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        """The device to compute on: torch.device("cuda"), or the text "cpu", as the extension has it."""
+        torch = self.torch
+        return torch.device("cuda") if torch.cuda.is_available() else "cpu"

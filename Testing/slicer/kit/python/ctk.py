@@ -6,7 +6,7 @@ from typing import Any
 
 from kit.collapsible_button import ctkCollapsibleButton
 from kit.path_widgets import ctkDirectoryButton, ctkPathLineEdit
-from kit.pythonqt import Kept, StandIn
+from kit.stand_ins import Kept, StandIn
 from kit.value_widgets import ctkDoubleSlider, ctkDoubleSpinBox, ctkSliderWidget
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -51,15 +51,22 @@ class ctkColorPickerButton(StandIn, QtWidgets.QPushButton):
     """A button that holds a colour. The dialog that a click opens in CTK is not covered."""
 
     colorChanged = QtCore.Signal(QtGui.QColor)
-    color = Kept(QtGui.QColor("black"), changed="_show_color")
+    color = Kept(QtGui.QColor("black"), changed="_color_changed")
     displayColorName = Kept(True, changed="_show_color")
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._show_color()
+
+    def _color_changed(self) -> None:
+        self._show_color()
+        self.colorChanged.emit(self.color)
 
     def _show_color(self) -> None:
         square = QtGui.QPixmap(16, 16)
         square.fill(self.color)
         self.setIcon(QtGui.QIcon(square))
         self.setText(self.color.name() if self.displayColorName else "")
-        self.colorChanged.emit(self.color)
 
 
 class ctkMessageBox(StandIn, QtWidgets.QMessageBox):

@@ -1,6 +1,6 @@
 """A stand-in for `slicer.packaging`: checks for real, installs never.
 
-`kit.pip_installs` lists what would have been installed, and a test may set `kit.pip_install_error` to see a failure.
+`kit.pip_installs.made` lists what would have been installed; a test sets `kit.pip_installs.error` to see a failure.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """A stand-in for `slicer.parameterNodeWrapper`: typed parameters on a real vtkMRMLScriptedModuleNode, bound to widgets.
 
-Written from the documented behaviour and checked against Slicer's own tests. Parameter packs, `typing.Any`, ranges,
-custom GUI connectors and the creation of widgets are not covered.
+Written from the documented behaviour and checked against Slicer's own tests. Lists, tuples, dictionaries, parameter
+packs, `typing.Any`, ranges, custom GUI connectors and the creation of widgets are not covered.
 """
 
 from __future__ import annotations
 
 from .annotations import Decimals, Default, SingleStep, splitAnnotations, unannotatedType
 from .connectors import createGuiConnector
-from .containers import DictSerializer, ListSerializer, TupleSerializer, UnionSerializer
 from .serializers import (
     BoolSerializer,
     EnumSerializer,
@@ -21,6 +20,7 @@ from .serializers import (
     createSerializer,
     parameterNodeSerializer,
 )
+from .unions import UnionSerializer
 from .validators import Choice, Exclude, IsInstance, Maximum, Minimum, NotNone, Validator, WithinRange
 from .wrapper import SlicerParameterNamePropertyName, isParameterNodeWrapper, parameterNodeWrapper
 
@@ -29,11 +29,9 @@ __all__ = [
     "Choice",
     "Decimals",
     "Default",
-    "DictSerializer",
     "EnumSerializer",
     "Exclude",
     "IsInstance",
-    "ListSerializer",
     "Maximum",
     "Minimum",
     "NodeSerializer",
@@ -44,7 +42,6 @@ __all__ = [
     "SingleStep",
     "SlicerParameterNamePropertyName",
     "StringSerializer",
-    "TupleSerializer",
     "UnionSerializer",
     "ValidatedSerializer",
     "Validator",

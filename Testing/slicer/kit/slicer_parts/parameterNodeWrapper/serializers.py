@@ -5,13 +5,13 @@ from __future__ import annotations
 import abc
 import enum
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import slicer
 
 from .annotations import members_of_union, splitAnnotations
-from .validators import IsInstance, IsNumber, NotNone, Validator, split_validators
+from .validators import Validator, split_validators
 
 _registered: list[type[Serializer]] = []
 
@@ -24,10 +24,10 @@ class Serializer(abc.ABC):
     def canSerialize(type_: Any) -> bool:
         """Whether this class keeps values of a type."""
 
-    @staticmethod
-    @abc.abstractmethod
-    def create(type_: Any) -> Serializer | None:
+    @classmethod
+    def create(cls, type_: Any) -> Serializer | None:
         """A serializer for the type, or None."""
+        return cls(type_) if cls.canSerialize(type_) else None  # type: ignore[call-arg]
 
     @abc.abstractmethod
     def default(self) -> Any:
@@ -53,13 +53,8 @@ class Serializer(abc.ABC):
         """Whether a value read once holds until the node is modified."""
         return False
 
-    def validate(self, value: Any) -> None:
+    def validate(self, value: Any) -> None:  # noqa: B027
         """Raise if the value cannot be kept."""
-
-    def observed(self, value: Any, save: Callable[[Any], None]) -> Any:
-        """The value as its reader gets it; one that can change calls `save` with what it has become."""
-        del save
-        return value
 
 
 def parameterNodeSerializer(cls: type[Serializer]) -> type[Serializer]:
@@ -78,14 +73,6 @@ def createSerializer(type_: Any, annotations: tuple[Any, ...] = ()) -> tuple[Ser
     others = tuple(annotation for annotation in others if annotation not in given)
     serializer = given[0] if given else _find(type_)
     return (ValidatedSerializer(serializer, validators) if validators else serializer), others
-
-
-def serializer_for(hint: Any) -> Serializer:
-    """The serializer for a type inside another, such as the int of list[int]."""
-    serializer, unused = createSerializer(hint)
-    if unused:
-        raise TypeError(f"{unused} cannot annotate a part of a parameter")
-    return serializer
 
 
 def _find(type_: Any) -> Serializer:
@@ -107,16 +94,6 @@ class ValidatedSerializer(Serializer):
     def canSerialize(type_: Any) -> bool:
         return False
 
-    @staticmethod
-    def create(type_: Any) -> Serializer | None:
-        return None
-
-    def default(self) -> Any:
-        return self._serializer.default()
-
-    def isIn(self, parameterNode: Any, name: str) -> bool:
-        return self._serializer.isIn(parameterNode, name)
-
     def validate(self, value: Any) -> None:
         self._serializer.validate(value)
         for validator in self._validators:
@@ -125,6 +102,12 @@ class ValidatedSerializer(Serializer):
     def write(self, parameterNode: Any, name: str, value: Any) -> None:
         self.validate(value)
         self._serializer.write(parameterNode, name, value)
+
+    def default(self) -> Any:
+        return self._serializer.default()
+
+    def isIn(self, parameterNode: Any, name: str) -> bool:
+        return self._serializer.isIn(parameterNode, name)
 
     def read(self, parameterNode: Any, name: str) -> Any:
         return self._serializer.read(parameterNode, name)
@@ -135,26 +118,29 @@ class ValidatedSerializer(Serializer):
     def supportsCaching(self) -> bool:
         return self._serializer.supportsCaching()
 
-    def observed(self, value: Any, save: Callable[[Any], None]) -> Any:
-        return self._serializer.observed(value, save)
-
 
 class TextSerializer(Serializer):
-    """Keeps a value as text. Subclasses say which text."""
+    """Keeps a value as text."""
 
-    validators: Sequence[Validator] = ()
+    def __init__(self, type_: Any) -> None:
+        self.type = type_
+
+    def default(self) -> Any:
+        return self.type()
 
     def encode(self, value: Any) -> str:
         """The text of a value."""
         return str(value)
 
-    @abc.abstractmethod
     def decode(self, text: str) -> Any:
         """The value of a text."""
+        return self.type(text)
 
     def validate(self, value: Any) -> None:
-        for validator in self.validators:
-            validator.validate(value)
+        if value is None:
+            raise ValueError(f"the value must be {self.type.__name__}, not None")
+        if not isinstance(value, self.type):
+            raise TypeError(f"the value must be {self.type.__name__}, not {value!r}")
 
     def isIn(self, parameterNode: Any, name: str) -> bool:
         return name in parameterNode.GetParameterNames()
@@ -175,67 +161,43 @@ class TextSerializer(Serializer):
 
 @parameterNodeSerializer
 class NumberSerializer(TextSerializer):
-    """int and float; an int is a float too."""
-
-    def __init__(self, type_: type) -> None:
-        self._type = type_
-        self.validators = [NotNone(), IsNumber(type_)]
+    """int and float. An int is a float too; a bool is neither."""
 
     @staticmethod
     def canSerialize(type_: Any) -> bool:
         return type_ in (int, float)
 
-    @staticmethod
-    def create(type_: Any) -> Serializer | None:
-        return NumberSerializer(type_) if NumberSerializer.canSerialize(type_) else None
-
-    def default(self) -> Any:
-        return self._type()
+    def validate(self, value: Any) -> None:
+        if isinstance(value, bool):
+            raise TypeError(f"the value must be {self.type.__name__}, not {value!r}")
+        super().validate(float(value) if self.type is float and isinstance(value, int) else value)
 
     def encode(self, value: Any) -> str:
-        return str(self._type(value))
-
-    def decode(self, text: str) -> Any:
-        return self._type(text)
+        return str(self.type(value))
 
 
 @parameterNodeSerializer
 class StringSerializer(TextSerializer):
     """str."""
 
-    validators = (NotNone(), IsInstance(str))
+    def __init__(self, type_: Any = str) -> None:
+        super().__init__(type_)
 
     @staticmethod
     def canSerialize(type_: Any) -> bool:
         return type_ is str
-
-    @staticmethod
-    def create(type_: Any) -> Serializer | None:
-        return StringSerializer() if StringSerializer.canSerialize(type_) else None
-
-    def default(self) -> str:
-        return ""
-
-    def decode(self, text: str) -> str:
-        return text
 
 
 @parameterNodeSerializer
 class BoolSerializer(TextSerializer):
     """bool."""
 
-    validators = (NotNone(), IsInstance(bool))
+    def __init__(self, type_: Any = bool) -> None:
+        super().__init__(type_)
 
     @staticmethod
     def canSerialize(type_: Any) -> bool:
         return type_ is bool
-
-    @staticmethod
-    def create(type_: Any) -> Serializer | None:
-        return BoolSerializer() if BoolSerializer.canSerialize(type_) else None
-
-    def default(self) -> bool:
-        return False
 
     def decode(self, text: str) -> bool:
         return text == "True"
@@ -245,57 +207,35 @@ class BoolSerializer(TextSerializer):
 class PathSerializer(TextSerializer):
     """The paths of pathlib."""
 
-    def __init__(self, type_: type) -> None:
-        self._type = type_
-        self.validators = [NotNone(), IsInstance(type_)]
-
     @staticmethod
     def canSerialize(type_: Any) -> bool:
         return isinstance(type_, type) and issubclass(type_, pathlib.PurePath)
-
-    @staticmethod
-    def create(type_: Any) -> Serializer | None:
-        return PathSerializer(type_) if PathSerializer.canSerialize(type_) else None
-
-    def default(self) -> Any:
-        return self._type()
-
-    def decode(self, text: str) -> Any:
-        return self._type(text)
 
 
 @parameterNodeSerializer
 class EnumSerializer(TextSerializer):
     """Enumerations, by name."""
 
-    def __init__(self, type_: type[enum.Enum]) -> None:
-        self._type = type_
-        self.validators = [NotNone(), IsInstance(type_)]
-
     @staticmethod
     def canSerialize(type_: Any) -> bool:
         return isinstance(type_, type) and issubclass(type_, enum.Enum)
 
-    @staticmethod
-    def create(type_: Any) -> Serializer | None:
-        return EnumSerializer(type_) if EnumSerializer.canSerialize(type_) else None
-
-    def default(self) -> enum.Enum:
-        return next(iter(self._type))
+    def default(self) -> Any:
+        return next(iter(self.type))
 
     def encode(self, value: Any) -> str:
         return str(value.name)
 
-    def decode(self, text: str) -> enum.Enum:
-        return self._type[text]
+    def decode(self, text: str) -> Any:
+        return self.type[text]
 
 
 @parameterNodeSerializer
 class NodeSerializer(Serializer):
     """MRML nodes and None, as node references, which the scene keeps right when it is saved and loaded."""
 
-    def __init__(self, classes: tuple[type, ...] = (slicer.vtkMRMLNode,)) -> None:
-        self._validator = IsInstance(classes)
+    def __init__(self, type_: Any = slicer.vtkMRMLNode) -> None:
+        self._classes = tuple(member for member in members_of_union(type_) or (type_,) if member is not type(None))
 
     @staticmethod
     def canSerialize(type_: Any) -> bool:
@@ -304,18 +244,12 @@ class NodeSerializer(Serializer):
             return all(member is type(None) or NodeSerializer.canSerialize(member) for member in members)
         return isinstance(type_, type) and issubclass(type_, slicer.vtkMRMLNode)
 
-    @staticmethod
-    def create(type_: Any) -> Serializer | None:
-        if not NodeSerializer.canSerialize(type_):
-            return None
-        members = members_of_union(type_) or (type_,)
-        return NodeSerializer(tuple(member for member in members if member is not type(None)))
-
     def default(self) -> None:
         return None
 
     def validate(self, value: Any) -> None:
-        self._validator.validate(value)
+        if value is not None and not isinstance(value, self._classes):
+            raise TypeError(f"the value must be one of {[cls.__name__ for cls in self._classes]}, not {value!r:.80}")
 
     def isIn(self, parameterNode: Any, name: str) -> bool:
         # The reference of None does not exist, so that a text tells "None was written" from "nothing was".

@@ -34,18 +34,6 @@ class IsInstance(Validator):
             raise TypeError(f"the value must be {self.classes}, not {value!r}")
 
 
-class IsNumber(Validator):
-    """An int, or where a float is meant an int or a float. Neither takes a bool."""
-
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-
-    def validate(self, value: Any) -> None:
-        allowed = (int, float) if self.kind is float else self.kind
-        if isinstance(value, bool) or not isinstance(value, allowed):
-            raise TypeError(f"the value must be {self.kind.__name__}, not {value!r}")
-
-
 class WithinRange(Validator):
     """From minimum to maximum, both included."""
 

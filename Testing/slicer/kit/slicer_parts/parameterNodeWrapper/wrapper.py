@@ -129,8 +129,7 @@ class ParameterNodeWrapper:
         key = self._prefix + name
         if not parameter.serializer.isIn(self.parameterNode, key):
             parameter.serializer.write(self.parameterNode, key, parameter.default.value)
-        value = parameter.serializer.read(self.parameterNode, key)
-        return parameter.serializer.observed(value, lambda changed: self.setValue(name, changed))
+        return parameter.serializer.read(self.parameterNode, key)
 
     def _forget(self) -> None:
         if not self._writing:
