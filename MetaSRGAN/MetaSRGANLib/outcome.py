@@ -43,6 +43,11 @@ class Outcome:
         planes = {grid.plane_axis(self.volume.affine, plane): plane for plane in grid.PLANES}
         return planes[self.target.axis].capitalize()
 
+    @property
+    def method(self) -> str:
+        """How it was done, in words."""
+        return {"net": "the network", "bspline": "B-spline"}.get(self.settings.method, self.settings.method)
+
     def is_in_scene(self) -> bool:
         """Whether both nodes are still there."""
         return self.inputVolume.GetScene() is not None and self.outputVolume.GetScene() is not None
@@ -59,7 +64,7 @@ class Outcome:
             part
             for part in (
                 f"{self.outputVolume.GetName()}: {shape_text(self.target.shape)} voxels",
-                f"×{self.target.scale:.4g} by {self.settings.method} on {self.settings.device}",
+                f"×{self.target.scale:.4g} by {self.method}, on {self.settings.device}",
                 duration(self.seconds),
                 self.consistency_text().lower(),
             )

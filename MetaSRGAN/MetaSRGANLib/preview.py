@@ -15,7 +15,7 @@ def preview(volume: Volume, target: Target, settings: Settings) -> str:
     memory = volume.array.nbytes + 2 * bytes_of_result(volume, target, settings) + WORKING_MEMORY
     lines = [
         f"{_times(volume.array.shape)} → {_times(target.shape)} voxels",
-        f"{_sizes(volume.spacing)} → {_sizes(target.spacing)} mm",
+        f"{_sizes(volume.spacing)} → {_sizes(target.spacing)}\N{NO-BREAK SPACE}mm",
         f"about {bytes_text(memory)} of memory",
     ]
     if settings.method == "net" and not trained_for(target.scale):

@@ -189,7 +189,7 @@ def upscale_steps(volume: Volume, target: grid.Target, settings: Settings) -> Ge
     start = 0
     while start < len(array):
         stop = min(start + engine.slices_at_once, len(array))
-        batch = yield from _batch(engine, array[start:stop], Progress(start, len(array)))
+        batch = yield from _batch(engine, np.ascontiguousarray(array[start:stop]), Progress(start, len(array)))
         if batch is None:
             continue
         if settings.clip == "input" and settings.method != "nearest":

@@ -29,17 +29,26 @@ class MetaSRGANFilesTest(unittest.TestCase):
                         path = os.path.join(folder, f"result{suffix}")
                         self.assertTrue(slicer.util.saveNode(result, path))
                         loaded = slicer.util.loadVolume(path)
-                        self.assertTrue(
-                            (slicer.util.arrayFromVolume(loaded) == slicer.util.arrayFromVolume(result)).all()
-                        )
-                        self.assertLess(self.difference(loaded, result), 1e-4)
+                        self.assertTrue((self.voxels(loaded) == self.voxels(result)).all())
+                        self.assertLess(self.farthest(loaded, result), 1e-4)
 
-    def difference(self, first: Any, second: Any) -> float:
-        """Return how far the places of two volumes' last voxels differ, in mm."""
-        corners = []
-        for node in (first, second):
-            matrix = vtk.vtkMatrix4x4()
-            node.GetIJKToRASMatrix(matrix)
-            last = [size - 1 for size in node.GetImageData().GetDimensions()]
-            corners.append([*matrix.MultiplyPoint([0, 0, 0, 1]), *matrix.MultiplyPoint([*last, 1])])
-        return max(abs(one - other) for one, other in zip(*corners, strict=True))
+    def voxels(self, node: Any) -> Any:
+        """Return a volume's array, every axis in the direction that it is stored in most often.
+
+        A left-handed volume is loaded right-handed: an axis is reversed, and lies where it lay all the same.
+        """
+        array = slicer.util.arrayFromVolume(node)
+        directions = vtk.vtkMatrix4x4()
+        node.GetIJKToRASDirectionMatrix(directions)
+        for axis in range(3):
+            column = [directions.GetElement(row, axis) for row in range(3)]
+            if max(column, key=abs) < 0:
+                array = array[tuple(slice(None, None, -1 if axis == 2 - each else 1) for each in range(3))]
+        return array
+
+    def farthest(self, first: Any, second: Any) -> float:
+        """Return how far two volumes' edges differ, in mm."""
+        places: list[list[float]] = [[0.0] * 6, [0.0] * 6]
+        first.GetRASBounds(places[0])
+        second.GetRASBounds(places[1])
+        return max(abs(one - other) for one, other in zip(*places, strict=True))

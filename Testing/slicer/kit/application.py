@@ -191,6 +191,9 @@ class Application(Signals):
         self._application_logic.SetMRMLScene(slicer.mrmlScene)
         self._application_logic.GetColorLogic().SetMRMLScene(slicer.mrmlScene)
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
+        # The logic registers the browser's class, which the scene does not know by itself.
+        self._sequences_logic = slicer.vtkSlicerSequencesLogic()
+        self._sequences_logic.SetMRMLScene(slicer.mrmlScene)
         self._layout_manager = LayoutManager(self._application_logic)
         self._module_manager = ModuleManager()
         self._io_manager = CoreIOManager(self._application_logic)
