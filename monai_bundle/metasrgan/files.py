@@ -1,4 +1,4 @@
-"""Reading and writing volumes: the only file that opens images, and where ITK's LPS convention stays."""
+"""Reading and writing volumes by file type; NRRD and MetaImage in `itk_files`."""
 
 from __future__ import annotations
 
@@ -10,29 +10,19 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
-import SimpleITK as sitk
 
 from .errors import DataError, InputMissingError, OutputError, WriteError
+from .itk_files import ITK_SUFFIXES, read_itk, reason_of, storable, write_itk
 from .volume import Volume, check
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
-ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 # NIfTI's codes for units of length that are not millimetres; 0 and undefined ones are taken for it.
 _LENGTHS = {1: "metres", 3: "microns"}
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NIFTI_FACTS = ("descrip", "aux_file", "cal_max", "cal_min", "toffset", "xyzt_units")
-# How ITK, its NIfTI reader and its DICOM reader (by tag) spell what the affine and the array already say.
-_ITK_GEOMETRY = (
-    *("ITK_", "NRRD_", "Offset", "Orientation"),
-    *("dim[", "dim_info", "pixdim[", "qfac", "qform", "qoffset", "qto_", "quatern", "sform", "srow", "sto_"),
-    *("bitpix", "datatype", "intent", "nifti_type", "scl_", "slice_", "vox_offset", "xyzt_units"),
-    *("0020|0032", "0020|0037", "0028|"),
-)
 
 
 def suffix_of(path: Path) -> str:
@@ -59,7 +49,7 @@ def read(path: str | Path) -> Volume:
     # Not Path.is_file, which raises for a name that is too long.
     if not os.path.isfile(path):
         raise InputMissingError(f"{path}: no such file")
-    volume = _read_nifti(path) if suffix in NIFTI_SUFFIXES else _read_itk(path)
+    volume = _read_nifti(path) if suffix in NIFTI_SUFFIXES else read_itk(path)
     check(volume)
     return volume
 
@@ -82,7 +72,7 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
         if suffix in NIFTI_SUFFIXES:
             to_nibabel(volume).to_filename(plain)
         else:
-            _write_itk(volume, plain, compress=suffix != ".mhd")
+            write_itk(volume, plain, compress=suffix != ".mhd")
         plain.replace(staging)
 
 
@@ -108,7 +98,7 @@ def staged(path: Path) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:
         if isinstance(error, OutputError):
             raise
-        raise WriteError(f"{path}: cannot be written ({_reason(error)})") from error
+        raise WriteError(f"{path}: cannot be written ({reason_of(error)})") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -147,7 +137,7 @@ def from_nibabel(image: nib.filebasedimages.FileBasedImage, name: str = "image")
 
 def to_nibabel(volume: Volume) -> nib.Nifti1Image:
     """Make a NIfTI image: sform and qform both set, slope 1, intercept 0, NIfTI-2 where a side exceeds 32,767."""
-    array = _storable(volume.array)
+    array = storable(volume.array)
     kind = nib.Nifti1Image if max(array.shape) <= np.iinfo(np.int16).max else nib.Nifti2Image
     image = kind(array, volume.affine, dtype=array.dtype)
     header = image.header
@@ -189,7 +179,7 @@ def _read_nifti(path: Path) -> Volume:
     ) as error:
         if isinstance(error, DataError):
             raise
-        reason = _reason(error)
+        reason = reason_of(error)
         raise DataError(f"{path}: cannot be read as NIfTI, the file is damaged or cut short ({reason})") from error
 
 
@@ -198,95 +188,3 @@ def _check_gzip(path: Path) -> None:
     with gzip.open(path) as file:
         while file.read(1 << 20):
             pass
-
-
-def _read_itk(path: Path) -> Volume:
-    try:
-        with _quiet_itk():
-            # Named, since ITK does not know .MHA by itself.
-            image = sitk.ReadImage(str(path), imageIO="NrrdImageIO" if suffix_of(path) == ".nrrd" else "MetaImageIO")
-    except RuntimeError as error:
-        raise DataError(f"{path}: cannot be read, the file is damaged or cut short ({_reason(error)})") from error
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        raise DataError(f"{path}: {image.GetNumberOfComponentsPerPixel()} values a voxel; extract one channel first")
-    dimensions = image.GetDimension()
-    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
-        image = sitk.Extract(image, (*image.GetSize()[:-1], 0))
-    if image.GetDimension() != 3:
-        raise DataError(f"{path}: {dimensions} dimensions, size {image.GetSize()}; extract one 3-D volume first")
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    facts: dict[str, Any] = {}
-    for key in image.GetMetaDataKeys():
-        # SimpleITK cannot ask for a key that is not UTF-8.
-        if not key.startswith(_ITK_GEOMETRY) and key.isprintable():
-            facts[key] = image.GetMetaData(key)
-    return Volume(sitk.GetArrayFromImage(image).T, _LPS @ affine, name=str(path), facts=facts)
-
-
-def _to_itk(volume: Volume) -> sitk.Image:
-    image = sitk.GetImageFromArray(_storable(volume.array).T)
-    affine = _LPS @ volume.affine
-    image.SetOrigin(affine[:3, 3].tolist())
-    image.SetSpacing(volume.spacing.tolist())
-    image.SetDirection((affine[:3, :3] / volume.spacing).ravel().tolist())
-    for key, value in volume.facts.items():
-        if isinstance(value, str):
-            # MetaImage would take a second line for a field of its own; what was not UTF-8 can be read, not written.
-            text = " ".join(value.splitlines()).encode("utf-8", "replace").decode()
-            image.SetMetaData(key, text)
-    return image
-
-
-def _write_itk(volume: Volume, path: Path, compress: bool) -> None:
-    """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer."""
-    image = _to_itk(volume)
-    if path.suffix != ".nrrd":
-        for key in image.GetMetaDataKeys():
-            # MetaImage has room for so much text, and takes these two for its own.
-            if len(key) > 250 or len(image.GetMetaData(key)) > 8000 or key in ("ElementDataFile", "HeaderSize"):
-                image.EraseMetaData(key)
-    with _quiet_itk():
-        sitk.WriteImage(image, str(path), useCompression=compress)
-        del image
-        written = sitk.ReadImage(str(path))
-    array = _storable(volume.array)
-    same = written.GetSize() == array.shape and np.array_equal(sitk.GetArrayViewFromImage(written), array.T)
-    # What gzip ends with is not needed to read the voxels, yet other programs refuse a file without it.
-    if not same or (path.suffix == ".nrrd" and _gzip_size(path) != array.nbytes % 2**32):
-        raise OSError("the file came out incomplete; the disk may be full")
-
-
-def _gzip_size(path: Path) -> int:
-    """The number that a gzip stream ends with: its content's size modulo 2**32."""
-    with path.open("rb") as file:
-        file.seek(-4, os.SEEK_END)
-        return int.from_bytes(file.read(), "little")
-
-
-def _storable(array: np.ndarray) -> np.ndarray:
-    """The voxels in a type and byte order that every file type has: there is no bool, float16 or float128."""
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8)
-    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
-        return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _reason(error: Exception) -> str:
-    """What a library says went wrong, in one line; MetaImage's own last line is about something else."""
-    lines = [line.strip() for line in str(getattr(error, "strerror", None) or error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("Reason: No such file", "Reason: Success", "- "))]
-    return useful[-1] if useful else type(error).__name__
-
-
-@contextlib.contextmanager
-def _quiet_itk() -> Iterator[None]:
-    """ITK prints warnings straight to the terminal; what matters comes as an exception anyway."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
