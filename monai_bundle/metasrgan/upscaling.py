@@ -105,6 +105,20 @@ def target_of(
     return grid.by_reference(shape, volume.affine, like.array.shape, like.affine, axis)
 
 
+def check_asked(scale: float | str | Fraction | None, spacing: float | None, axis: str | int = "auto") -> None:
+    """Refuse a target that makes sense for no volume, before one is read; see `target_of` for the arguments.
+
+    Whether a spacing is finer than a volume's own, only that volume can tell.
+
+    Raises:
+        UsageError: none or both of scale and spacing, or one that makes no sense.
+    """
+    if spacing is not None and not isinstance(spacing, (int, float)):
+        raise UsageError(f"spacing {spacing!r} is not a number; give millimetres, such as 0.5")
+    if scale is not None or spacing is None:
+        target_of(Volume(np.zeros((2, 2, 2)), np.eye(4)), scale, spacing, axis=axis)
+
+
 def upscale(
     volume: Volume,
     *,
