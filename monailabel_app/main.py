@@ -11,11 +11,10 @@ from metasrgan.client import MODEL
 from metasrgan.errors import DataError, InputMissingError
 from metasrgan.intended_use import INTENDED_USE
 from monailabel.config import settings
-from monailabel.datastore.dicom import DICOMwebClientX
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from service.batch import EveryVolume
-from service.series import SeriesStore
+from service.series import SeriesStore, client_of
 from service.task import MetaSRGANTask
 from service.uploads import Upload
 
@@ -47,15 +46,14 @@ class MetaSRGANApp(MONAILabelApp):
 
     def _init_dicomweb_datastore(self) -> Datastore:
         """As MONAI Label's, without the tools that it downloads for segmentations."""
-        client = DICOMwebClientX(
-            url=self.studies,
+        client = client_of(
+            self.studies,
+            settings.MONAI_LABEL_DICOMWEB_USERNAME,
+            settings.MONAI_LABEL_DICOMWEB_PASSWORD,
             qido_url_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
             wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
             stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
         )
-        user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
-        if user and password:
-            client._session.auth = (user, password)
         return SeriesStore(
             client=client,
             search_filter=settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -12,14 +13,44 @@ from typing import Any
 import numpy as np
 import pydicom
 import requests
-from fastapi import HTTPException
 from metasrgan.errors import DataError, InputMissingError
-from monailabel.datastore.dicom import DICOMWebDatastore
+from monailabel.datastore.dicom import DICOMwebClientX, DICOMWebDatastore
+from monailabel.datastore.utils.convert import dicom_to_nifti
+from requests.adapters import HTTPAdapter
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID = 64
 # Gaps between slices may differ by this part of their mean: headers hold rounded decimals.
 _GAP_TOLERANCE = 0.01
+
+# Seconds to connect to a store, and for it to stand still while it answers.
+_TIMEOUT = (10.0, 60.0)
+
+
+class _Impatient(HTTPAdapter):
+    """Gives up on a store that stands still, which dicomweb-client would wait for without end."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        """As `requests.adapters.HTTPAdapter.send`."""
+        return super().send(request, **options | {"timeout": options.get("timeout") or _TIMEOUT})
+
+
+def client_of(url: str, user: str, password: str, **prefixes: str | None) -> DICOMwebClientX:
+    """Return a client of a DICOMweb store that tries twice at most.
+
+    Args:
+        url: of the store.
+        user, password: for basic authentication; empty for none.
+        prefixes: ``qido_url_prefix`` and its like.
+    """
+    session = requests.Session()
+    if user and password:
+        session.auth = (user, password)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Impatient())
+    client = DICOMwebClientX(url=url, session=session, **prefixes)
+    client.set_http_retry_params(retry=True, max_attempts=2, wait_exponential_multiplier=250)
+    return client
 
 
 class SeriesStore(DICOMWebDatastore):
@@ -40,7 +71,7 @@ class SeriesStore(DICOMWebDatastore):
         Raises:
             InputMissingError: not a UID, or no such series.
             DataError: a series whose slices are no regular stack.
-            HTTPException: 502, the store does not answer.
+            requests.RequestException: the store does not answer.
         """
         if len(image_id) > _LONGEST_UID or not _UID.fullmatch(image_id):
             raise InputMissingError(f"{image_id}: not a SeriesInstanceUID; give one that /datastore/ lists")
@@ -50,7 +81,10 @@ class SeriesStore(DICOMWebDatastore):
             if not nifti.exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 self._fetch(image_id, folder)
-            return str(super().get_image_uri(image_id))
+                converted = dicom_to_nifti(str(folder))
+                self.add_image(image_id, converted, self._dicom_info(image_id))
+                os.unlink(converted)
+            return str(nifti)
 
     def list_images(self) -> list[str]:
         """Return the UIDs of the series that the search filter finds now; MONAI Label's own may be two hours old."""
@@ -58,13 +92,10 @@ class SeriesStore(DICOMWebDatastore):
         return [str(series["0020000E"]["Value"][0]) for series in found]
 
     def _fetch(self, series: str, folder: Path) -> None:
-        try:
-            found = self._client.search_for_series(search_filters={"SeriesInstanceUID": series})
-            if not found:
-                raise InputMissingError(f"{series}: no such series in the store")
-            instances = self._client.retrieve_series(found[0]["0020000D"]["Value"][0], series)
-        except requests.RequestException as error:
-            raise HTTPException(502, f"the image store does not answer ({type(error).__name__})") from error
+        found = self._client.search_for_series(search_filters={"SeriesInstanceUID": series})
+        if not found:
+            raise InputMissingError(f"{series}: no such series in the store")
+        instances = self._client.retrieve_series(found[0]["0020000D"]["Value"][0], series)
         check_stack(instances, series)
         folder.mkdir(parents=True)
         for instance in instances:
