@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 import requests
 from metasrgan.volume import Volume
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -26,10 +27,11 @@ _PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 def orthanc(folder: Path) -> Iterator[str]:
     """Run Orthanc for as long as the context lasts, its data in a folder; yields its address."""
     program = shutil.which("Orthanc")
-    assert program and Path(_PLUGIN).exists(), (
-        "Orthanc is not installed: apt-get install orthanc orthanc-dicomweb, "
-        "or set METASRGAN_WITHOUT_ORTHANC=1 to leave these tests out"
-    )
+    if program is None or not Path(_PLUGIN).exists():
+        pytest.fail(
+            "Orthanc is not installed: apt-get install orthanc orthanc-dicomweb, "
+            "or set METASRGAN_WITHOUT_ORTHANC=1 to leave these tests out"
+        )
     port = free_port()
     settings = {
         "Name": "test", "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "storage"),

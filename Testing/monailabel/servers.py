@@ -39,6 +39,12 @@ class Running:
     log: Path
     temporary: Path
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
+
     def get(self, path: str, **options: Any) -> requests.Response:
         """GET a path."""
         return requests.get(self.url + path, timeout=60, **options)
@@ -118,7 +124,7 @@ def free_port() -> int:
         return port
 
 
-def command_line(*words: str | Path, code: int = 0, env: dict[str, str] | None = None) -> str:
+def command_line(*words: Any, code: int = 0, env: dict[str, str] | None = None) -> str:
     """Run `metasrgan upscale`, which must end with a code, and return what it says."""
     done = subprocess.run(
         [str(BIN / "metasrgan"), "upscale", *(str(word) for word in words)],

@@ -214,7 +214,7 @@ def test_a_result_that_needs_more_memory_than_there_is_for_it_is_a_422(strict: R
 
 def _unfinished_upload(server: Running) -> socket.socket:
     """A client that has said how much it will send, and has sent some of it."""
-    client = socket.create_connection(server.url.removeprefix("http://").split(":"), timeout=60)
+    client = socket.create_connection(server.address, timeout=60)
     client.sendall(
         f"POST /infer/metasrgan HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 100000\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode()
@@ -247,7 +247,7 @@ def test_a_client_killed_while_its_volume_is_done_does_not_keep_the_others_waiti
     server: Running, shared_studies: Path
 ) -> None:
     since = server.log.stat().st_size
-    client = socket.create_connection(server.url.removeprefix("http://").split(":"), timeout=60)
+    client = socket.create_connection(server.address, timeout=60)
     content = SAMPLE.read_bytes()
     body = b'--b\r\nContent-Disposition: form-data; name="params"\r\n\r\n{"scale": 4}\r\n--b\r\n'
     body += b'Content-Disposition: form-data; name="file"; filename="killed.nrrd"\r\n\r\n' + content + b"\r\n--b--\r\n"

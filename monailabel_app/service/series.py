@@ -30,7 +30,7 @@ _TIMEOUT = (10.0, 60.0)
 class _Impatient(HTTPAdapter):
     """Gives up on a store that stands still, which dicomweb-client would wait for without end."""
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """As `requests.adapters.HTTPAdapter.send`."""
         return super().send(request, **options | {"timeout": options.get("timeout") or _TIMEOUT})
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import nibabel as nib
 import SimpleITK as sitk
@@ -81,7 +81,8 @@ def declared_bytes(path: Path) -> int:
             reader.ReadImageInformation()
             sizes = reader.GetSize()
         else:
-            sizes = nib.load(path).shape
+            image: Any = nib.load(path)
+            sizes = image.shape
     except Exception:  # whatever it is, `metasrgan.read` says it in a sentence
         return 0
     total = 8
