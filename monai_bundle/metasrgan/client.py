@@ -55,14 +55,10 @@ class Server:
 
     def __post_init__(self) -> None:
         """Refuse an address that is none."""
-        with contextlib.suppress(ValueError):
-            parts = urlsplit(self.url)
-            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query:
-                break_in_header = self.token is not None and not (self.token.isascii() and self.token.isprintable())
-                if break_in_header:
-                    raise UsageError("the token holds signs that cannot be sent; use letters and digits")
-                return
-        raise UsageError(f"server {self.url!r} is no address; give one such as http://127.0.0.1:8000")
+        if not _is_address(self.url):
+            raise UsageError(f"server {self.url!r} is no address; give one such as http://127.0.0.1:8000")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            raise UsageError("the token holds signs that cannot be sent; use letters and digits")
 
     def steps(
         self, source: str | Path, output: str | Path, parameters: Mapping[str, Any]
@@ -152,6 +148,14 @@ def read_token(path: Path | None) -> str | None:
     if not token:
         raise DataError(f"{path}: there is no token in it")
     return token
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.query
+    except ValueError:  # a port that is no number
+        return False
 
 
 def _suffix(path: Path) -> str:

@@ -63,7 +63,8 @@ def file_pieces(answer: HTTPResponse, boundary: str) -> Iterator[bytes]:
         CutOffError: the answer ends before the form does.
     """
     end, kept = _end(boundary), b""
-    while piece := answer.read(_CHUNK):
+    # Not `read`, which would wait until a piece is full.
+    while piece := answer.read1(_CHUNK):
         kept += piece
         # What may be the end is kept back until it is known.
         yield kept[: -len(end)]
