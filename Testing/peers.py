@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-REPORT = {"Sources": ["scan.nii"], "Output": "scan.nii.gz", "Warnings": []}
+REPORT = {"Tool": {"Name": "metasrgan"}, "Sources": ["scan.nii"], "Output": "scan.nii.gz", "Warnings": []}
 VOLUME = bytes(range(256)) * 1000
 
 

@@ -336,6 +336,34 @@ def test_an_answer_that_is_cut_off_anywhere_is_no_result(kept: int, scan: Path, 
         assert "the answer was cut off" in failure(server_at(peer.url), scan, out, ServerError)
 
 
+def test_an_answer_in_chunks_that_is_cut_off_is_no_result(scan: Path, out: Path) -> None:
+    def script(connection: Connection) -> None:
+        connection.answer_info()
+        connection.read()
+        body, headers = result()
+        connection.send(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{headers}\r\n".encode())
+        connection.send(f"{len(body):x}\r\n".encode() + body[:5000])
+
+    with Peer(script) as peer:
+        assert "the answer was cut off" in failure(server_at(peer.url), scan, out, ServerError)
+
+
+def test_a_server_that_answers_once_a_connection_is_asked_on_a_second_one(scan: Path, out: Path) -> None:
+    def script(connection: Connection) -> None:
+        if connection.number == 0:
+            connection.read()
+            connection.answer(content=b'{"models": {"metasrgan": {}}}', headers="Connection: close\r\n")
+        else:
+            connection.read()
+            body, headers = result()
+            connection.answer("200 OK", body, headers + "Connection: close\r\n")
+
+    with Peer(script) as peer:
+        server_at(peer.url).run(scan, out / "out.nii.gz", {"scale": 2})
+    assert len(peer.connections) == 2
+    assert (out / "out.nii.gz").read_bytes() == VOLUME
+
+
 # ---- refusals ----------------------------------------------------------------------------------------------
 
 

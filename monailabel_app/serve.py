@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 
 APP = Path(__file__).resolve().parent
+# Seconds that requests have to be done in once the server is told to end.
+_LAST_ORDERS = 10
 # What MONAI Label's settings are unless the environment says otherwise; it reads them when it is imported.
 _SETTINGS = {
     "MONAI_LABEL_APP_DIR": str(APP),
@@ -92,7 +94,14 @@ def _serve(options: argparse.Namespace) -> None:
     guarded = Guard(server_of(instance), token, int(options.upload_limit * 2**20), options.queue + 1)
     # So that being told to end is as orderly as Ctrl-C, which takes temporary files along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    uvicorn.run(guarded, host=options.host, port=options.port, log_config=None, server_header=False)
+    uvicorn.run(
+        guarded,
+        host=options.host,
+        port=options.port,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ORDERS,
+    )
 
 
 def _is_loopback(host: str) -> bool:

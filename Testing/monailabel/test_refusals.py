@@ -196,7 +196,8 @@ def test_an_upload_that_is_too_large_or_of_unknown_size_is_refused_before_it_is_
     headers = {"Authorization": f"Bearer {TOKEN}"}
     said = detail(strict.infer({"scale": 2}, file=SAMPLE, headers=headers), 413)
     assert said == "1.9 MiB were sent, and this server takes 1.0 at most"
-    answer = requests.post(f"{strict.url}/infer/metasrgan", data=iter([b"x"]), headers=headers, timeout=60)
+    unknown = iter([b"x"])  # sent in chunks
+    answer = requests.post(f"{strict.url}/infer/metasrgan", data=unknown, headers=headers, timeout=60)
     assert "Content-Length is needed" in detail(answer, 411)
     with pytest.raises(ServerError, match=r"t1ce_glioma.nrrd is too large for it \(1.9 MiB were sent"):
         Server(strict.url, TOKEN).run(SAMPLE, strict.temporary / "out.nii", {"scale": 2})
@@ -275,6 +276,16 @@ def test_a_request_given_up_by_this_packages_client_ends_on_the_server_too(serve
     assert list(tmp_path.iterdir()) == []
     assert server.infer({"scale": 2}, image="head").status_code == 200
     assert "t1ce_glioma.nrrd: 25 of 25 slices" not in server.said(since)
+
+
+def test_a_server_told_to_end_while_it_computes_ends_in_order(shared_studies: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        # What `served` asks for at its end is the test: exit code 0, and no temporary file left.
+        with served(shared_studies) as running:
+            request = pool.submit(Server(running.url, retries=0).run, SAMPLE, tmp_path / "out.nii.gz", {"scale": 4})
+            running.wait_for("t1ce_glioma.nrrd: 256 × 256 × 25 → 1024 × 1024 × 25")
+        assert isinstance(request.exception(), ServerError)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
@@ -61,7 +61,7 @@ class Exchange(threading.Thread):
         self.progress = Progress("connecting")
         self._server, self._source, self._part, self._model = server, source, part, model
         self._parameters = json.dumps(dict(parameters))
-        self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._given_up = threading.Event()
         self._report: dict[str, Any] | None = None
         self._failure: BaseException | None = None
@@ -87,11 +87,9 @@ class Exchange(threading.Thread):
     def give_up(self) -> None:
         """Cut the connection, if there still is one; the thread ends."""
         self._given_up.set()
-        connection = self._connection
-        sock = None if connection is None else connection.sock
-        if sock is not None:
+        if self._socket is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _tried(self) -> dict[str, Any]:
         tries = self._server.retries + 1
@@ -104,9 +102,6 @@ class Exchange(threading.Thread):
                 return self._once()
             except _LostError as error:
                 lost = error
-            finally:
-                if self._connection is not None:
-                    self._connection.close()
         after = f" (tried {tries} times)" if tries > 1 else ""
         raise ServerError(f"{self._server.url}: {lost}{after}") from lost
 
@@ -114,27 +109,37 @@ class Exchange(threading.Thread):
         url = urlsplit(self._server.url)
         kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
         assert url.hostname is not None
-        self._connection = connection = kind(url.hostname, url.port, timeout=self._server.timeout)
-        path = url.path.rstrip("/")
-        with self._failing("connect"):
-            connection.connect()
-        self._check_wanted()
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection = kind(url.hostname, url.port, timeout=self._server.timeout)
+        with contextlib.closing(connection):
+            return self._asked(connection, url.path.rstrip("/"))
+
+    def _asked(self, connection: HTTPConnection, path: str) -> dict[str, Any]:
+        sock = self._connect(connection)
         with self._failing("answer"):
             connection.request("GET", f"{path}/info/", headers=self._headers())
             self._check_model(connection.getresponse())
+        if connection.sock is None:  # the server answers once a connection
+            sock = self._connect(connection)
+        with self._failing("answer"):
             self._send(connection, f"{path}/infer/{self._model}?output=all")
         self.progress = Progress("computing")
-        if connection.sock is not None:
-            connection.sock.settimeout(self._server.patience)
+        sock.settimeout(self._server.patience)
         with self._failing("result"):
             answer = connection.getresponse()
-        if connection.sock is not None:
-            connection.sock.settimeout(self._server.timeout)
+        sock.settimeout(self._server.timeout)
         with self._failing("rest of the answer"):
             if answer.status != 200:
                 raise self._refusal(answer)
             return self._receive(answer)
+
+    def _connect(self, connection: HTTPConnection) -> socket.socket:
+        with self._failing("connect"):
+            connection.connect()
+        sock: socket.socket = connection.sock
+        self._socket = sock
+        self._check_wanted()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return sock
 
     def _headers(self) -> dict[str, str]:
         return {} if self._server.token is None else {"Authorization": f"Bearer {self._server.token}"}
@@ -173,6 +178,8 @@ class Exchange(threading.Thread):
             return ServerError(f"{url}: no secure connection ({error.reason}); is it http:// and not https://?")
         if isinstance(error, ConnectionRefusedError):
             return _LostError("nothing listens there; is the server running?")
+        if isinstance(error, IncompleteRead):
+            return _LostError("the answer was cut off")
         if isinstance(error, HTTPException) and not isinstance(error, ConnectionError):
             return ServerError(f"{url}: is not a MONAI Label server, its answer is not HTTP")
         return _LostError(f"the connection was lost before the {what} ({getattr(error, 'strerror', None) or error})")
@@ -252,7 +259,7 @@ class Exchange(threading.Thread):
             raise ServerError(f"{self._server.url}: sent no volume; is it this package's app?")
         try:
             report = read_json(answer, boundary)
-            if not isinstance(report, dict):
+            if not isinstance(report, dict) or "Tool" not in report:
                 raise ServerError(f"{self._server.url}: sent no report; is it this package's app?")
             with self._writing():
                 # Unbuffered, so that a full disk is told of where it can be told from a lost connection.

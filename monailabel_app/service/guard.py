@@ -24,7 +24,7 @@ class Guard:
         app: what is guarded.
         token: what a client has to send as ``Authorization: Bearer …``; None lets everybody in.
         largest: bytes of a request's body.
-        most: requests for work under way at once, those that wait included; ``/infer/`` is work, the rest is not.
+        most: requests for work under way at once, those that wait included.
     """
 
     app: ASGIApp
@@ -43,7 +43,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        work = scope["path"].startswith("/infer/")
+        work = _is_work(scope)
         self.under_way += work
         try:
             await self.app(scope, _Patience(receive), send)
@@ -55,17 +55,15 @@ class Guard:
             given, expected = headers.get(b"authorization", b""), f"Bearer {self.token}".encode()
             if not hmac.compare_digest(given, expected):
                 return _refused(401, "a valid token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
-        if scope["method"] not in ("POST", "PUT"):
-            return None
-        length = headers.get(b"content-length", b"")
-        if not length.isdigit():
+        length = headers.get(b"content-length", b"0")
+        if b"transfer-encoding" in headers or not length.isdigit():
             return _refused(411, "the request does not say its size: Content-Length is needed")
         if int(length) > self.largest:
             return _refused(
                 413,
                 f"{int(length) / 2**20:.1f} MiB were sent, and this server takes {self.largest / 2**20:.1f} at most",
             )
-        if scope["path"].startswith("/infer/") and self.under_way >= self.most:
+        if _is_work(scope) and self.under_way >= self.most:
             return _refused(
                 503, f"the server is busy with {self.under_way} requests; try again later", {"Retry-After": _AGAIN}
             )
@@ -88,6 +86,10 @@ class _Patience:
             return {"type": "http.disconnect"}
         self._whole = not message.get("more_body", False)
         return message
+
+
+def _is_work(scope: Scope) -> bool:
+    return scope["method"] == "POST" and scope["path"].startswith(("/infer/", "/batch/infer/"))
 
 
 def _refused(status: int, sentence: str, headers: dict[str, Any] | None = None) -> JSONResponse:

@@ -152,10 +152,14 @@ async def _while_there(request: Request, instance: MONAILabelApp, work: dict[str
     """Run an inference on another thread for as long as its client is there."""
     caller = Caller()
     running = asyncio.ensure_future(run_in_threadpool(instance.infer, {**work, "caller": caller}))
-    while not (await asyncio.wait([running], timeout=_LOOK))[0]:
-        if await request.is_disconnected():
-            caller.leave()
-    return await running
+    try:
+        while not (await asyncio.wait([running], timeout=_LOOK))[0]:
+            if await request.is_disconnected():
+                caller.leave()
+        return await running
+    finally:
+        # Also where the server is told to end.
+        caller.leave()
 
 
 def _answer(path: str, report: dict[str, Any], output: str) -> Response:
