@@ -21,6 +21,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy Testing/monailabel/conftest.py
 
 test: lint
 	$(BIN)/python -m pytest
@@ -49,3 +50,28 @@ test-slicer: .venv-slicer/installed
 
 screenshots: .venv-slicer/installed
 	$(SLICER_BIN)/python Testing/slicer/screenshots.py
+
+# make monailabel       set up MONAI Label, serve the sample volume at http://127.0.0.1:8000, say how to ask
+# make test-monailabel  set up MONAI Label and Orthanc, test the server
+.PHONY: monailabel test-monailabel
+STUDIES ?= monai_bundle/metasrgan/sample
+PORT ?= 8000
+LABEL := .venv-monailabel/bin
+.venv-monailabel/installed: monailabel_app/requirements.txt pyproject.toml setup.py
+	test -x $(LABEL)/python || $(PYTHON) -m venv .venv-monailabel
+	$(LABEL)/python -m pip install --quiet --requirement monailabel_app/requirements.txt
+	$(LABEL)/python -m pip install --quiet --no-deps monailabel==0.8.5 --editable .
+	touch $@
+
+# A copy, since MONAI Label keeps its books and its results in the folder.
+monailabel: .venv-monailabel/installed
+	mkdir -p build/studies && cp -r $(STUDIES)/. build/studies
+	@echo "When it says that it runs, ask from another terminal:"
+	@echo "  curl -F 'params={\"scale\": 2}' -o t1ce_x2.nii.gz \\"
+	@echo "    'http://127.0.0.1:$(PORT)/infer/metasrgan?image=t1ce_glioma&output=image'"
+	@echo "  $(LABEL)/metasrgan upscale -i scan.nii.gz -o scan_x2.nii.gz --scale 2 --server http://127.0.0.1:$(PORT)"
+	$(LABEL)/python monailabel_app/serve.py --studies build/studies --port $(PORT)
+
+test-monailabel: .venv-monailabel/installed
+	which Orthanc || { test "$$(id -u)" = 0 && apt-get update --quiet && apt-get install --yes --no-install-recommends orthanc orthanc-dicomweb; } || true
+	$(LABEL)/python -m pytest -c Testing/monailabel/pytest.ini Testing/monailabel

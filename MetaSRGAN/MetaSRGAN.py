@@ -85,6 +85,7 @@ class MetaSRGANParameterNode:
     method - network or interpolation.
     weights - which weights the network takes; `ownWeights` is the file or bundle folder for OWN.
     device - "auto", "cpu", "cuda:N" or "mps".
+    server - address of a MONAI Label server to compute on; empty for this computer.
     outputVolume - where the result goes; none makes a new volume.
     checkConsistency - whether the result is averaged back and compared with the input.
     """
@@ -98,6 +99,7 @@ class MetaSRGANParameterNode:
     weights: Weights = Weights.L1
     ownWeights: str = ""
     device: str = "auto"
+    server: str = ""
     outputVolume: vtkMRMLScalarVolumeNode
     checkConsistency: bool = True
 
@@ -259,9 +261,13 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui, parameters = self.ui, self._parameterNode
         ui.scaleSpinBox.visible = parameters.target is Target.SCALE
         ui.spacingSpinBox.visible = parameters.target is Target.SPACING
-        network = parameters.method is Method.NETWORK
-        for widget in (ui.weightsLabel, ui.weightsComboBox, ui.deviceLabel, ui.deviceComboBox):
+        network, here = parameters.method is Method.NETWORK, not parameters.server.strip()
+        for widget in (ui.weightsLabel, ui.weightsComboBox):
             widget.enabled = network
+        for widget in (ui.deviceLabel, ui.deviceComboBox):
+            widget.enabled = network and here
+        for widget in (ui.tokenLabel, ui.tokenLineEdit):
+            widget.visible = not here
         own = network and parameters.weights is Weights.OWN
         for widget in (ui.ownWeightsLabel, ui.ownWeightsPathLineEdit, ui.ownWeightsStateLabel):
             widget.visible = own
@@ -302,6 +308,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from metasrgan.weight_files import find_weights
         from MetaSRGANLib import nodes
         from MetaSRGANLib.preview import preview
+        from MetaSRGANLib.remote import check_weights
 
         parameters = self._parameterNode
         if not parameters.inputVolume:
@@ -309,6 +316,8 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         weightsState = ""
         try:
             if parameters.method is Method.NETWORK and parameters.weights is Weights.OWN:
+                if parameters.server.strip():
+                    check_weights(parameters.ownWeights)
                 if not parameters.ownWeights:
                     return _("Select a file of weights or a MONAI bundle's folder (Advanced)"), ""
                 path, sha256 = find_weights(parameters.ownWeights)
@@ -351,6 +360,8 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             model=parameters.ownWeights if own else parameters.weights.word,
             device=parameters.device,
             checkConsistency=parameters.checkConsistency,
+            server=parameters.server.strip(),
+            token=self.ui.tokenLineEdit.text.strip() or None,
             tell=self._log,
         )
         self._outcome = None
@@ -367,7 +378,9 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show how many slices are done and how long the others will take."""
         self.ui.progressBar.maximum = progress.total
         self.ui.progressBar.value = progress.done
-        if progress.total == 0:
+        if hasattr(progress, "text"):
+            self.ui.statusLabel.text = progress.text
+        if progress.total == 0 or hasattr(progress, "text"):
             return
         left = self._clock.left(progress)
         self.ui.statusLabel.text = _("Slice {done}/{total}").format(done=progress.done, total=progress.total) + (
@@ -483,6 +496,8 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         model: str | None = None,
         device: str = "auto",
         checkConsistency: bool = True,
+        server: str = "",
+        token: str | None = None,
         tell: Callable[[str], None] = logging.info,
     ) -> Generator[Progress, None, Outcome]:
         """Super-resolve a volume a step at a time: a generator that yields Progress and returns an Outcome.
@@ -498,6 +513,8 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             model: "l1", "gan", a file of weights or a bundle's folder; None for "l1".
             device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             checkConsistency: whether to average the result back and compare it with the input.
+            server: address of a MONAI Label server to compute on, such as "http://127.0.0.1:8000"; empty: here.
+            token: what the server wants to see; None for the environment's METASRGAN_TOKEN, if there is one.
             tell: called with each sentence for the log.
 
         Raises:
@@ -508,6 +525,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         from metasrgan.upscaling import Progress, Settings, target_of, upscale_steps
         from MetaSRGANLib import nodes, pytorch
         from MetaSRGANLib.outcome import Outcome
+        from MetaSRGANLib.remote import check_weights, upscaled_by_server
         from MetaSRGANLib.stepping import Clock, told, while_in_scene
 
         clock = Clock()
@@ -518,8 +536,10 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         parent = inputVolume.GetTransformNodeID()
         yield Progress(0, 0)
 
-        settings = Settings(method, device="cpu")
-        if method == "net":
+        settings = Settings(method, device=server or "cpu")
+        if server:
+            check_weights(model)
+        elif method == "net":
             pytorch.ensure()
             from metasrgan.devices import resolve_device
             from metasrgan.model import load_model
@@ -536,8 +556,16 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             tell(f"Warning: {text}")
 
         watched = [node for node in (inputVolume, outputVolume) if node is not None]
-        upscaling = told(upscale_steps(volume, target, settings), note)
-        result = yield from while_in_scene(upscaling, watched)
+        if server:
+            grid = {"scale": scale, "spacing": spacing}
+            words = {name: value for name, value in grid.items() if value is not None}
+            words |= {"axis": axis, "method": method} | ({"weights": model or "l1"} if method == "net" else {})
+            remote = upscaled_by_server(volume, target, words, server, token)
+            result, report = yield from while_in_scene(remote, watched)
+            for text in report.get("Warnings", []):
+                note(text)
+        else:
+            result = yield from while_in_scene(told(upscale_steps(volume, target, settings), note), watched)
         consistency = None
         if checkConsistency:
             total = volume.array.shape[target.axis]

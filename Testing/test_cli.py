@@ -52,6 +52,7 @@ RESEARCH = "For research only, not for diagnosis"
 # What the command line offers; a flag that is missing here has no test.
 FLAGS = {
     "upscale": "-h --help -i --input -o --output --scale --spacing --like --method --dtype --clip --report --qc --axis "
+    "--server --token-file "
     "--model --device --threads --overwrite -q --quiet -v --verbose",
     "compare": "-h --help -i --input -o --output --scale --degradation --method --axis --model --device --threads "
     "--overwrite -q --quiet -v --verbose",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from metasrgan.grid import Target, trained_for
-from metasrgan.upscaling import WORKING_MEMORY, Settings, bytes_of_result
+from metasrgan.upscaling import Settings, bytes_of_result, memory_of
 from metasrgan.volume import Volume
 
 
 def preview(volume: Volume, target: Target, settings: Settings) -> str:
     """Return the sizes, the spacings and the memory of an upscaling, a line each, and a warning where one is due."""
     # A copy of the input, so that it may change meanwhile, and the result twice when it moves into the scene.
-    memory = volume.array.nbytes + 2 * bytes_of_result(volume, target, settings) + WORKING_MEMORY
+    memory = memory_of(volume, target, settings) + bytes_of_result(volume, target, settings)
     lines = [
         f"{_times(volume.array.shape)} → {_times(target.shape)} voxels",
         f"{_sizes(volume.spacing)} → {_sizes(target.spacing)}\N{NO-BREAK SPACE}mm",

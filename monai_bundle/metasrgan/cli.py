@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
+from .client import TOKEN
 from .errors import UsageError
 from .intended_use import INTENDED_USE
 from .terminal import exit_code_of, note, prepare_streams, progress_bar, say, warnings_told
@@ -33,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code (0, 64 usage, 65 data, 66 no input, 73 and 74 output)."""
+    """Run the command line; return its exit code (0, 64 usage, 65 data, 66 no input, 69 server, 73 and 74 output)."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], None] = options.command
     return exit_code_of(lambda: command(options))
@@ -72,6 +73,13 @@ def _parser() -> _Parser:
     upscale.add_argument("--clip", default="input", help="input (default: to the input's range) or none")
     upscale.add_argument("--report", type=Path, help="write what was done, as .json")
     upscale.add_argument("--qc", type=Path, help="write a picture, as .png: B-spline, result, difference, three planes")
+    served = upscale.add_argument_group("on another machine")
+    served.add_argument("--server", metavar="URL", help="have it done by a MONAI Label server with this package's app")
+    served.add_argument(
+        "--token-file",
+        type=Path,
+        help=f"file with the token that the server wants (default: {TOKEN} in the environment)",
+    )
     _computing(upscale)
 
     compare = command(
@@ -146,15 +154,51 @@ def _upscale(options: argparse.Namespace) -> None:
         raise UsageError(f"give exactly one of --scale, --spacing and --like (given: {', '.join(given) or 'none'})")
     for name, suffixes in (("output", SUFFIXES), ("report", (".json",)), ("qc", (".png",))):
         _check_suffix(name, getattr(options, name), suffixes)
+    _check_where(options)
     _set_threads(options)
     outputs = [path for path in (*files_of(options.output), options.report, options.qc) if path is not None]
     inputs = [path for path in (options.input, options.like, options.model) if path is not None]
     check_outputs(outputs, options.overwrite, inputs)
-    volume = read(options.input)
-    like = None if options.like is None else read(options.like)
-    facts = _upscale_volume(volume, like, options)
+    if options.server is not None:
+        facts = _upscale_by_server(options)
+    else:
+        volume = read(options.input)
+        like = None if options.like is None else read(options.like)
+        facts = _upscale_volume(volume, like, options)
     if not options.quiet:
         say(summary_of(facts))
+
+
+def _check_where(options: argparse.Namespace) -> None:
+    """Refuse flags that make no sense on the side, here or on a server, that does the computing."""
+    from .weight_files import SHIPPED
+
+    if options.server is None:
+        if options.token_file is not None:
+            raise UsageError(f"--token-file {options.token_file}: a token is for a server; give --server")
+        return
+    here = {"like": None, "device": "auto", "threads": None}
+    for name in (name for name, default in here.items() if getattr(options, name) != default):
+        raise UsageError(f"--{name} {getattr(options, name)}: is not for a server; leave it out, or leave out --server")
+    if options.model is not None and str(options.model) not in SHIPPED:
+        raise UsageError(f"--model {options.model}: a server has only the shipped weights; give {' or '.join(SHIPPED)}")
+
+
+def _upscale_by_server(options: argparse.Namespace) -> dict[str, Any]:
+    """Have a server upscale, write everything asked for, and return the report."""
+    from .client import Server, read_token
+    from .served import upscale_by_server
+
+    asked = {name: getattr(options, name) for name in ("scale", "spacing", "axis", "method", "dtype", "clip")}
+    parameters = {name: value for name, value in (asked | {"weights": options.model}).items() if value is not None}
+    server = Server(options.server, read_token(options.token_file))
+    if "weights" in parameters:
+        parameters["weights"] = str(parameters["weights"])
+    if options.verbose:
+        note(f"{options.input}: to {server.url}")
+    return upscale_by_server(
+        server, options.input, options.output, parameters, options.report, options.qc, options.quiet
+    )
 
 
 def _upscale_volume(volume: Volume, like: Volume | None, options: argparse.Namespace) -> dict[str, Any]:

@@ -27,6 +27,10 @@ class WriteError(OutputError):
     """A result that was begun and could not be finished, such as on a full disk (exit code 74)."""
 
 
+class ServerError(MetaSRGANError, ConnectionError):
+    """A server that cannot be reached, or does not do what it was asked to (exit code 69)."""
+
+
 class DivergedError(MetaSRGANError, ArithmeticError):
     """Training whose loss or gradient is no longer a number; what was saved before is good."""
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
@@ -24,7 +23,7 @@ from .model import Model
 from .outputs import check_outputs, files_of, made
 from .report import Upscaling, summary_of
 from .terminal import exit_code_of, failure_of, note, say
-from .upscaling import Settings, target_of
+from .upscaling import Settings, check_asked, target_of
 from .volume import Volume
 
 
@@ -120,11 +119,7 @@ class VolumeInferer(Inferer):
         """
         if network is not self.model.generator:
             raise UsageError("the network is not the one of the verified weights; give --weights, not another network")
-        if self.spacing is not None and not isinstance(self.spacing, (int, float)):
-            raise UsageError(f"spacing {self.spacing!r} is not a number; give millimetres, such as 0.5")
-        if self.scale is not None or self.spacing is None:
-            # Any volume will do; whether a spacing is finer than a volume's own, only that volume can tell.
-            target_of(Volume(np.zeros((2, 2, 2)), np.eye(4)), self.scale, self.spacing, axis=self.axis)
+        check_asked(self.scale, self.spacing, self.axis)
         device = str(resolve_device(str(self.device)))
         return Settings(self.method, self.model if self.method == "net" else None, device, self.dtype, self.clip)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,17 @@ from .grid import Target
 from .outputs import write_all
 from .report import Upscaling, as_json, facts_of
 from .terminal import progress_bar, warnings_told
-from .upscaling import Settings
+from .upscaling import Progress, Settings
 from .volume import Volume
 
 
 def upscaled(
-    volume: Volume, target: Target, settings: Settings, asked: Mapping[str, str], quiet: bool = False
+    volume: Volume,
+    target: Target,
+    settings: Settings,
+    asked: Mapping[str, str],
+    quiet: bool = False,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Upscaling:
     """Upscale a volume and note what its report needs; progress and warnings go to the terminal.
 
@@ -25,10 +30,11 @@ def upscaled(
         volume, target, settings: as for `metasrgan.upscaling.upscale_steps`, with its errors.
         asked: the target as the user gave it, such as ``{"scale": "4/3"}``.
         quiet: tell nothing; warnings are in the report all the same.
+        progress: told of each batch of slices done, in place of the terminal; what it raises ends the work.
     """
     started = time.monotonic()
-    with warnings_told(quiet) as told, progress_bar(quiet, settings.method) as report:
-        result = upscaling.finished(upscaling.upscale_steps(volume, target, settings), report)
+    with warnings_told(quiet) as told, progress_bar(quiet or progress is not None, settings.method) as bar:
+        result = upscaling.finished(upscaling.upscale_steps(volume, target, settings), progress or bar)
     return Upscaling(volume, target, settings, result, asked, time.monotonic() - started, told)
 
 

@@ -10,12 +10,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, InputMissingError, MetaSRGANError, OutputError, UsageError, WriteError, is_out_of_memory
+from .errors import (
+    DataError,
+    InputMissingError,
+    MetaSRGANError,
+    OutputError,
+    ServerError,
+    UsageError,
+    WriteError,
+    is_out_of_memory,
+)
 
 if TYPE_CHECKING:
+    from . import client
     from .upscaling import Progress
 
-EXIT_CODES = ((UsageError, 64), (DataError, 65), (InputMissingError, 66), (WriteError, 74), (OutputError, 73))
+EXIT_CODES = (
+    (UsageError, 64),
+    (DataError, 65),
+    (InputMissingError, 66),
+    (ServerError, 69),
+    (WriteError, 74),
+    (OutputError, 73),
+)
 
 
 def failure_of(error: BaseException) -> tuple[int, str] | None:
@@ -32,7 +49,8 @@ def failure_of(error: BaseException) -> tuple[int, str] | None:
 
 
 def exit_code_of(run: Callable[[], object]) -> int:
-    """Run something and return its exit code: 0, 64 usage, 65 data, 66 no input, 73 and 74 output, 130 stopped.
+    """Run something and return its exit code: 0, 64 usage, 65 data, 66 no input, 69 server, 73 and 74 output, 130
+    stopped.
 
     What went wrong is told in one sentence on standard error; a defect of this program is raised.
     """
@@ -109,6 +127,27 @@ def progress_bar(quiet: bool, what: str) -> Iterator[Callable[[Progress], None]]
             if step.done < bar.n:
                 bar.reset()
             bar.total = step.total
+            bar.update(step.done - bar.n)
+
+        yield report
+
+
+@contextmanager
+def transfer_bar(quiet: bool) -> Iterator[Callable[[client.Progress], None]]:
+    """A progress bar of a request to a server on standard error where that is a terminal; each stage starts anew."""
+    from tqdm import tqdm
+
+    silent = quiet or sys.stderr is None
+
+    with tqdm(desc="connecting", unit="B", unit_scale=True, disable=silent or None, leave=False) as bar:
+        stage = ""
+
+        def report(step: client.Progress) -> None:
+            nonlocal stage
+            if step.stage != stage:
+                stage = step.stage
+                bar.reset(total=step.total or None)
+                bar.set_description(step.stage)
             bar.update(step.done - bar.n)
 
         yield report

@@ -105,6 +105,20 @@ def target_of(
     return grid.by_reference(shape, volume.affine, like.array.shape, like.affine, axis)
 
 
+def check_asked(scale: float | str | Fraction | None, spacing: float | None, axis: str | int = "auto") -> None:
+    """Refuse a target that makes sense for no volume, before one is read; see `target_of` for the arguments.
+
+    Whether a spacing is finer than a volume's own, only that volume can tell.
+
+    Raises:
+        UsageError: none or both of scale and spacing, or one that makes no sense.
+    """
+    if spacing is not None and not isinstance(spacing, (int, float)):
+        raise UsageError(f"spacing {spacing!r} is not a number; give millimetres, such as 0.5")
+    if scale is not None or spacing is None:
+        target_of(Volume(np.zeros((2, 2, 2)), np.eye(4)), scale, spacing, axis=axis)
+
+
 def upscale(
     volume: Volume,
     *,
@@ -139,8 +153,13 @@ def upscale(
     return finished(upscale_steps(volume, target, Settings(method, model, device, dtype, clip)), progress)
 
 
+def memory_of(volume: Volume, target: grid.Target, settings: Settings) -> int:
+    """Return about how many bytes it takes to upscale a volume, the input and the result included."""
+    return volume.array.nbytes + bytes_of_result(volume, target, settings) + WORKING_MEMORY
+
+
 def bytes_of_result(volume: Volume, target: grid.Target, settings: Settings) -> int:
-    """Return how many bytes the result's voxels take; computing it takes `WORKING_MEMORY` beside them and the input."""
+    """Return how many bytes the result's voxels take."""
     size = 4 if settings.dtype == "float32" else _result_dtype(volume.stored_dtype).itemsize
     return int(np.prod(target.shape, dtype=np.int64)) * size
 

@@ -1,0 +1,150 @@
+"""Real servers on loopback, started and stopped by tests, and the command line to compare them with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from metasrgan.cli import main
+
+APP = Path(__file__).resolve().parents[2] / "monailabel_app"
+BIN = Path(sys.executable).parent
+_STARTING = 120.0
+
+
+@dataclass
+class Running:
+    """A server that runs.
+
+    Attributes:
+        url: its address.
+        process: it.
+        log: file of what it says.
+        temporary: folder that it has for its temporary files.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    temporary: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """GET a path."""
+        return requests.get(self.url + path, timeout=60, **options)
+
+    def infer(
+        self, parameters: Any, image: str = "", file: Path | None = None, output: str = "image", **options: Any
+    ) -> requests.Response:
+        """Have an image of the studies, or a file, upscaled, as any client would."""
+        query = {"output": output} | ({"image": image} if image else {})
+        form = {"params": parameters if isinstance(parameters, str) else json.dumps(parameters)}
+        files: dict[str, Any] = {} if file is None else {"file": (file.name, file.read_bytes())}
+        url = f"{self.url}/infer/metasrgan"
+        return requests.post(url, params=query, data=form, files=files or None, timeout=300, **options)
+
+    def wait_for(self, text: str, since: int = 0) -> None:
+        """Wait until the log says something, from an offset on."""
+        until = time.monotonic() + 60
+        while text not in self.said(since):
+            assert time.monotonic() < until, f"the server never said {text!r}:\n{self.said(since)}"
+            assert self.process.poll() is None, self.said()
+            time.sleep(0.05)
+
+    def said(self, since: int = 0) -> str:
+        """The log from an offset on."""
+        return self.log.read_bytes()[since:].decode()
+
+    def leftovers(self) -> list[str]:
+        """Names of temporary files that no request needs any more, which may take the server a moment to remove."""
+        left: list[str] = []
+        for _ in range(100):
+            left = [path.name for path in self.temporary.rglob("*") if path.is_file()]
+            left += [path.name for path in self.temporary.glob("metasrgan-upload-*")]
+            if not left:
+                break
+            time.sleep(0.05)
+        return left
+
+
+@contextlib.contextmanager
+def served(studies: Path | str, *flags: str, env: dict[str, str] | None = None) -> Iterator[Running]:
+    """Run the server for as long as the context lasts; then it must end in order when it is told to."""
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "temporary"
+        temporary.mkdir()
+        port = free_port()
+        command = [sys.executable, str(APP / "serve.py"), "--studies", str(studies), "--port", str(port), *flags]
+        environment = os.environ | {"TMPDIR": str(temporary), "HOME": folder} | (env or {})
+        with running(command, f"http://127.0.0.1:{port}", Path(folder) / "log", temporary, environment) as server:
+            yield server
+        assert server.process.returncode == 0, server.said()
+        assert list(temporary.iterdir()) == []
+
+
+@contextlib.contextmanager
+def running(command: list[str], url: str, log: Path, temporary: Path, environment: dict[str, str]) -> Iterator[Running]:
+    """Run a command until the context ends, from the moment that its address answers."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=temporary)
+    server = Running(url, process, log, temporary)
+    try:
+        until = time.monotonic() + _STARTING
+        while not _answers(url):
+            assert process.poll() is None, f"the server ended:\n{server.said()}"
+            assert time.monotonic() < until, f"the server does not answer:\n{server.said()}"
+            time.sleep(0.1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def command_line(*words: Any, code: int = 0, env: dict[str, str] | None = None) -> str:
+    """Run `metasrgan upscale`, which must end with a code, and return what it says."""
+    done = subprocess.run(
+        [str(BIN / "metasrgan"), "upscale", *(str(word) for word in words)],
+        capture_output=True, text=True, timeout=300, env=os.environ | (env or {}),
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def expected(source: Path, folder: Path, suffix: str = ".nii.gz", **flags: Any) -> bytes:
+    """The bytes that the command line, run in this process, writes for a volume and flags."""
+    output = folder / f"expected-{source.name}-{'-'.join(map(str, flags.values()))}{suffix}".replace("/", "_")
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    assert main(["upscale", "-i", str(source), "-o", str(output), "--quiet", "--overwrite", *words]) == 0
+    return output.read_bytes()
+
+
+def _answers(url: str) -> bool:
+    try:
+        requests.get(f"{url}/", timeout=5)
+    except requests.RequestException:
+        return False
+    return True
