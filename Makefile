@@ -1,14 +1,16 @@
 # make demo         set up, super-resolve the sample volume, say where to look
-# make test         set up, lint, run every test: the package's, then the 3D Slicer module's in their own environment
+# make test         set up, lint, run every test: the package's, the server's and the 3D Slicer module's
 # make test-slicer  the Slicer module's alone, from the checkout and from an installed extension
 # make screenshots  set up, picture the Slicer panel; rewrites Screenshots
+# make monailabel   set up MONAI Label, serve the sample volume at http://127.0.0.1:8000, say how to ask
+# make test-monailabel  set up MONAI Label and Orthanc, test the server
 # make bench        set up, time heads, volumes and a training step side by side; rewrites docs/benchmarks
 PYTHON ?= python3
 BIN := .venv/bin
 # Small tensors: two processes with a thread a core each would fight over two cores.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-slicer screenshots lint bench
+.PHONY: demo test test-slicer screenshots monailabel test-monailabel lint bench
 .venv/installed: pyproject.toml setup.py constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
@@ -25,6 +27,7 @@ lint: .venv/installed
 
 test: lint
 	$(BIN)/python -m pytest
+	$(MAKE) test-monailabel
 	$(MAKE) test-slicer
 
 bench: .venv/installed
@@ -40,7 +43,8 @@ SLICER_TESTS := $(SLICER_BIN)/python -m pytest -c Testing/slicer/pytest.ini Test
 	$(SLICER_BIN)/python -m pip install --quiet --requirement Testing/slicer/requirements.txt
 	touch $@
 
-test-slicer: .venv-slicer/installed
+# The panel can send its volume to a server, so one is needed.
+test-slicer: .venv-slicer/installed .venv-monailabel/installed
 	$(SLICER_TESTS)
 	rm -rf build/slicer
 	$(SLICER_BIN)/cmake -S . -B build/slicer -DSlicer_DIR=$(CURDIR)/Testing/slicer/cmake
@@ -51,9 +55,8 @@ test-slicer: .venv-slicer/installed
 screenshots: .venv-slicer/installed
 	$(SLICER_BIN)/python Testing/slicer/screenshots.py
 
-# make monailabel       set up MONAI Label, serve the sample volume at http://127.0.0.1:8000, say how to ask
-# make test-monailabel  set up MONAI Label and Orthanc, test the server
-.PHONY: monailabel test-monailabel
+# ---- MONAI Label: an environment of its own too ----------------------------------------------------------------
+
 STUDIES ?= monai_bundle/metasrgan/sample
 PORT ?= 8000
 LABEL := .venv-monailabel/bin

@@ -48,6 +48,13 @@ class Panel:
         QtTest.QTest.keyClicks(box, text)
         QtTest.QTest.keyClick(box, QtCore.Qt.Key.Key_Tab)
 
+    def write(self, line: Any, text: str) -> None:
+        """Type a text over what a line holds."""
+        assert line.isVisible(), f"{line.name} is not to be seen"
+        line.setFocus()
+        line.selectAll()
+        QtTest.QTest.keyClicks(line, text)
+
     def choose(self, box: Any, text: str) -> None:
         """Choose an entry of a list by the keyboard, from the top down to it."""
         combo = box if isinstance(box, QtWidgets.QComboBox) else box.findChild(QtWidgets.QComboBox)
