@@ -446,6 +446,46 @@ def test_missing_weights_are_told(panel: Panel, monkeypatch: pytest.MonkeyPatch,
     assert volumes() == ["T1"]
 
 
+def test_where_memory_runs_out_batches_become_smaller_and_the_log_says_so(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metasrgan import network_engine
+
+    head("T1")
+    panel.choose(panel.ui.inputSelector, "T1")
+    compute = network_engine.NetworkEngine._strip
+
+    def little_memory(self: Any, padded: Any, first: int, last: int) -> Any:
+        if len(padded) > 4:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return compute(self, padded, first, last)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network_engine.NetworkEngine, "_strip", little_memory)
+        panel.apply()
+        panel.wait()
+    assert "Warning: not enough memory on cpu; going on with smaller batches" in panel.log
+    result = slicer.util.getNode("T1_x2")
+    assert "going on with smaller batches" in result.GetDescription()
+    whole = module.MetaSRGANLogic().process(slicer.util.getNode("T1"), scale=2).outputVolume
+    np.testing.assert_allclose(voxels(result), voxels(whole), atol=1)
+
+
+def test_memory_that_is_never_enough_is_told(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    head("T1")
+    panel.choose(panel.ui.inputSelector, "T1")
+
+    def no_memory(*_arguments: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("metasrgan.network_engine.NetworkEngine._strip", no_memory)
+    with kit.answering("OK") as dialog:
+        panel.apply()
+        panel.wait()
+    assert "not enough memory; use a smaller scale" in dialog[-1]
+    assert volumes() == ["T1"]
+
+
 def test_a_defect_is_told_and_logged_and_the_panel_stays_usable(
     panel: Panel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
