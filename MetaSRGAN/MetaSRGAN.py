@@ -179,7 +179,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onNodeRemoved(self, caller: Any, event: Any) -> None:
-        """Notice a volume that is gone: of a run, which then ends, or of the last result."""
+        """Notice that the last result, or what it came from, is gone; a run notices by itself."""
         if self._outcome is not None and not self._outcome.is_in_scene():
             self._outcome = None
             self._showOutcome()
@@ -189,10 +189,10 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is None:
             self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            # A label map or a colour image is a scalar volume by its class.
-            if first is not None and first.GetClassName() == "vtkMRMLScalarVolumeNode":
-                self._parameterNode.inputVolume = first
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            # Label maps and colour images are derived from scalar volumes, and are none.
+            scalar = (node for node in volumes if node.GetClassName() == "vtkMRMLScalarVolumeNode")
+            self._parameterNode.inputVolume = next(scalar, None)
 
     def setParameterNode(self, parameterNode: Any) -> None:
         """Show these parameters, or none."""
@@ -378,14 +378,12 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show how many slices are done and how long the others will take."""
         self.ui.progressBar.maximum = progress.total
         self.ui.progressBar.value = progress.done
-        if hasattr(progress, "text"):
-            self.ui.statusLabel.text = progress.text
-        if progress.total == 0 or hasattr(progress, "text"):
-            return
-        left = self._clock.left(progress)
-        self.ui.statusLabel.text = _("Slice {done}/{total}").format(done=progress.done, total=progress.total) + (
-            f", {left}" if left else ""
-        )
+        text = getattr(progress, "text", "")  # of a server, which counts no slices
+        if not text and progress.total:
+            counted = _("Slice {done}/{total}").format(done=progress.done, total=progress.total)
+            text = ", ".join(part for part in (counted, self._clock.left(progress)) if part)
+        if text:
+            self.ui.statusLabel.text = text
 
     def onFinished(self, outcome: Any) -> None:
         """Show the result."""
@@ -524,7 +522,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         from metasrgan.report import shape_text
         from metasrgan.upscaling import Progress, Settings, target_of, upscale_steps
         from MetaSRGANLib import nodes, pytorch
-        from MetaSRGANLib.outcome import Outcome
+        from MetaSRGANLib.outcome import Outcome, plane_of
         from MetaSRGANLib.remote import check_weights, upscaled_by_server
         from MetaSRGANLib.stepping import Clock, told, while_in_scene
 
@@ -572,7 +570,8 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             checking = told(consistency_steps(volume, result, target), note, Progress(total, total))
             consistency = yield from while_in_scene(checking, watched)
         name = nodes.name_of_result(inputVolume, target, settings)
-        outcome = Outcome(inputVolume, None, volume, target, settings, consistency, clock.seconds, tuple(notes))
+        plane = plane_of(volume.affine, target.axis)
+        outcome = Outcome(inputVolume, None, plane, target, settings, consistency, clock.seconds, tuple(notes))
         output = nodes.place(result, inputVolume, outputVolume, parent, name, outcome.description())
         return replace(outcome, outputVolume=output)
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from metasrgan import __version__, grid
 from metasrgan.intended_use import INTENDED_USE
 from metasrgan.report import shape_text
 from metasrgan.upscaling import Settings
-from metasrgan.volume import Volume
 
 from .stepping import duration
+
+
+def plane_of(affine: np.ndarray, axis: int) -> str:
+    """Return what 3D Slicer calls the orientation of the slices along an axis.
+
+    >>> plane_of(np.eye(4), 1)
+    'Coronal'
+    """
+    planes = {grid.plane_axis(affine, plane): plane for plane in grid.PLANES}
+    return planes[axis].capitalize()
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class Outcome:
 
     Attributes:
         inputVolume, outputVolume: their nodes.
-        volume: the input as it was when the run began.
+        plane: "Axial", "Coronal" or "Sagittal": the slices that were upscaled, as 3D Slicer calls their orientation.
         target, settings: the grid, and how it was filled.
         consistency: root mean square of the result averaged back minus the input, as a part of its range; None
             where it was not asked for.
@@ -30,18 +40,12 @@ class Outcome:
 
     inputVolume: Any
     outputVolume: Any
-    volume: Volume
+    plane: str
     target: grid.Target
     settings: Settings
     consistency: float | None
     seconds: float
     warnings: tuple[str, ...]
-
-    @property
-    def plane(self) -> str:
-        """The slices that were upscaled, as 3D Slicer calls their orientation."""
-        planes = {grid.plane_axis(self.volume.affine, plane): plane for plane in grid.PLANES}
-        return planes[self.target.axis].capitalize()
 
     @property
     def method(self) -> str:
@@ -77,7 +81,7 @@ class Outcome:
         weights = f", weights {model.path.name} ({model.sha256[:12]}…)" if model else ""
         how = f"×{self.target.scale:.6g} in plane by {self.settings.method}{weights}"
         parts = [
-            f"metasrgan {__version__}: {self.volume.name} {how}",
+            f"metasrgan {__version__}: {self.inputVolume.GetName()} {how}",
             self.consistency_text(),
             *self.warnings,
             INTENDED_USE,

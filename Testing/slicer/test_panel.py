@@ -57,6 +57,9 @@ def test_a_label_map_is_not_chosen_by_itself() -> None:
     with opened() as panel:
         assert panel.ui.inputSelector.currentNode() is None
         assert not panel.ui.applyButton.enabled
+    head("T1")
+    with opened() as panel:
+        assert panel.ui.inputSelector.currentNode().GetName() == "T1"
 
 
 def test_a_volume_without_an_image_is_refused_in_a_sentence(panel: Panel) -> None:
