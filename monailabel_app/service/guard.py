@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# A client that sends nothing for so many seconds, in the middle of its file, is taken for gone.
+# A client that sends nothing for so many seconds in the middle of its file, or takes nothing of its result, is gone.
 _STALLED = 60.0
 # Seconds after which a client that found the queue full may try again.
 _AGAIN = "10"
@@ -46,7 +46,7 @@ class Guard:
         work = _is_work(scope)
         self.under_way += work
         try:
-            await self.app(scope, _Patience(receive), send)
+            await self.app(scope, _Patience(receive), lambda message: asyncio.wait_for(send(message), _STALLED))
         finally:
             self.under_way -= work
 
