@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .upscaling import upscale
     from .volume import Volume
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["Volume", "from_nibabel", "load_model", "read", "to_nibabel", "upscale", "write"]
 
 _HOME = {
