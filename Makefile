@@ -76,5 +76,5 @@ monailabel: .venv-monailabel/installed
 	$(LABEL)/python monailabel_app/serve.py --studies build/studies --port $(PORT)
 
 test-monailabel: .venv-monailabel/installed
-	which Orthanc || { test "$$(id -u)" = 0 && apt-get update --quiet && apt-get install --yes --no-install-recommends orthanc orthanc-dicomweb; } || true
+	which Orthanc || { test "$$(id -u)" = 0 && apt-get -o Acquire::Retries=5 update --quiet && apt-get -o Acquire::Retries=5 install --yes --no-install-recommends orthanc orthanc-dicomweb; } || true
 	$(LABEL)/python -m pytest -c Testing/monailabel/pytest.ini Testing/monailabel

@@ -162,7 +162,7 @@ def _suffix(path: Path) -> str:
     for suffix in SUFFIXES:
         if path.name.endswith((suffix, suffix.upper())):
             return suffix
-    raise DataError(f"{path}: a server takes and returns {', '.join(SUFFIXES)}; convert it, or work without --server")
+    raise DataError(f"{path}: a server takes and returns {', '.join(SUFFIXES)}; convert it, or work without a server")
 
 
 @contextlib.contextmanager
