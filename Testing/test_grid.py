@@ -327,7 +327,7 @@ def test_a_spacing_that_makes_no_sense_is_refused(spacing: float) -> None:
 
 
 def test_a_spacing_that_needs_two_factors_is_refused_with_the_way_out() -> None:
-    with pytest.raises(UsageError, match=r"different factors \(1.25 and 1.875\).*--scale"):
+    with pytest.raises(UsageError, match=r"different factors \(1.25 and 1.875\).*give a scale"):
         grid.by_spacing((10, 10, 3), AFFINES["oblique, pixels not square"], 0.4)
 
 
