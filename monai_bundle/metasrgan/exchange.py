@@ -211,7 +211,8 @@ class Exchange(threading.Thread):
             return DataError(detail)
         if status in (401, 403):
             what = "wants a token" if self._server.token is None else "refuses the token"
-            return ServerError(f"{url}: {what}; give --token-file or METASRGAN_TOKEN, in 3D Slicer the Token below Server")
+            way = "give --token-file or METASRGAN_TOKEN, in 3D Slicer the Token below Server"
+            return ServerError(f"{url}: {what}; {way}")
         if status == 413:
             return ServerError(f"{url}: {self._source} is too large for it ({detail or 'or for a proxy before it'})")
         if status == 503:
