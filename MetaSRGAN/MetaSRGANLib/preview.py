@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from metasrgan.grid import Target, trained_for
 from metasrgan.upscaling import Settings, bytes_of_result, memory_of
 from metasrgan.volume import Volume
@@ -13,9 +14,10 @@ def preview(volume: Volume, target: Target, settings: Settings) -> str:
     """Return the sizes, the spacings and the memory of an upscaling, a line each, and a warning where one is due."""
     # A copy of the input, so that it may change meanwhile, and the result twice when it moves into the scene.
     memory = memory_of(volume, target, settings) + bytes_of_result(volume, target, settings)
+    thickness = volume.spacing[target.axis]
     lines = [
         f"{_times(volume.array.shape)} → {_times(target.shape)} voxels",
-        f"{_sizes(volume.spacing)} → {_sizes(target.spacing)}\N{NO-BREAK SPACE}mm",
+        f"pixels {_pixel(volume.spacing, target)} → {_pixel(target.spacing, target)} mm, slices {thickness:.3g} mm",
         f"about {bytes_text(memory)} of memory",
     ]
     if settings.method == "net" and not trained_for(target.scale):
@@ -36,5 +38,6 @@ def _times(shape: Iterable[int]) -> str:
     return " × ".join(str(size) for size in shape)
 
 
-def _sizes(spacing: Iterable[float]) -> str:
-    return " × ".join(f"{size:.3g}" for size in spacing)
+def _pixel(spacing: np.ndarray, target: Target) -> str:
+    """A pixel's sides in plane: one number where they are equal."""
+    return " × ".join(dict.fromkeys(f"{spacing[axis]:.3g}" for axis in target.plane))

@@ -77,7 +77,7 @@ def test_typed_scales_show_what_they_give(panel: Panel) -> None:
         assert panel.ui.scaleSpinBox.value == float(typed)
         lines = panel.ui.previewLabel.text.splitlines()
         assert lines[0] == f"40 × 30 × 20 → {size} × 20 voxels"
-        assert lines[1] == f"1 × 1 × 4 → {pixel} × {pixel} × 4\N{NO-BREAK SPACE}mm"
+        assert lines[1] == f"pixels 1 → {pixel} mm, slices 4 mm"
         assert lines[2].startswith("about 25")
         assert lines[2].endswith("MB of memory")
 
