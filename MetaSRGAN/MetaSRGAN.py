@@ -475,12 +475,9 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             metasrgan.errors.MetaSRGANError: an argument, a volume, weights or PyTorch, with the way out. The output
                 is untouched then.
         """
-        steps = self.steps(inputVolume, outputVolume, **arguments)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
+        from metasrgan.stepwise import finished
+
+        return finished(self.steps(inputVolume, outputVolume, **arguments))
 
     def steps(
         self,
@@ -520,6 +517,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         """
         from metasrgan.consistency import consistency_steps
         from metasrgan.report import shape_text
+        from metasrgan.stepwise import mapped
         from metasrgan.upscaling import Progress, Settings, target_of, upscale_steps
         from MetaSRGANLib import nodes, pytorch
         from MetaSRGANLib.outcome import Outcome, plane_of
@@ -555,9 +553,9 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
 
         watched = [node for node in (inputVolume, outputVolume) if node is not None]
         if server:
-            grid = {"scale": scale, "spacing": spacing}
-            words = {name: value for name, value in grid.items() if value is not None}
-            words |= {"axis": axis, "method": method} | ({"weights": model or "l1"} if method == "net" else {})
+            asked = {"scale": scale, "spacing": spacing, "axis": axis, "method": method}
+            asked["weights"] = model if method == "net" else None
+            words = {name: value for name, value in asked.items() if value is not None}
             remote = upscaled_by_server(volume, target, words, server, token)
             result, report = yield from while_in_scene(remote, watched)
             for text in report.get("Warnings", []):
@@ -567,7 +565,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         consistency = None
         if checkConsistency:
             total = volume.array.shape[target.axis]
-            checking = told(consistency_steps(volume, result, target), note, Progress(total, total))
+            checking = mapped(consistency_steps(volume, result, target), lambda _step: Progress(total, total))
             consistency = yield from while_in_scene(checking, watched)
         name = nodes.name_of_result(inputVolume, target, settings)
         plane = plane_of(volume.affine, target.axis)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .nodes import same_window
+
 VIEWS = ("Red", "Yellow")
 
 
@@ -18,9 +20,7 @@ def side_by_side(layout_manager: Any, layout: int, source: Any, result: Any, pla
     """
     layout_manager.setLayout(layout)
     source.GetDisplayNode().SetInterpolate(True)
-    display, shown = result.GetDisplayNode(), source.GetDisplayNode()
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevel(shown.GetWindow(), shown.GetLevel())
+    same_window(source, result)
     widgets = [layout_manager.sliceWidget(name) for name in VIEWS]
     # Unlinked while each is set up, or what one shows would be copied to the other.
     for widget in widgets:

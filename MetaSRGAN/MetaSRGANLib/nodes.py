@@ -6,7 +6,6 @@ moves a volume in the scene and not in its own frame, so a result under the same
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -82,13 +81,16 @@ def check_output(source: Any, output: Any) -> None:
         raise UsageError(
             f"{name}: a {output.GetClassName()}, not a {source.GetClassName()} as the input; select another"
         )
-    if any(browser.IsProxyNodeID(output.GetID()) for browser in _browsers(output.GetScene())):
+    if is_frame(output):
         raise UsageError(f"{name}: shows a frame of a sequence, which would be replaced; select another volume")
 
 
 def is_frame(node: Any) -> bool:
     """Whether a node shows the current frame of a sequence."""
-    return any(browser.IsProxyNodeID(node.GetID()) for browser in _browsers(node.GetScene()))
+    scene = node.GetScene()
+    count = scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") if scene else 0
+    browsers = (scene.GetNthNodeByClass(index, "vtkMRMLSequenceBrowserNode") for index in range(count))
+    return any(browser.IsProxyNodeID(node.GetID()) for browser in browsers)
 
 
 def name_of_result(source: Any, target: Target, settings: Settings) -> str:
@@ -133,11 +135,6 @@ def place(result: Volume, source: Any, output: Any, parent: str | None, name: st
     return output
 
 
-def _browsers(scene: Any) -> Iterator[Any]:
-    count = scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") if scene else 0
-    return (scene.GetNthNodeByClass(index, "vtkMRMLSequenceBrowserNode") for index in range(count))
-
-
 def _image_of(array: np.ndarray) -> vtk.vtkImageData:
     image = vtk.vtkImageData()
     image.SetDimensions(array.shape)
@@ -156,6 +153,13 @@ def _matrix_of(affine: np.ndarray) -> vtk.vtkMatrix4x4:
     return matrix
 
 
+def same_window(source: Any, output: Any) -> None:
+    """Show a volume at another's window and level."""
+    shown, display = source.GetDisplayNode(), output.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(shown.GetWindow(), shown.GetLevel())
+
+
 def _show_alike(source: Any, output: Any) -> None:
     """The same window, level and colours, so that any difference that is seen is one of the voxels."""
     shown, display = source.GetDisplayNode(), output.GetDisplayNode()
@@ -165,8 +169,7 @@ def _show_alike(source: Any, output: Any) -> None:
     if shown.GetColorNodeID():
         display.SetAndObserveColorNodeID(shown.GetColorNodeID())
     if shown.IsA("vtkMRMLScalarVolumeDisplayNode"):
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(shown.GetWindow(), shown.GetLevel())
+        same_window(source, output)
         for name in _DISPLAY:
             getattr(display, f"Set{name}")(getattr(shown, f"Get{name}")())
     display.EndModify(before)

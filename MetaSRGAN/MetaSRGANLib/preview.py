@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from metasrgan.grid import Target, trained_for
+from metasrgan.report import shape_text
 from metasrgan.upscaling import Settings, bytes_of_result, memory_of
 from metasrgan.volume import Volume
 
@@ -16,7 +15,7 @@ def preview(volume: Volume, target: Target, settings: Settings) -> str:
     memory = memory_of(volume, target, settings) + bytes_of_result(volume, target, settings)
     thickness = volume.spacing[target.axis]
     lines = [
-        f"{_times(volume.array.shape)} → {_times(target.shape)} voxels",
+        f"{shape_text(volume.array.shape)} → {shape_text(target.shape)} voxels",
         f"pixels {_pixel(volume.spacing, target)} → {_pixel(target.spacing, target)} mm, slices {thickness:.3g} mm",
         f"about {bytes_text(memory)} of memory",
     ]
@@ -32,10 +31,6 @@ def bytes_text(count: int) -> str:
     ('250 MB', '3.0 GB')
     """
     return f"{count / 2**20:.0f} MB" if count < 2**30 else f"{count / 2**30:.1f} GB"
-
-
-def _times(shape: Iterable[int]) -> str:
-    return " × ".join(str(size) for size in shape)
 
 
 def _pixel(spacing: np.ndarray, target: Target) -> str:

@@ -13,8 +13,10 @@ from metasrgan.client import Server, read_token
 from metasrgan.errors import DataError, UsageError
 from metasrgan.grid import Target
 from metasrgan.itk_files import read_itk, write_itk
+from metasrgan.stepwise import mapped
 from metasrgan.upscaling import Progress
 from metasrgan.volume import Volume
+from metasrgan.weight_files import SHIPPED
 
 # The bar counts slices; what a server does is told in words, and how far it is in parts of a hundred.
 _PARTS = 100
@@ -46,7 +48,7 @@ def check_weights(model: str | None) -> None:
     Raises:
         UsageError: weights of the user's own; a server has its own and the two that are shipped.
     """
-    if model not in (None, "l1", "gan"):
+    if model is not None and model not in SHIPPED:
         raise UsageError("the server has the weights that come with the package; select those, or compute here")
 
 
@@ -69,17 +71,7 @@ def upscaled_by_server(
     with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
         source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
         write_itk(volume, source, compress=True)
-        steps = server.steps(source, output, parameters)
-        try:
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as end:
-                    report: dict[str, Any] = end.value
-                    break
-                yield Stage.of(step)
-        finally:
-            steps.close()
+        report = yield from mapped(server.steps(source, output, parameters), Stage.of)
         result = read_itk(output)
     if result.array.shape != target.shape or not np.allclose(result.affine, target.affine, atol=1e-3):
         raise DataError(f"{address}: returned another grid than was asked for; is it of the same version?")

@@ -71,10 +71,8 @@ class Stepper(Generic[Result]):
                 self._steps.close()
 
 
-def told(
-    steps: Generator[Any, None, Result], tell: Callable[[str], None], instead: Progress | None = None
-) -> Generator[Any, None, Result]:
-    """Pass steps on, or the same Progress for each, and tell each of the package's warnings once.
+def told(steps: Generator[Any, None, Result], tell: Callable[[str], None]) -> Generator[Any, None, Result]:
+    """Pass steps on, and tell each of the package's warnings once.
 
     Warnings are caught within a step, never across one: what Python does with them belongs to the whole application.
     """
@@ -93,7 +91,7 @@ def told(
                         if text not in known:
                             known.add(text)
                             tell(text)
-            yield step if instead is None else instead
+            yield step
     finally:
         steps.close()
 

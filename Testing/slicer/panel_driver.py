@@ -42,10 +42,7 @@ class Panel:
 
     def type(self, box: Any, text: str) -> None:
         """Type a number over what a spin box shows, and leave it with the tab key."""
-        assert box.isVisible(), f"{box.name} is not to be seen"
-        box.setFocus()
-        box.selectAll()
-        QtTest.QTest.keyClicks(box, text)
+        self.write(box, text)
         QtTest.QTest.keyClick(box, QtCore.Qt.Key.Key_Tab)
 
     def write(self, line: Any, text: str) -> None:

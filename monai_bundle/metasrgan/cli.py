@@ -99,10 +99,9 @@ def _upscale_by_server(options: argparse.Namespace) -> dict[str, Any]:
     from .served import upscale_by_server
 
     asked = {name: getattr(options, name) for name in ("scale", "spacing", "axis", "method", "dtype", "clip")}
-    parameters = {name: value for name, value in (asked | {"weights": options.model}).items() if value is not None}
+    asked["weights"] = None if options.model is None else str(options.model)
+    parameters = {name: value for name, value in asked.items() if value is not None}
     server = Server(options.server, read_token(options.token_file))
-    if "weights" in parameters:
-        parameters["weights"] = str(parameters["weights"])
     if options.verbose:
         note(f"{options.input}: to {server.url}")
     return upscale_by_server(

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from .errors import DataError, InputMissingError, OutputError, UsageError, WriteError
 from .exchange import Exchange, Progress
+from .stepwise import finished
 
 # The app's name among a server's models.
 MODEL = "metasrgan"
@@ -90,8 +91,11 @@ class Server:
             raise InputMissingError(f"{source}: no such file")
         with _scratch(output) as part:
             exchange = Exchange(self, source, part, MODEL, {**parameters, "result_extension": suffix})
+            connecting = exchange.progress
             exchange.start()
             try:
+                # Always told, however far the thread has come by then.
+                yield connecting
                 while exchange.is_alive():
                     yield exchange.progress
                     exchange.join(_TURN)
@@ -118,16 +122,7 @@ class Server:
             source, output, parameters: as for `steps`.
             progress: called twenty times a second; what it raises gives the request up.
         """
-        steps = self.steps(source, output, parameters)
-        with contextlib.closing(steps):
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as end:
-                    report: dict[str, Any] = end.value
-                    return report
-                if progress is not None:
-                    progress(step)
+        return finished(self.steps(source, output, parameters), progress)
 
 
 def read_token(path: Path | None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Generator
 import numpy as np
 
 from .grid import Target
+from .stepwise import finished
 from .volume import Volume
 
 
@@ -21,13 +22,7 @@ def data_consistency(volume: Volume, result: Volume, target: Target) -> float:
         result: its upscaling onto ``target``.
         target: the grid.
     """
-    steps = consistency_steps(volume, result, target)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            figure: float = end.value
-            return figure
+    return finished(consistency_steps(volume, result, target))
 
 
 def consistency_steps(volume: Volume, result: Volume, target: Target) -> Generator[None, None, float]:

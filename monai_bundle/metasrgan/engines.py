@@ -27,9 +27,10 @@ class Engine(Protocol):
 
     def give_way(self) -> str | None:
         """Need less memory from now on, and say how; None where nothing is left to give."""
+        return None
 
 
-class Nearest:
+class Nearest(Engine):
     """Picks voxels: labels may be numbers that no float holds."""
 
     def __init__(self, lines: list[np.ndarray], shape: tuple[int, ...]) -> None:
@@ -41,12 +42,8 @@ class Nearest:
         yield from ()
         return slices[:, self.rows][:, :, self.columns]
 
-    def give_way(self) -> str | None:
-        """As `Engine.give_way`: there is nothing to give."""
-        return None
 
-
-class Interpolator:
+class Interpolator(Engine):
     """Interpolates slices by one matrix an axis."""
 
     def __init__(self, method: str, lines: list[np.ndarray], shape: tuple[int, ...], intensities: IntensityMap) -> None:
@@ -61,10 +58,6 @@ class Interpolator:
         """As `Engine.run`, in one part."""
         yield from ()
         return self.intensities.inverse(np.matmul(np.matmul(self.rows, self.intensities.forward(slices)), self.columns))
-
-    def give_way(self) -> str | None:
-        """As `Engine.give_way`: there is nothing to give."""
-        return None
 
 
 def _slices_at_once(lines: list[np.ndarray]) -> int:

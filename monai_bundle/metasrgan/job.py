@@ -11,6 +11,7 @@ from . import files, upscaling
 from .grid import Target
 from .outputs import write_all
 from .report import Upscaling, as_json, facts_of
+from .stepwise import finished
 from .terminal import progress_bar, warnings_told
 from .upscaling import Progress, Settings
 from .volume import Volume
@@ -34,7 +35,7 @@ def upscaled(
     """
     started = time.monotonic()
     with warnings_told(quiet) as told, progress_bar(quiet or progress is not None, settings.method) as bar:
-        result = upscaling.finished(upscaling.upscale_steps(volume, target, settings), progress or bar)
+        result = finished(upscaling.upscale_steps(volume, target, settings), progress or bar)
     return Upscaling(volume, target, settings, result, asked, time.monotonic() - started, told)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .engines import Engine
 from .grid import Target
 from .intensity import IntensityMap
 from .networks import ByTwo, MetaSRGAN
@@ -47,7 +48,7 @@ def without_margin(generator: MetaSRGAN | ByTwo, window: Tensor, scale: Fraction
     return image[:, :, near : near + height, near : near + width]
 
 
-class NetworkEngine:
+class NetworkEngine(Engine):
     """Runs the network on slices, in strips of rows where a slice is large.
 
     The borders are continued by their own values as far as the network sees, and cut off again, so that no zero

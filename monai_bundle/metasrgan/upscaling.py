@@ -19,6 +19,7 @@ from . import grid, interpolation
 from .engines import Engine, Interpolator, Nearest
 from .errors import DataError, UsageError, is_out_of_memory
 from .intensity import IntensityMap
+from .stepwise import finished
 from .volume import Volume, check, check_grid, looks_like_labels
 
 if TYPE_CHECKING:
@@ -162,18 +163,6 @@ def bytes_of_result(volume: Volume, target: grid.Target, settings: Settings) -> 
     """Return how many bytes the result's voxels take."""
     size = 4 if settings.dtype == "float32" else _result_dtype(volume.stored_dtype).itemsize
     return int(np.prod(target.shape, dtype=np.int64)) * size
-
-
-def finished(steps: Generator[Progress, None, Volume], progress: Callable[[Progress], None] | None) -> Volume:
-    """Return the result of `upscale_steps`, all its steps taken and each told to ``progress``."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            result: Volume = end.value
-            return result
-        if progress is not None:
-            progress(step)
 
 
 def upscale_steps(volume: Volume, target: grid.Target, settings: Settings) -> Generator[Progress, None, Volume]:
