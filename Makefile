@@ -57,7 +57,7 @@ screenshots: .venv-slicer/installed
 
 # ---- MONAI Label: an environment of its own too ----------------------------------------------------------------
 
-STUDIES ?= monai_bundle/metasrgan/sample
+STUDIES ?= monai_bundle/metasrgan/volumes/sample
 PORT ?= 8000
 LABEL := .venv-monailabel/bin
 .venv-monailabel/installed: monailabel_app/requirements.txt pyproject.toml setup.py

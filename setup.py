@@ -13,7 +13,7 @@ class BuildWithWeights(build_py):
         super().run()
         if self.editable_mode:
             return
-        weights = Path(self.build_lib) / "metasrgan" / "weights"
+        weights = Path(self.build_lib) / "metasrgan" / "networks" / "shipped"
         self.mkpath(str(weights))
         for name in ("model.pt", "model_gan.pt", "SHA256SUMS"):
             self.copy_file(f"monai_bundle/models/{name}", str(weights / name))
@@ -22,6 +22,6 @@ class BuildWithWeights(build_py):
 setup(
     package_dir={"": "monai_bundle"},
     packages=find_packages("monai_bundle"),
-    package_data={"metasrgan": ["sample/*", "py.typed"]},
+    package_data={"metasrgan": ["volumes/sample/*", "py.typed"]},
     cmdclass={"build_py": BuildWithWeights},
 )

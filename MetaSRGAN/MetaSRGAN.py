@@ -30,7 +30,7 @@ from slicer.util import VTKObservationMixin
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from metasrgan.upscaling import Progress
+    from metasrgan.upscaling.pipeline import Progress
     from MetaSRGANLib.outcome import Outcome
 
 SAMPLE = "MetaSRGANGlioma"
@@ -235,7 +235,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if collapsed or pytorch.version() is None:
             return
         with slicer.util.tryWithErrorDisplay(_("The devices could not be found."), waitCursor=True):
-            from metasrgan.devices import found_devices
+            from metasrgan.networks.devices import found_devices
 
             self._listDevices(found_devices())
             self.onParametersChanged()
@@ -304,8 +304,8 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _preview(self) -> tuple[str, str]:
         """Return what is in the way of a run, or else what it would give."""
         from metasrgan.errors import MetaSRGANError
-        from metasrgan.upscaling import Settings, target_of
-        from metasrgan.weight_files import find_weights
+        from metasrgan.networks.weights import find_weights
+        from metasrgan.upscaling.pipeline import Settings, target_of
         from MetaSRGANLib import nodes
         from MetaSRGANLib.preview import preview
         from MetaSRGANLib.remote import check_weights
@@ -332,7 +332,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.ownWeightsStateLabel.text = weightsState
 
     def _grid(self) -> dict[str, Any]:
-        """Return the result's grid as `metasrgan.upscaling.target_of` takes it."""
+        """Return the result's grid as `metasrgan.upscaling.pipeline.target_of` takes it."""
         parameters = self._parameterNode
         chosen = {parameters.target.word: getattr(parameters, parameters.target.word)}
         return chosen | {"axis": parameters.axis.word}
@@ -396,7 +396,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onFailed(self, error: Any) -> None:
         """Say in a sentence what went wrong; a defect of this module goes to the log with where it happened."""
-        from metasrgan.terminal import failure_of
+        from metasrgan.cli.console import failure_of
 
         self._run = None
         failure = failure_of(error)
@@ -475,7 +475,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             metasrgan.errors.MetaSRGANError: an argument, a volume, weights or PyTorch, with the way out. The output
                 is untouched then.
         """
-        from metasrgan.stepwise import finished
+        from metasrgan.progress import finished
 
         return finished(self.steps(inputVolume, outputVolume, **arguments))
 
@@ -515,10 +515,10 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         Raises:
             metasrgan.errors.MetaSRGANError: as `process`.
         """
-        from metasrgan.consistency import consistency_steps
-        from metasrgan.report import shape_text
-        from metasrgan.stepwise import mapped
-        from metasrgan.upscaling import Progress, Settings, target_of, upscale_steps
+        from metasrgan.progress import mapped
+        from metasrgan.reports.sidecar import shape_text
+        from metasrgan.trust.consistency import consistency_steps
+        from metasrgan.upscaling.pipeline import Progress, Settings, target_of, upscale_steps
         from MetaSRGANLib import nodes, pytorch
         from MetaSRGANLib.outcome import Outcome, plane_of
         from MetaSRGANLib.remote import check_weights, upscaled_by_server
@@ -537,8 +537,8 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             check_weights(model)
         elif method == "net":
             pytorch.ensure()
-            from metasrgan.devices import resolve_device
-            from metasrgan.model import load_model
+            from metasrgan.networks.devices import resolve_device
+            from metasrgan.networks.loading import load_model
 
             settings = replace(settings, model=load_model(model), device=str(resolve_device(device)))
             yield Progress(0, 0)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
-from metasrgan.files import read
+from metasrgan.volumes.files import read
 from phantoms import SAMPLE
 
 BUNDLE = Path(__file__).resolve().parents[1] / "monai_bundle"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from metasrgan.volume import Volume
+from metasrgan.volumes.volume import Volume
 
-SAMPLE = Path(__file__).resolve().parents[1] / "monai_bundle" / "metasrgan" / "sample" / "t1ce_glioma.nrrd"
+SAMPLE = Path(__file__).resolve().parents[1] / "monai_bundle" / "metasrgan" / "volumes" / "sample" / "t1ce_glioma.nrrd"
 # Every order and direction in which a scanner may store three axes.
 ORIENTATIONS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
 

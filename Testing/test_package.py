@@ -13,8 +13,8 @@ from pathlib import Path
 
 import metasrgan
 import pytest
-from metasrgan.cli import _parser
-from metasrgan.weight_files import SHIPPED
+from metasrgan.cli.main import _parser
+from metasrgan.networks.weights import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,23 +32,25 @@ def test_a_wheel_holds_the_weights_their_checksum_and_the_sample_volume(tmp_path
     (wheel,) = tmp_path.glob("metasrgan-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        for name in ("weights/SHA256SUMS", "sample/t1ce_glioma.nrrd", "sample/LICENSE.txt"):
+        for name in ("networks/shipped/SHA256SUMS", "volumes/sample/t1ce_glioma.nrrd", "volumes/sample/LICENSE.txt"):
             assert f"metasrgan/{name}" in names
         for name in SHIPPED.values():
-            assert archive.read(f"metasrgan/weights/{name}") == (ROOT / "monai_bundle/models" / name).read_bytes()
+            assert (
+                archive.read(f"metasrgan/networks/shipped/{name}") == (ROOT / "monai_bundle/models" / name).read_bytes()
+            )
 
 
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
         ("metasrgan", ["torch", "monai", "nibabel", "SimpleITK"]),
-        ("metasrgan.cli", ["torch", "monai", "nibabel", "matplotlib"]),
-        ("metasrgan.upscaling", ["torch", "monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
-        ("metasrgan.report", ["torch", "monai", "nibabel"]),
-        ("metasrgan.weight_files", ["torch", "monai", "nibabel"]),
-        ("metasrgan.network_engine", ["monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
-        ("metasrgan.model", ["monai", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
-        ("metasrgan.files", ["monai", "matplotlib"]),
+        ("metasrgan.cli.main", ["torch", "monai", "nibabel", "matplotlib"]),
+        ("metasrgan.upscaling.pipeline", ["torch", "monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
+        ("metasrgan.reports.sidecar", ["torch", "monai", "nibabel"]),
+        ("metasrgan.networks.weights", ["torch", "monai", "nibabel"]),
+        ("metasrgan.upscaling.network_engine", ["monai", "ignite", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
+        ("metasrgan.networks.loading", ["monai", "nibabel", "SimpleITK", "skimage", "matplotlib"]),
+        ("metasrgan.volumes.files", ["monai", "matplotlib"]),
     ],
 )
 def test_a_module_imports_no_more_than_it_needs(module: str, absent: list[str]) -> None:

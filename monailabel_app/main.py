@@ -7,9 +7,9 @@ from typing import Any
 
 import metasrgan
 from fastapi import HTTPException
-from metasrgan.client import MODEL
 from metasrgan.errors import DataError, InputMissingError
 from metasrgan.intended_use import INTENDED_USE
+from metasrgan.upscaling.client import MODEL
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag

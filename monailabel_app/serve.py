@@ -31,7 +31,7 @@ _SETTINGS = {
 
 def main() -> None:
     """Run the command line."""
-    from metasrgan.terminal import exit_code_of
+    from metasrgan.cli.console import exit_code_of
 
     options = _parser().parse_args()
     sys.exit(exit_code_of(lambda: _serve(options)))
@@ -58,8 +58,8 @@ def _serve(options: argparse.Namespace) -> None:
         InputMissingError: no such folder of studies, or no token file.
     """
     import uvicorn
-    from metasrgan.client import read_token
     from metasrgan.errors import InputMissingError, UsageError
+    from metasrgan.upscaling.client import read_token
 
     token = read_token(options.token_file)
     if token is None and not _is_loopback(options.host):

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import vtk
 from metasrgan.errors import DataError, UsageError
-from metasrgan.grid import Target
-from metasrgan.upscaling import Settings
-from metasrgan.volume import Volume
+from metasrgan.geometry.grid import Target
+from metasrgan.upscaling.pipeline import Settings
+from metasrgan.volumes.volume import Volume
 from vtk.util import numpy_support
 
 _DISPLAY = (
@@ -30,7 +30,7 @@ def volume_of(node: Any, method: str = "net") -> Volume:
 
     Args:
         node: vtkMRMLScalarVolumeNode.
-        method: of `metasrgan.upscaling.METHODS`; "nearest" takes label maps too.
+        method: of `metasrgan.upscaling.pipeline.METHODS`; "nearest" takes label maps too.
 
     Raises:
         UsageError: no node.

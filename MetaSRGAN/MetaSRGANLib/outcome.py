@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from metasrgan import __version__, grid
+from metasrgan import __version__
+from metasrgan.geometry import grid
 from metasrgan.intended_use import INTENDED_USE
-from metasrgan.report import shape_text
-from metasrgan.upscaling import Settings
+from metasrgan.reports.sidecar import shape_text
+from metasrgan.upscaling.pipeline import Settings
 
 from .stepping import duration
 

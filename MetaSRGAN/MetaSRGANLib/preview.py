@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from metasrgan.grid import Target, trained_for
-from metasrgan.report import shape_text
-from metasrgan.upscaling import Settings, bytes_of_result, memory_of
-from metasrgan.volume import Volume
+from metasrgan.geometry.grid import Target, trained_for
+from metasrgan.reports.sidecar import shape_text
+from metasrgan.upscaling.pipeline import Settings, bytes_of_result, memory_of
+from metasrgan.volumes.volume import Volume
 
 
 def preview(volume: Volume, target: Target, settings: Settings) -> str:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from metasrgan.client import Server, read_token
 from metasrgan.errors import DataError, UsageError
-from metasrgan.grid import Target
-from metasrgan.itk_files import read_itk, write_itk
-from metasrgan.stepwise import mapped
-from metasrgan.upscaling import Progress
-from metasrgan.volume import Volume
-from metasrgan.weight_files import SHIPPED
+from metasrgan.geometry.grid import Target
+from metasrgan.networks.weights import SHIPPED
+from metasrgan.progress import mapped
+from metasrgan.upscaling.client import Server, read_token
+from metasrgan.upscaling.pipeline import Progress
+from metasrgan.volumes.itk import read_itk, write_itk
+from metasrgan.volumes.volume import Volume
 
 # The bar counts slices; what a server does is told in words, and how far it is in parts of a hundred.
 _PARTS = 100
@@ -35,7 +35,7 @@ class Stage(Progress):
 
     @classmethod
     def of(cls, step: Any) -> Stage:
-        """Make it from a step of `metasrgan.client.Server.steps`."""
+        """Make it from a step of `metasrgan.upscaling.client.Server.steps`."""
         known = step.total > 0
         stage = cls(step.done * _PARTS // step.total if known else 0, _PARTS if known else 0)
         stage.text = f"{_STAGES.get(step.stage, step.stage)} …"
@@ -60,7 +60,7 @@ def upscaled_by_server(
     Args:
         volume: the input.
         target: the grid that its result must have.
-        parameters: of `metasrgan.client.PARAMETERS`.
+        parameters: of `metasrgan.upscaling.client.PARAMETERS`.
         address: of the server, such as ``http://127.0.0.1:8000``.
         token: what the server wants to see; None for that of the environment, METASRGAN_TOKEN, if there is one.
 

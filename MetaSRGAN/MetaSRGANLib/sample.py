@@ -11,4 +11,4 @@ CHECKSUM = "SHA256:fffdb111ee8b428ede7256707393c927a7d5be912f0604cf3c6f1bd5fc964
 
 def find() -> Path:
     """Return where the sample volume lies."""
-    return Path(metasrgan.__file__).resolve().parent / "sample" / "t1ce_glioma.nrrd"
+    return Path(metasrgan.__file__).resolve().parent / "volumes" / "sample" / "t1ce_glioma.nrrd"

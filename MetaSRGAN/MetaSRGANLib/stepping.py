@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from metasrgan.errors import DataError
-from metasrgan.upscaling import Progress, UpscaleWarning
+from metasrgan.upscaling.pipeline import Progress, UpscaleWarning
 
 Result = TypeVar("Result")
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import cast
 
 import torch
+from metasrgan.geometry.scale import as_fraction
 from metasrgan.networks import SRGAN, MetaUpscale
-from metasrgan.scale import as_fraction
 from naive import naive_at
 from torch import Tensor
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from metasrgan.geometry.scale import as_fraction
 from metasrgan.networks import MetaUpscale
-from metasrgan.scale import as_fraction
-from metasrgan.upscaling import upscale
-from metasrgan.volume import Volume
+from metasrgan.upscaling.pipeline import upscale
+from metasrgan.volumes.volume import Volume
 from naive import naive_at
 
 from .effort import Effort

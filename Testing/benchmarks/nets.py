@@ -11,16 +11,16 @@ import metasrgan
 import numpy as np
 import SimpleITK as sitk
 import torch
-from metasrgan.files import read
 from metasrgan.networks import EDSR, SRGAN, MetaSRGAN
-from metasrgan.upscaling import upscale
-from metasrgan.volume import Volume
+from metasrgan.upscaling.pipeline import upscale
+from metasrgan.volumes.files import read
+from metasrgan.volumes.volume import Volume
 from torch import nn
 
 from .effort import Effort
 from .timing import Timings, side_by_side
 
-SAMPLE = Path(metasrgan.__file__).parent / "sample" / "t1ce_glioma.nrrd"
+SAMPLE = Path(metasrgan.__file__).parent / "volumes" / "sample" / "t1ce_glioma.nrrd"
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def _volume(results: Results, effort: Effort) -> Section:
     rows += [(name, _times(1 / ratio), _ms(volume.seconds[name])) for name, ratio in volume.slower_than.items()]
     return Section(
         "A volume at ×2",
-        f"The sample volume's middle, {shape} voxels, upscaled in plane by `metasrgan.upscaling.upscale` (shipped "
+        f"The sample volume's middle, {shape} voxels, upscaled in plane by `metasrgan.upscale` (shipped "
         "weights; our B-spline), by SimpleITK's cubic B-spline onto the same grid (slice by slice, and the volume at "
         "once), and by EDSR. EDSR was timed on one slice, and that is taken for every slice.",
         ("way", "time / Meta-SRGAN's", "ms a slice"),

@@ -17,9 +17,9 @@ from unittest.mock import patch
 
 import torch
 from ignite.engine import Events
-from metasrgan.scale import as_fraction
-from metasrgan.training import data
-from metasrgan.training.data import FromIteration, MiniBatches
+from metasrgan.geometry.scale import as_fraction
+from metasrgan.training import mini_batches as data
+from metasrgan.training.mini_batches import FromIteration, MiniBatches
 from monai.bundle import ConfigParser
 from monai.engines.utils import IterationEvents
 from torch import Tensor
@@ -128,7 +128,7 @@ class _Clock:
         self.last = now
 
     def degrade(self, image: Tensor, scale: Fraction, name: str) -> Tensor:
-        """`metasrgan.degradation.degrade`, timed."""
+        """`metasrgan.image.degradation.degrade`, timed."""
         start = time.perf_counter()
         low = _degrade(image, scale, name)
         self.degrading += time.perf_counter() - start

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from metasrgan.files import write
-from metasrgan.volume import Volume
+from metasrgan.volumes.files import write
+from metasrgan.volumes.volume import Volume
 from phantoms import head
 from servers import Running, served
 
@@ -19,8 +19,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 @pytest.fixture(scope="session")
 def volumes() -> dict[str, Volume]:
     """Small volumes by their file's name, on an oblique, a left-handed and a straight grid."""
-    from volumes import AFFINES
-    from volumes import head as other_head
+    from made_volumes import AFFINES
+    from made_volumes import head as other_head
 
     return {
         "oblique.nii.gz": other_head(affine=AFFINES["oblique"], dtype="int16", seed=1),

@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 import requests
-from metasrgan.volume import Volume
+from metasrgan.volumes.volume import Volume
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from servers import free_port
 

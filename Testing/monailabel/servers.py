@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from metasrgan.cli import main
+from metasrgan.cli.main import main
 
 APP = Path(__file__).resolve().parents[2] / "monailabel_app"
 BIN = Path(sys.executable).parent

@@ -14,13 +14,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
-from metasrgan.files import read, to_nibabel
-from metasrgan.upscaling import upscale
-from metasrgan.volume import Volume
+from made_volumes import AFFINES, affine_of
+from metasrgan.upscaling.pipeline import upscale
+from metasrgan.volumes.files import read, to_nibabel
+from metasrgan.volumes.volume import Volume
 from orthanc import grid_of, mr_series, orthanc, push
 from phantoms import SAMPLE, head
 from servers import Running, served
-from volumes import AFFINES, affine_of
 
 pytestmark = [
     pytest.mark.slow,

@@ -17,9 +17,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
-from metasrgan.client import Server
 from metasrgan.errors import DataError, ServerError, UsageError
-from metasrgan.files import read
+from metasrgan.upscaling.client import Server
+from metasrgan.volumes.files import read
 from phantoms import SAMPLE
 from servers import APP, Running, command_line, served
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from metasrgan.cli import main
+from metasrgan.cli.main import main
 from module_under_test import module
 
 GRIDS = list(module.MetaSRGANTest.GRIDS)

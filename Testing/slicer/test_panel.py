@@ -441,7 +441,7 @@ def test_without_the_pytorch_extension_the_way_out_is_told(panel: Panel) -> None
 def test_missing_weights_are_told(panel: Panel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     head("T1")
     panel.choose(panel.ui.inputSelector, "T1")
-    monkeypatch.setattr("metasrgan.weight_files.shipped_weights", lambda name: tmp_path / "model.pt")
+    monkeypatch.setattr("metasrgan.networks.weights.shipped_weights", lambda name: tmp_path / "model.pt")
     with kit.answering("OK") as dialog:
         panel.apply()
         panel.wait()
@@ -452,7 +452,7 @@ def test_missing_weights_are_told(panel: Panel, monkeypatch: pytest.MonkeyPatch,
 def test_where_memory_runs_out_batches_become_smaller_and_the_log_says_so(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from metasrgan import network_engine
+    from metasrgan.upscaling import network_engine
 
     head("T1")
     panel.choose(panel.ui.inputSelector, "T1")
@@ -481,7 +481,7 @@ def test_memory_that_is_never_enough_is_told(panel: Panel, monkeypatch: pytest.M
     def no_memory(*_arguments: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("metasrgan.network_engine.NetworkEngine._strip", no_memory)
+    monkeypatch.setattr("metasrgan.upscaling.network_engine.NetworkEngine._strip", no_memory)
     with kit.answering("OK") as dialog:
         panel.apply()
         panel.wait()
@@ -551,7 +551,7 @@ def test_the_event_loop_turns_between_any_two_batches(
     panel: Panel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is asserted is the order of events; the longest pause is printed, beside the longest batch."""
-    from metasrgan import network_engine
+    from metasrgan.upscaling import network_engine
 
     events: list[tuple[str, float]] = []
     clock = QtCore.QElapsedTimer()

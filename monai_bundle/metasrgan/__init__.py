@@ -11,22 +11,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .files import from_nibabel, read, to_nibabel, write
-    from .model import load_model
-    from .upscaling import upscale
-    from .volume import Volume
+    from .networks.loading import load_model
+    from .upscaling.pipeline import upscale
+    from .volumes.files import from_nibabel, read, to_nibabel, write
+    from .volumes.volume import Volume
 
 __version__ = "0.3.0"
 __all__ = ["Volume", "from_nibabel", "load_model", "read", "to_nibabel", "upscale", "write"]
 
 _HOME = {
-    "Volume": "volume",
-    "from_nibabel": "files",
-    "load_model": "model",
-    "read": "files",
-    "to_nibabel": "files",
-    "upscale": "upscaling",
-    "write": "files",
+    "Volume": "volumes.volume",
+    "from_nibabel": "volumes.files",
+    "load_model": "networks.loading",
+    "read": "volumes.files",
+    "to_nibabel": "volumes.files",
+    "upscale": "upscaling.pipeline",
+    "write": "volumes.files",
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m metasrgan` is the `metasrgan` command."""
 
-from .cli import entry_point
+from .cli.main import entry_point
 
 entry_point()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
-from metasrgan.client import PARAMETERS
+from metasrgan.upscaling.client import PARAMETERS
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from metasrgan.client import PARAMETERS, SUFFIXES
 from metasrgan.errors import UsageError
-from metasrgan.upscaling import Settings, check_asked
-from metasrgan.weight_files import SHIPPED
+from metasrgan.networks.weights import SHIPPED
+from metasrgan.upscaling.client import PARAMETERS, SUFFIXES
+from metasrgan.upscaling.pipeline import Settings, check_asked
 
 # What MONAI Label itself and its clients put beside our parameters. The device is the server's choice, not theirs.
 _HOUSEKEEPING = (
@@ -25,8 +25,8 @@ class Asked:
     Attributes:
         scale, spacing: exactly one is given; the scale as text, since the report says how it was written.
         axis, method, dtype, clip: as for `metasrgan.upscale`.
-        weights: a name of `metasrgan.weight_files.SHIPPED`, never a path; ``--model`` on the command line.
-        result_extension: a name of `metasrgan.client.SUFFIXES`.
+        weights: a name of `metasrgan.networks.weights.SHIPPED`, never a path; ``--model`` on the command line.
+        result_extension: a name of `metasrgan.upscaling.client.SUFFIXES`.
     """
 
     scale: str | None = None

@@ -18,8 +18,8 @@ import requests
 from fastapi import FastAPI, File, Form, HTTPException, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from metasrgan.client import MODEL, PARAMETERS
 from metasrgan.errors import DataError, UsageError
+from metasrgan.upscaling.client import MODEL, PARAMETERS
 from monailabel.endpoints import batch_infer, datastore
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
-from metasrgan.client import MODEL, PARAMETERS
-from metasrgan.devices import resolve_device
+from metasrgan.cli.console import failure_of
 from metasrgan.errors import DataError
-from metasrgan.files import read, suffix_of
 from metasrgan.intended_use import INTENDED_USE
-from metasrgan.job import upscaled, write_results
-from metasrgan.model import Model, load_model
-from metasrgan.report import shape_text, summary_of
-from metasrgan.terminal import failure_of
-from metasrgan.upscaling import Progress, Settings, memory_of, target_of
+from metasrgan.networks.devices import resolve_device
+from metasrgan.networks.loading import Model, load_model
+from metasrgan.reports.sidecar import shape_text, summary_of
+from metasrgan.upscaling.client import MODEL, PARAMETERS
+from metasrgan.upscaling.job import upscaled, write_results
+from metasrgan.upscaling.pipeline import Progress, Settings, memory_of, target_of
+from metasrgan.volumes.files import read, suffix_of
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from .parameters import Asked
@@ -62,7 +62,7 @@ class MetaSRGANTask(InferTask):
     on one thread, whose memory the allocator then uses again.
 
     Args:
-        device: as for `metasrgan.devices.resolve_device`.
+        device: as for `metasrgan.networks.devices.resolve_device`.
         memory: bytes that a volume and its result may take.
     """
 

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 import nibabel as nib
 import SimpleITK as sitk
-from metasrgan.client import SUFFIXES
 from metasrgan.errors import DataError
+from metasrgan.upscaling.client import SUFFIXES
 
 # A NRRD header may say that the voxels are in another file, anywhere on this machine, which ITK then reads.
 _ELSEWHERE = re.compile(rb"data ?file\s*:", re.IGNORECASE)

@@ -1,1 +1,1 @@
-"""Evaluation: metrics, comparisons of methods, pictures."""
+"""Evaluation: metrics, comparisons of methods, tables and plots."""

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from .compare import Comparison
-from .figures import title_of
+from ..reports.pictures import title_of
+from .comparison import Comparison
 
 # Told apart by people who are colour-blind too (Okabe and Ito).
 _COLOURS = ("#555555", "#56b4e9", "#d55e00", "#009e73", "#cc79a7")

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from .by_two import ByTwo
+from .baseline import ByTwo
 
 
 class ScaledResidualBlock(nn.Module):

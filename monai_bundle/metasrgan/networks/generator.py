@@ -5,7 +5,7 @@ from typing import Tuple
 import torch
 from torch import Tensor, nn
 
-from ..scale import output_size, rational
+from ..geometry.scale import output_size, rational
 from .meta_upscale import MetaUpscale
 from .positions import centres
 

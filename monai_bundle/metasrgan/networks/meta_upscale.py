@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..scale import output_size, rational
+from ..geometry.scale import output_size, rational
 from .positions import sources_and_offsets
 
 # Measured by Testing/benchmarks: above this period there are so many kernels that the factorised form is cheaper,

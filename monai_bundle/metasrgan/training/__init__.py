@@ -1,1 +1,1 @@
-"""Training: data, augmentation, the trainer and its validation."""
+"""Training: data, augmentation, losses, the trainer and its validation."""

@@ -19,13 +19,13 @@ from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
 
 from ..errors import DivergedError, InputMissingError, UsageError
-from ..files import staged
 from ..networks import Discriminator, MetaSRGAN
-from ..weight_files import CHECKSUMS, read_checksums
+from ..networks.weights import CHECKSUMS, read_checksums
+from ..volumes.files import staged
 from .calibration import recalibrate
-from .data import FromIteration
 from .learner import Learner
 from .losses import AdversarialLoss
+from .mini_batches import FromIteration
 
 
 def prepare_batch(
@@ -106,7 +106,7 @@ class SuperResolutionTrainer(Trainer):
     Args:
         device: where to compute.
         max_epochs: epochs of the whole run, those before a resume included.
-        train_data_loader: of `metasrgan.training.data.loader`; on resume it starts at the next mini-batch.
+        train_data_loader: of `metasrgan.training.mini_batches.loader`; on resume it starts at the next mini-batch.
         generator: its network is called as network(image, scale=r).
         losses: of the generator.
         epoch_length: updates an epoch.

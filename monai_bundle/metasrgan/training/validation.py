@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from ..degradation import crop_to_fit, degrade
 from ..evaluation.metrics import border_of, inner
-from ..network_engine import margin_of, without_margin
+from ..geometry.scale import as_fraction
+from ..image.degradation import crop_to_fit, degrade
 from ..networks import ByTwo, MetaSRGAN
-from ..scale import as_fraction
-from .groups import Group
+from ..upscaling.network_engine import margin_of, without_margin
+from .sources import Group
 
 
 class ValidationPairs(Dataset[dict[str, Any]]):

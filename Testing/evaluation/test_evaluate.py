@@ -1,0 +1,155 @@
+"""The evaluation from its command line, against figures computed here."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bundle_runs import bundle_command, execute
+from metasrgan import upscale
+from metasrgan.errors import DataError, UsageError
+from metasrgan.evaluation.comparison import compare
+from metasrgan.evaluation.evaluation import gain
+from metasrgan.evaluation.plots import curves_plot
+from metasrgan.networks import EDSR, SRGAN
+from metasrgan.networks.loading import load_model
+from metasrgan.volumes.files import read, write
+from metasrgan.volumes.volume import Volume
+from phantoms import SAMPLE
+from PIL import Image
+from scipy import stats
+
+
+def baseline(folder: Path, name: str) -> Path:
+    torch.manual_seed(0)
+    network = SRGAN() if name == "SRGAN" else EDSR(channels=8, blocks=2)
+    path = folder / f"{name}.pt"
+    torch.save(network.eval().state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three slices of the sample, a part of them."""
+    whole = read(SAMPLE)
+    path = tmp_path_factory.mktemp("volume") / "slices.nii.gz"
+    part = whole.array[60:156, 60:160, 11:14]
+    write(whole.moved(np.ascontiguousarray(part), whole.affine, np.eye(4)), path)
+    return path
+
+
+def evaluating(volume: Path, output: Path, **settings: object) -> list[str]:
+    small = {"scales": "[1.5,2]", "figure_scales": "[2,3]", "threads": 1}
+    return bundle_command("evaluating", ["evaluate"], volume=volume, output_dir=output, **small, **settings)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_the_table_the_curves_the_figures_and_what_made_them_are_written(slices: Path, tmp_path: Path) -> None:
+    weights = {name: baseline(tmp_path, name) for name in ("SRGAN", "EDSR")}
+    output = tmp_path / "eval"
+    done = execute(evaluating(slices, output, **{f"weights#{name}": path for name, path in weights.items()}))
+
+    table = {row["method"]: row for row in rows(output / "table1_bilinear_aa_x2.csv")}
+    assert list(table) == ["bicubic", "B-spline", "EDSR", "SRGAN", "Meta-SRGAN, L1", "Meta-SRGAN, GAN"]
+    assert {name: int(row["parameters"]) for name, row in table.items()} == {
+        "bicubic": 0, "B-spline": 0, "Meta-SRGAN, L1": 561_926, "Meta-SRGAN, GAN": 561_926, "SRGAN": 565_768,
+        "EDSR": sum(parameter.numel() for parameter in EDSR(channels=8, blocks=2).parameters()),
+    }  # fmt: skip
+    assert "| SRGAN | 565,768 |" in (output / "table1_bilinear_aa_x2.md").read_text()
+    assert "| SRGAN | 565,768 |" in done.stdout
+
+    found = compare(read(slices), 2, "bilinear_aa", ["bicubic", "net"])
+    values, difference = (found.figures["net", "psnr"] - shift for shift in (0, found.figures["bicubic", "psnr"]))
+    row = table["Meta-SRGAN, L1"]
+    assert float(row["psnr_mean"]) == pytest.approx(values.mean(), abs=1e-4)
+    assert float(row["psnr_std"]) == pytest.approx(values.std(ddof=1), abs=1e-4)
+    low, high = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
+    assert float(row["psnr_gain"]) == pytest.approx((low + high) / 2, abs=1e-4)
+    assert float(row["psnr_gain_half_interval_95"]) == pytest.approx((high - low) / 2, abs=1e-4)
+
+    curve = rows(output / "scales_bilinear_aa.csv")
+    assert [(row["scale"], row["method"]) for row in curve] == [
+        (scale, method)
+        for scale in ("1.5", "2")
+        for method in ("bicubic", "B-spline", "Meta-SRGAN, L1", "Meta-SRGAN, GAN")
+    ]
+    assert curve[-2]["psnr_mean"] == row["psnr_mean"]
+    for name in ("methods_bilinear_aa_x2", "through_scales_bilinear_aa", "scales_bilinear_aa"):
+        with Image.open(output / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+    facts = json.loads((output / "evaluation.json").read_text())
+    assert facts["volume"] == "slices.nii.gz"
+    assert facts["slices"] == 3
+    for name, path in weights.items():
+        assert facts["weights"][name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+    again = execute(evaluating(slices, output), fails=True)
+    assert "exists" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_cannot_be_is_one_sentence_and_leaves_nothing(slices: Path, tmp_path: Path) -> None:
+    none: dict[str, object] = {"weights#MetaSRGAN_L1": tmp_path / "none.pt"}
+    baselines: dict[str, object] = {"weights": f"{{'SRGAN': '{baseline(tmp_path, 'SRGAN')}'}}"}
+    for settings, sentence in (
+        ({"degradations": "['blur']"}, "degradation 'blur' is unknown"),
+        (none, "no weights there"),
+        (baselines, "there is no Meta-SRGAN among them"),
+    ):
+        done = execute(evaluating(slices, tmp_path / "eval", **settings), fails=True)
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "eval").exists()
+
+
+@pytest.mark.parametrize("name", ["SRGAN", "EDSR"])
+def test_a_baseline_goes_through_the_one_upscaling_function_as_the_network_itself_would(
+    name: str, tmp_path: Path
+) -> None:
+    model = load_model(baseline(tmp_path, name))
+    array = np.random.default_rng(0).random((30, 26, 2)).astype(np.float32)
+    array[0, 0, 0], array[1, 0, 0] = 0, 1
+    result = upscale(Volume(array, np.eye(4)), scale=2, axis=2, model=model, clip="none")
+    low, high = np.percentile(array, (0.1, 99.9))
+    slices = torch.from_numpy(np.moveaxis((array - low) / (high - low), 2, 0)).float()[:, None]
+    padded = torch.nn.functional.pad(slices, (24, 24, 24, 24), mode="replicate")
+    with torch.no_grad():
+        image = model.generator(padded, 2.0)[:, 0, 48:-48, 48:-48].numpy() * (high - low) + low
+    np.testing.assert_allclose(np.moveaxis(result.array, 2, 0), image, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["SRGAN", "EDSR"])
+def test_strips_of_a_large_slice_join_without_a_seam_for_baselines_too(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(baseline(tmp_path, name))
+    volume = Volume(np.random.default_rng(1).random((120, 40, 1)).astype(np.float32), np.eye(4))
+    whole = upscale(volume, scale=2, axis=2, model=model)
+    monkeypatch.setattr("metasrgan.upscaling.network_engine.PIXELS_AT_ONCE", {"cpu": 5000})
+    np.testing.assert_allclose(upscale(volume, scale=2, axis=2, model=model).array, whole.array, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", [{"scale": 3}, {"spacing": 0.7}])
+def test_a_baseline_asked_for_another_scale_says_what_it_can_do(target: dict[str, float], tmp_path: Path) -> None:
+    volume = Volume(np.random.default_rng(0).random((20, 20, 2)).astype(np.float32), np.eye(4))
+    with pytest.raises((UsageError, DataError), match=r"is not 2, the only one that SRGAN\.pt"):
+        upscale(volume, axis=2, model=load_model(baseline(tmp_path, "SRGAN")), **target)  # type: ignore[arg-type]
+
+
+def test_the_interval_of_one_slice_is_not_a_number_and_is_still_drawn() -> None:
+    volume = read(SAMPLE)
+    one = volume.moved(np.ascontiguousarray(volume.array[60:156, 60:160, 12:13]), volume.affine, np.eye(4))
+    found = compare(one, 2, "area", ["bicubic", "linear"], axis=2)
+    assert np.isnan(gain(found, "linear", "psnr").half_width)
+    assert curves_plot([found, found]).startswith(b"\x89PNG")

@@ -1,0 +1,1 @@
+"""Many volumes: a folder's, one after another."""

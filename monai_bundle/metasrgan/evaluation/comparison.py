@@ -1,0 +1,225 @@
+"""Compare methods on a volume: reduce it, upscale it again by each, and measure against the original."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import DataError, UsageError
+from ..geometry.grid import check_scale, slice_axis
+from ..geometry.scale import as_fraction
+from ..image.degradation import DEGRADATIONS, degrade, fitting_size
+from ..image.foreground import maximal_informational_crop
+from ..image.intensity import IntensityMap
+from ..networks.loading import Model
+from ..upscaling.pipeline import Progress, upscale
+from ..volumes.files import staged
+from ..volumes.volume import Volume, check, looks_like_labels
+from .metrics import border_of, inner, psnr, ssim_gaussian, ssim_uniform
+
+FIGURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "psnr": psnr,
+    "ssim": ssim_gaussian,
+    "ssim_7x7": ssim_uniform,
+}
+_TITLES = {"psnr": "PSNR dB", "ssim": "SSIM", "ssim_7x7": "SSIM 7x7"}
+_DIGITS = {"psnr": 2, "ssim": 4, "ssim_7x7": 4}
+# SSIM needs this many pixels a side.
+_SMALLEST_SIDE = 11
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the methods made of one volume at one scale and degradation.
+
+    Attributes:
+        scale, degradation: the condition.
+        axis: the slice axis.
+        affine: (4, 4) of the original.
+        truth: (N, H, W) the original slices in [0, 1], cropped to what the scale divides.
+        low: (N, h, w) the reduced ones.
+        images: (N, H, W) by method.
+        crops: each slice's maximal informational crop, or None where a slice is left out.
+        figures: (slices measured,) by (method, figure name).
+    """
+
+    scale: float
+    degradation: str
+    axis: int
+    affine: np.ndarray
+    truth: np.ndarray
+    low: np.ndarray
+    images: dict[str, np.ndarray]
+    crops: list[tuple[int, int, int, int] | None]
+    figures: dict[tuple[str, str], np.ndarray]
+
+    def mean(self, method: str, figure: str) -> float:
+        """Mean over slices."""
+        return float(self.figures[method, figure].mean())
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods compared, in the order given."""
+        return list(dict.fromkeys(method for method, _ in self.figures))
+
+    @property
+    def slices(self) -> int:
+        """How many slices were measured."""
+        return sum(crop is not None for crop in self.crops)
+
+    def without_images(self) -> Comparison:
+        """Return the figures alone: the images of many conditions would fill the memory."""
+        nothing = np.empty((0, 0, 0), np.float32)
+        return replace(self, truth=nothing, low=nothing, images={})
+
+
+def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) -> tuple[Volume, Volume]:
+    """Reduce a volume in plane.
+
+    Returns:
+        The original, cropped at its far edges to what the scale divides, and the reduced one, both float32, on
+        grids with the same field of view.
+
+    Raises:
+        DataError: fewer pixels than the scale's numerator.
+    """
+    rows, columns = (each for each in range(3) if each != axis)
+    array = np.moveaxis(volume.array, axis, 0)
+    height, width = (fitting_size(size, scale) for size in array.shape[1:])
+    if not height or not width:
+        raise DataError(
+            f"{volume.name}: slices of {array.shape[1]} × {array.shape[2]} cannot be reduced by exactly "
+            f"{float(scale):g}, which takes {scale.numerator} pixels a side; give a rounder scale"
+        )
+    truth = np.ascontiguousarray(array[:, :height, :width], np.float32)
+    low = np.concatenate([degrade(torch.from_numpy(each[None, None]), scale, degradation)[0].numpy() for each in truth])
+    transform = np.eye(4)
+    for each in (rows, columns):
+        transform[each, each] = float(scale)
+        transform[each, 3] = (float(scale) - 1) / 2
+    return (
+        volume.moved(np.moveaxis(truth, 0, axis), volume.affine, np.eye(4)),
+        volume.moved(np.moveaxis(low, 0, axis), volume.affine @ transform, transform),
+    )
+
+
+def compare(
+    volume: Volume,
+    scale: float | str | Fraction,
+    degradation: str,
+    methods: Sequence[str],
+    axis: str | int = "auto",
+    models: Mapping[str, Model] | None = None,
+    device: str = "auto",
+    progress: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Reduce a volume, upscale it by each method on the same grid, and measure.
+
+    Figures are taken on intensities mapped to [0, 1] by the original's percentiles, on each slice's maximal
+    informational crop (paper, section 3), less a border of ceil(r) at the image's rim.
+
+    Args:
+        volume: a high-resolution volume, the ground truth.
+        scale: r.
+        degradation: one of `metasrgan.image.degradation.DEGRADATIONS`.
+        methods: of `metasrgan.upscaling.pipeline.METHODS`, or names of ``models``.
+        axis: the slice axis.
+        models: networks by name; "net" is the shipped one where it is not among them.
+        device: of the networks.
+        progress: called with each batch of slices done, from the start for every method.
+
+    Raises:
+        UsageError, DataError: as `metasrgan.upscaling.pipeline.upscale`; a label map, a volume without foreground.
+    """
+    check(volume)
+    if looks_like_labels(volume):
+        raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
+    try:
+        factor = as_fraction(scale)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    check_scale(float(factor))
+    if degradation not in DEGRADATIONS:
+        raise UsageError(f"degradation {degradation!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
+    chosen = slice_axis(volume.array.shape, volume.affine, axis)
+    truth_volume, low_volume = reduce_volume(volume, factor, degradation, chosen)
+    intensities = IntensityMap.of(volume.array)
+    truth = intensities.forward(np.moveaxis(truth_volume.array, chosen, 0))
+    crops = [_measurable_crop(each, float(factor)) for each in truth]
+    if not any(crops):
+        raise DataError(f"{volume.name}: no slice has enough foreground to measure on")
+    images, figures = {}, {}
+    for method in methods:
+        model = None if models is None else models.get(method)
+        result = upscale(
+            low_volume,
+            scale=factor,
+            axis=chosen,
+            method=method if model is None else "net",
+            model=model,
+            device=device,
+            progress=progress,
+        )
+        images[method] = intensities.forward(np.moveaxis(result.array, chosen, 0))
+        for name, figure in FIGURES.items():
+            figures[method, name] = np.array(
+                [
+                    figure(*(_measured(stack[index], crop, float(factor)) for stack in (truth, images[method])))
+                    for index, crop in enumerate(crops)
+                    if crop is not None
+                ]
+            )
+    low = intensities.forward(np.moveaxis(low_volume.array, chosen, 0))
+    return Comparison(float(factor), degradation, chosen, volume.affine, truth, low, images, crops, figures)
+
+
+def _measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:
+    crop = maximal_informational_crop(image)
+    return crop if crop is not None and min(_measured(image, crop, scale).shape) >= _SMALLEST_SIDE else None
+
+
+def _measured(image: np.ndarray, crop: tuple[int, int, int, int], scale: float) -> np.ndarray:
+    top, bottom, left, right = crop
+    border = border_of(scale)
+    whole = inner(image, border)
+    # The crop may lie anywhere; only what upscalers guess at the image's own border is left out.
+    return whole[max(top - border, 0) : bottom - border, max(left - border, 0) : right - border]
+
+
+def table(comparisons: Sequence[Comparison]) -> str:
+    """Return the figures as text, each method's gain over bicubic in brackets where bicubic is among them."""
+    titles = [f"{_TITLES[figure]:<16}" for figure in FIGURES]
+    lines = ["  ".join([f"{'degradation':<12}", f"{'scale':<7}", f"{'method':<8}", *titles])]
+    for each in comparisons:
+        for method in each.methods:
+            cells = [f"{_cell(each, method, figure):<16}" for figure in FIGURES]
+            lines.append("  ".join([f"{each.degradation:<12}", f"{each.scale:<7g}", f"{method:<8}", *cells]))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(comparison: Comparison, method: str, figure: str) -> str:
+    value, digits = comparison.mean(method, figure), _DIGITS[figure]
+    if "bicubic" not in comparison.methods:
+        return f"{value:.{digits}f}"
+    gain = value - comparison.mean("bicubic", figure)
+    return f"{value:.{digits}f} ({gain:+.{digits}f})"
+
+
+def write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
+    """Write one line a condition and method: means and standard deviations over slices."""
+    header = ["degradation", "scale", "method", "slices"]
+    header += [f"{name}_{statistic}" for name in FIGURES for statistic in ("mean", "std")]
+    with staged(path) as staging, staging.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(header)
+        for each in comparisons:
+            for method in each.methods:
+                values = [each.figures[method, name] for name in FIGURES]
+                statistics = [f"{value:.5f}" for one in values for value in (one.mean(), one.std())]
+                rows.writerow([each.degradation, f"{each.scale:g}", method, len(values[0]), *statistics])

@@ -1,0 +1,1 @@
+"""Shapes and affines, no pixels: exact scales, grids, orientation."""

@@ -1,0 +1,1 @@
+"""Pixels without a network: intensities, foreground, interpolation, averaging, degradation."""

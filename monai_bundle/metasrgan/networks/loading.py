@@ -1,0 +1,67 @@
+"""Load weights that were found and verified, or refuse; never run on anything else."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from . import EDSR, SRGAN, ByTwo, MetaSRGAN
+from .weights import find_weights
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded generator in eval mode, and what its report says of it. Baselines upscale by 2 alone."""
+
+    generator: MetaSRGAN | ByTwo
+    path: Path
+    sha256: str
+
+
+def load_model(path: str | Path | None = None) -> Model:
+    """Load a generator's weights: Meta-SRGAN's, or a baseline's (SRGAN, EDSR), told apart by the names in the file.
+
+    Args:
+        path: as for `metasrgan.networks.weights.find_weights`.
+
+    Raises:
+        InputMissingError: no such file, or the package came without weights.
+        DataError: not what its SHA256SUMS says, not a file of plain tensors, or not this network's.
+    """
+    found, sha256 = find_weights(path)
+    return Model(_load(found), found, sha256)
+
+
+def _load(path: Path) -> MetaSRGAN | ByTwo:
+    try:
+        with warnings.catch_warnings():
+            # What torch would say of a TorchScript archive, the error says.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle or archive can fail in any way
+        raise DataError(f"{path}: not a file of weights (it must be a bare state_dict of plain tensors)") from error
+    try:
+        generator = _network_of(state)
+        generator.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
+    if not all(bool(torch.isfinite(value).all()) for value in generator.state_dict().values()):
+        raise DataError(f"{path}: there are NaN or infinite weights; the training that made them failed")
+    # torch's stubs do not know that a module takes a memory format.
+    generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return generator
+
+
+def _network_of(state: Mapping[str, Tensor]) -> MetaSRGAN | ByTwo:
+    """An untrained network of the kind whose weights these are; Meta-SRGAN where they are of none."""
+    if "head.weight" in state and "upscale.2.weight" in state:
+        blocks = sum(bool(re.fullmatch(r"body\.\d+\.block\.0\.weight", name)) for name in state)
+        return EDSR(channels=len(state["head.weight"]), blocks=blocks)
+    return SRGAN() if "upscale.3.weight" in state else MetaSRGAN()

@@ -1,0 +1,71 @@
+"""Where weights lie, and whether they are what their SHA-256 says; needs no torch, which loads them (see `model`)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ..errors import DataError, InputMissingError
+
+CHECKSUMS = "SHA256SUMS"
+WEIGHTS = "model.pt"
+# The shipped weights by name, the default first: trained on the L1 loss, and from there against a discriminator.
+SHIPPED = {"l1": WEIGHTS, "gan": "model_gan.pt"}
+
+
+def shipped_weights(name: str = "l1") -> Path:
+    """Return where shipped weights lie: inside the installed package, or beside it in the bundle.
+
+    Args:
+        name: of `SHIPPED`.
+    """
+    networks = Path(__file__).resolve().parent
+    installed = networks / "shipped" / SHIPPED[name]
+    return installed if installed.is_file() else networks.parents[1] / "models" / SHIPPED[name]
+
+
+def find_weights(path: str | Path | None = None) -> tuple[Path, str]:
+    """Return a file of weights and its SHA-256, checked where a SHA256SUMS lies beside it.
+
+    Args:
+        path: a state_dict file, a MONAI bundle's folder, or the name of shipped weights, "l1" or "gan" (a file of
+            such a name needs its folder before it); None for the default, "l1".
+
+    Raises:
+        InputMissingError: no such file, or the package came without weights.
+        DataError: not what its SHA256SUMS says, or not readable.
+    """
+    name = "l1" if path is None else str(path)
+    shipped = name in SHIPPED
+    path = shipped_weights(name) if shipped else Path(name)
+    if path.is_dir():
+        path = path / "models" / WEIGHTS
+    if not path.is_file():
+        hint = "install the package again" if shipped else "give a .pt file or a bundle's folder"
+        raise InputMissingError(f"{path}: no weights there; {hint}")
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: the weights cannot be read ({error.strerror})") from error
+    expected = read_checksums(path.parent).get(path.name)
+    if expected is None and shipped:
+        raise DataError(f"{path.parent / CHECKSUMS}: no checksum for {path.name}; install the package again")
+    if expected is not None and sha256 != expected:
+        raise DataError(
+            f"{path}: the weights are damaged or were changed (SHA-256 {sha256[:12]}…, not {expected[:12]}…)"
+        )
+    return path, sha256
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 that a folder's SHA256SUMS, in sha256sum's format, gives for each file; none without one."""
+    record = folder / CHECKSUMS
+    if not record.is_file():
+        return {}
+    found: dict[str, str] = {}
+    for line in record.read_text(errors="replace").splitlines():
+        digest, _, name = line.partition(" ")
+        if name:
+            # A space or, from `sha256sum --binary`, a star stands before the name.
+            found.setdefault(name[1:], digest.lower())
+    return found

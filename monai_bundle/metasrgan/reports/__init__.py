@@ -1,0 +1,1 @@
+"""What is told of a result: the sidecar beside it and the pictures."""

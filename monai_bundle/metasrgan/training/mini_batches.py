@@ -1,0 +1,152 @@
+"""Mini-batches of patches, drawn from groups.
+
+Mini-batch k is a pure function of (seed, k), so a run that is interrupted and resumed at k sees exactly the data that
+it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..errors import DataError
+from ..geometry.scale import as_fraction
+from ..image.degradation import degrade, fitting_size
+from . import augmentation as augment
+from .sources import Group
+
+
+class MiniBatches(Dataset[dict[str, Any]]):
+    """Mini-batches of (LR, HR) patches; item k is the k-th of the run.
+
+    One scale a mini-batch (paper, section 3). Every patch comes from a group drawn evenly, a plane of it, and a slice
+    of that plane, and is reduced by a filter of its own: were it one a mini-batch, batch normalisation would take out
+    of the features what tells the filters apart, and the network would meet a finished scan without having learnt to.
+
+    Args:
+        groups: where patches come from.
+        scales: drawn evenly.
+        degradations: filters and how often each is drawn, relative to the others.
+        batch_size: patches a mini-batch.
+        hr_patch: HR side in pixels, reduced to what the scale divides; the paper's is 96.
+        lr_patch: LR side instead, so that mini-batches of every scale cost the same.
+        patches_per_slice: every slice has so many random places for patches of a size, once and for all (paper: 16);
+            None for a new place each time.
+        clamp: clamp HR patches, then LR patches, to [0, 1], as the paper's 8-bit images are.
+        seed: of the run.
+        gamma, brightness, bias: strengths of the augmentations in `augment`.
+        noise: largest deviation of noise on LR patches.
+        noise_probability: part of the LR patches that get noise.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        scales: Sequence[float],
+        degradations: Mapping[str, float],
+        batch_size: int = 8,
+        hr_patch: int = 96,
+        lr_patch: int | None = None,
+        patches_per_slice: int | None = None,
+        clamp: bool = False,
+        seed: int = 0,
+        gamma: float = 0.0,
+        brightness: float = 0.0,
+        bias: float = 0.0,
+        noise: float = 0.0,
+        noise_probability: float = 0.0,
+    ) -> None:
+        self.groups = list(groups)
+        self.scales = [as_fraction(scale) for scale in scales]
+        self.names = list(degradations)
+        self.shares = np.array(list(degradations.values()), np.float64) / sum(degradations.values())
+        self.patches_per_slice, self.clamp = patches_per_slice, clamp
+        self.batch_size, self.hr_patch, self.lr_patch, self.seed = batch_size, hr_patch, lr_patch, seed
+        self.gamma, self.brightness, self.bias = gamma, brightness, bias
+        self.noise, self.noise_probability = noise, noise_probability
+
+    def side(self, scale: Fraction) -> int:
+        """The HR patch's side for a scale, a multiple of its numerator."""
+        wanted = self.hr_patch if self.lr_patch is None else int(self.lr_patch * scale)
+        return max(fitting_size(wanted, scale), scale.numerator)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return {"image": LR (B, 1, h, w), "label": HR (B, 1, H, W), "scale": float, "degradations": B names}."""
+        rng = np.random.default_rng((self.seed, index))
+        scale = self.scales[rng.integers(len(self.scales))]
+        names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
+        side = self.side(scale)
+        high = np.stack([self._augmented(self._patch(side, rng), rng) for _ in names])[:, None]
+        label = torch.from_numpy(high).clamp(0, 1) if self.clamp else torch.from_numpy(high)
+        image = torch.cat([self._reduced(patch[None], scale, name, rng) for patch, name in zip(label, names)])
+        image = image.clamp(0, 1) if self.clamp else image
+        return {"image": image, "label": label, "scale": float(scale), "degradations": names}
+
+    def _reduced(self, patch: torch.Tensor, scale: Fraction, name: str, rng: np.random.Generator) -> torch.Tensor:
+        low = degrade(patch, scale, name)
+        noisy = rng.random() < self.noise_probability
+        return torch.from_numpy(augment.noise(low.numpy(), rng, self.noise)) if noisy else low
+
+    def _patch(self, side: int, rng: np.random.Generator) -> np.ndarray:
+        for _ in range(1000):
+            group = int(rng.integers(len(self.groups)))
+            planes = self.groups[group].planes
+            plane = int(rng.integers(len(planes)))
+            number = int(rng.integers(len(planes[plane])))
+            chosen = planes[plane][number]
+            height, width = chosen.image.shape
+            if height < side or width < side:
+                continue
+            place = rng
+            if self.patches_per_slice is not None:
+                place = np.random.default_rng(
+                    (self.seed, group, plane, number, int(rng.integers(self.patches_per_slice)))
+                )
+            top, bottom, left, right = chosen.crop
+            row, column = _origin(top, bottom, height, side, place), _origin(left, right, width, side, place)
+            return chosen.part(row, row + side, column, column + side)
+        raise DataError(f"no training slice holds a patch of {side}x{side} pixels; use a smaller patch")
+
+    def _augmented(self, patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        patch = augment.flip_and_turn(patch, rng)
+        patch = augment.gamma(patch, rng, self.gamma)
+        patch = augment.bias_field(patch, rng, self.bias)
+        return np.ascontiguousarray(augment.brightness(patch, rng, self.brightness), np.float32)
+
+
+def _origin(low: int, high: int, size: int, side: int, rng: np.random.Generator) -> int:
+    """A random start for a patch inside the crop [low, high), or around it where the crop is smaller."""
+    first, last = (low, high - side) if high - low >= side else (high - side, low)
+    return int(np.clip(rng.integers(first, last + 1), 0, size - side))
+
+
+class FromIteration(Sampler[int]):
+    """The mini-batches of updates ``first`` … ``stop``-1 in order; a resumed trainer sets ``first``.
+
+    Args:
+        stop: updates of the whole run.
+        rank, ranks: of processes that train together: each takes every so-manieth mini-batch.
+    """
+
+    def __init__(self, stop: int, rank: int = 0, ranks: int = 1) -> None:
+        self.first, self.stop, self.rank, self.ranks = 0, stop, rank, ranks
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of mini-batches."""
+        return iter(range(self.first * self.ranks + self.rank, self.stop * self.ranks, self.ranks))
+
+    def __len__(self) -> int:
+        """How many are left."""
+        return self.stop - self.first
+
+
+def loader(
+    batches: MiniBatches, updates: int, workers: int = 0, rank: int = 0, ranks: int = 1
+) -> DataLoader[dict[str, Any]]:
+    """Return the loader of a run of ``updates``, read by so many worker processes; see `FromIteration` for ranks."""
+    return DataLoader(batches, batch_size=None, sampler=FromIteration(updates, rank, ranks), num_workers=workers)

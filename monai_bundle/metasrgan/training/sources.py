@@ -1,0 +1,185 @@
+"""Where training patches come from: volumes and folders of images, read into groups.
+
+A *group* is what is sampled evenly: one volume (a subject and contrast), or a run of neighbouring images of a folder
+whose subjects are not named.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..errors import DataError, InputMissingError, UsageError
+from ..geometry.grid import PLANES, plane_axis
+from ..image.foreground import maximal_informational_crop
+from ..image.intensity import IntensityMap
+from ..volumes.files import read, staged
+from ..volumes.staging import made
+
+INTENSITIES = ("percentiles", "8bit")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A 2-D image and its maximal informational crop (top, bottom, left, right).
+
+    The image is float32 in [0, 1], or as 8-bit as the photograph was, which takes a quarter of the memory.
+    """
+
+    image: np.ndarray
+    crop: tuple[int, int, int, int]
+
+    def part(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """Return a part of the image, float32 in [0, 1]."""
+        part = self.image[top:bottom, left:right]
+        return part.astype(np.float32) / np.float32(255) if part.dtype == np.uint8 else part
+
+
+@dataclass(frozen=True)
+class Group:
+    """Slices of one subject and contrast, by plane."""
+
+    name: str
+    planes: tuple[tuple[Slice, ...], ...]
+
+
+def _slice(image: np.ndarray) -> Slice | None:
+    crop = maximal_informational_crop(image)
+    return None if crop is None else Slice(image, crop)
+
+
+def volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
+    """Read a volume as a group, its intensities mapped to [0, 1] by its own percentiles.
+
+    Args:
+        path: a file that `metasrgan.volumes.files.read` reads.
+        planes: the anatomical planes whose slices are fine enough to learn from.
+    """
+    path = Path(path)
+    scan = read(path)
+    image = IntensityMap.of(scan.array).forward(scan.array)
+    stacks = []
+    for plane in planes:
+        stack = np.moveaxis(image, plane_axis(scan.affine, plane), 0)
+        stacks.append(tuple(found for found in map(_slice, stack) if found is not None))
+    if not any(stacks):
+        raise DataError(f"{path}: no slice has enough foreground to train on")
+    return Group(path.name, tuple(stack for stack in stacks if stack))
+
+
+def image_groups(
+    folder: Path,
+    pattern: str | Sequence[str] = "*.png",
+    run: int = 40,
+    exclude: Sequence[tuple[int, int]] = (),
+    intensities: str = "percentiles",
+    halve: bool = False,
+) -> list[Group]:
+    """Read a folder of 2-D images, their luminance, as groups of ``run`` neighbours in order of their names.
+
+    Args:
+        folder: where they are.
+        pattern: which files, in capitals or not; one or several.
+        run: images a group.
+        exclude: closed ranges of the last number in a file's name to leave out (validation, and its surroundings).
+        intensities: "percentiles" maps each image as volumes are mapped, for slices of scans; "8bit" divides by 255
+            and takes the whole image, for photographs.
+        halve: average 2x2 pixels first, so that the blocks of JPEG files are gone.
+
+    Raises:
+        InputMissingError: no such file.
+        UsageError: intensities unknown.
+    """
+    if intensities not in INTENSITIES:
+        raise UsageError(f"intensities {intensities!r} is unknown; choose from {', '.join(INTENSITIES)}")
+    patterns = [pattern] if isinstance(pattern, str) else list(pattern)
+    files = sorted(path for path in folder.glob("*") if path.is_file())
+    paths = [path for path in files if any(fnmatch(path.name.lower(), each.lower()) for each in patterns)]
+    if not paths:
+        raise InputMissingError(f"{folder}: no file matches {', '.join(patterns)}")
+    kept = [path for path in paths if not any(low <= _number(path) <= high for low, high in exclude)]
+    read_one = _read_photograph if intensities == "8bit" else _read_slice
+    groups = []
+    for start in range(0, len(kept), run):
+        slices = (read_one(path, halve) for path in kept[start : start + run])
+        found = tuple(each for each in slices if each is not None)
+        if found:
+            groups.append(Group(f"{folder.name}/{kept[start].stem}", (found,)))
+    return groups
+
+
+def _number(path: Path) -> int:
+    numbers = re.findall(r"\d+", path.stem)
+    return int(numbers[-1]) if numbers else -1
+
+
+def _read_slice(path: Path, halve: bool) -> Slice | None:
+    pixels = _luminance(path, halve)
+    return _slice(IntensityMap.of(pixels).forward(pixels))
+
+
+def _read_photograph(path: Path, halve: bool) -> Slice:
+    pixels = _luminance(path, halve)
+    # Means of four are no 8-bit numbers, but there are only a quarter as many.
+    image = pixels if pixels.dtype == np.uint8 else pixels / np.float32(255)
+    return Slice(image, (0, image.shape[0], 0, image.shape[1]))
+
+
+def _luminance(path: Path, halve: bool) -> np.ndarray:
+    """(H, W), ITU-R 601: 8-bit, or float32 means of 2x2 of them."""
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L"))
+    except OSError as error:
+        raise DataError(f"{path}: not an image that can be read ({error})") from error
+    if not halve:
+        return pixels
+    height, width = (size // 2 for size in pixels.shape)
+    blocks = pixels[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+    return blocks.mean((1, 3), dtype=np.float32)
+
+
+def load_groups(sources: Sequence[Mapping[str, Any]]) -> list[Group]:
+    """Read everything a config lists.
+
+    Args:
+        sources: each either {"volume": path, "planes": […]} or
+            {"images": folder, …} with the options of `image_groups`.
+    """
+    groups: list[Group] = []
+    for source in sources:
+        options = {key: value for key, value in source.items() if key not in ("volume", "images")}
+        if "volume" in source:
+            groups.append(volume_group(source["volume"], **options))
+        elif "images" in source:
+            groups.extend(image_groups(Path(source["images"]), **options))
+        else:
+            raise DataError(f"training source {dict(source)} names neither a volume nor a folder of images")
+    return groups
+
+
+def statistics(groups: Sequence[Group]) -> tuple[float, float, int]:
+    """Return mean, standard deviation and number of the pixels inside all informational crops (paper, section 3)."""
+    count, total, squares = 0, 0.0, 0.0
+    for each in (one for group in groups for plane in group.planes for one in plane):
+        pixels = each.part(*each.crop).astype(np.float64)
+        count, total, squares = count + pixels.size, total + pixels.sum(), squares + np.square(pixels).sum()
+    mean = total / count
+    return float(mean), float(np.sqrt(squares / count - mean**2)), count
+
+
+def record_normalisation(groups: Sequence[Group], path: str | Path) -> str:
+    """Write the normalisation constants of training data as JSON; return a line that says them."""
+    mean, std, count = statistics(groups)
+    facts = {"mean": mean, "std": std, "pixels": count, "groups": len(groups)}
+    with made(Path(path).parent), staged(Path(path)) as staging:
+        staging.write_text(json.dumps(facts, indent=2) + "\n")
+    return f"--mean {mean:.3f} --std {std:.3f}   ({count} pixels of {len(groups)} groups; {path})"

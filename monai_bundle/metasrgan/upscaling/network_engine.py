@@ -1,0 +1,144 @@
+"""The engine that upscales slices by a network; the only part of upscaling that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..geometry.grid import Target
+from ..geometry.scale import output_size
+from ..image.intensity import IntensityMap
+from ..networks import ByTwo, MetaSRGAN
+from ..networks.meta_upscale import LARGEST_PERIOD
+from .interpolation_engine import Engine
+
+# Input pixels, borders included, that go through the network at once. On a CPU 100,000 take some 230 MiB and are
+# faster than more, which no longer fit its caches; a GPU is faster with more.
+PIXELS_AT_ONCE = {"cpu": 100_000, "cuda": 2_000_000, "mps": 1_000_000}
+# A device that has no memory for this part of them is left for the CPU.
+_SMALLEST_PART = 32
+
+
+def margin_of(generator: MetaSRGAN | ByTwo, q: int) -> int:
+    """Return the border, in input pixels, that an image needs so that no output pixel sees past it: a multiple of q."""
+    return -(-generator.receptive_radius // q) * q
+
+
+def without_margin(generator: MetaSRGAN | ByTwo, window: Tensor, scale: Fraction, margin: int) -> Tensor:
+    """Super-resolve a part of an image that has a margin around it, and cut off what the margin became.
+
+    Args:
+        generator: in eval mode.
+        window: (B, 1, H + 2 * margin, W + 2 * margin).
+        scale: r = p/q.
+        margin: of `margin_of`.
+
+    Returns:
+        (B, 1, floor(H*r), floor(W*r)).
+    """
+    p, q = scale.numerator, scale.denominator
+    near = margin * p // q
+    height, width = (output_size(size - 2 * margin, p, q) for size in window.shape[2:])
+    image: Tensor = generator(window, scale=float(scale))
+    return image[:, :, near : near + height, near : near + width]
+
+
+class NetworkEngine(Engine):
+    """Runs the network on slices, in strips of rows where a slice is large.
+
+    The borders are continued by their own values as far as the network sees, and cut off again, so that no zero
+    padding darkens the rim; the same margin around a strip makes strips join without a seam.
+
+    Args:
+        generator: in eval mode.
+        device: to compute on.
+        target: the grid.
+        lines: positions of the output's rows and columns, in input pixels.
+        shape: (H, W) of an input slice.
+        intensities: of the volume.
+    """
+
+    def __init__(
+        self,
+        generator: MetaSRGAN | ByTwo,
+        device: torch.device,
+        target: Target,
+        lines: list[np.ndarray],
+        shape: tuple[int, ...],
+        intensities: IntensityMap,
+    ) -> None:
+        self.intensities = intensities
+        self.generator = generator.to(device)
+        self.device, self.target, self.shape = device, target, shape
+        self.rows, self.columns = lines
+        exact = target.exact
+        self.exact = exact if exact is not None and exact.numerator <= LARGEST_PERIOD else None
+        self.period = 1 if self.exact is None else self.exact.denominator
+        self.margin = margin_of(generator, self.period)
+        self._take(PIXELS_AT_ONCE[device.type])
+
+    def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
+        """As `metasrgan.upscaling.interpolation_engine.Engine.run`, a strip at a time."""
+        margin = self.margin
+        padded = torch.from_numpy(self.intensities.forward(slices))[:, None].to(self.device)
+        padded = F.pad(padded, (margin, margin, margin, margin), mode="replicate")
+        strips: list[Tensor] = []
+        for first, last in self._strips():
+            if strips:
+                yield
+            strips.append(self._strip(padded, first, last))
+        return self.intensities.inverse(torch.cat(strips, 2)[:, 0].cpu().numpy())
+
+    def give_way(self) -> str | None:
+        """As `Engine.give_way`: take half as much at once, and at last the CPU."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        smallest = self.strip == self.period and self.slices_at_once == 1
+        if not smallest and self.pixels > PIXELS_AT_ONCE[self.device.type] // _SMALLEST_PART:
+            self._take(self.pixels // 2)
+            return f"not enough memory on {self.device}; going on with smaller batches"
+        if self.device.type == "cpu":
+            return None
+        left, self.device = self.device, torch.device("cpu")
+        self.generator = self.generator.to(self.device)
+        self._take(PIXELS_AT_ONCE["cpu"])
+        return f"not enough memory on {left}; going on on the CPU"
+
+    def _take(self, pixels: int) -> None:
+        """Take that many pixels at once; a strip starts where the period does."""
+        self.pixels = pixels
+        width = self.shape[1] + 2 * self.margin
+        most_rows = max(self.period, (pixels // width - 2 * self.margin) // self.period * self.period)
+        self.strip = most_rows if most_rows < self.shape[0] else self.shape[0]
+        self.slices_at_once = max(1, pixels // (width * (self.strip + 2 * self.margin)))
+
+    def _strips(self) -> Iterator[tuple[int, int]]:
+        for first in range(0, self.shape[0], self.strip):
+            yield first, min(first + self.strip, self.shape[0])
+
+    def _strip(self, padded: Tensor, first: int, last: int) -> Tensor:
+        """Output rows whose sources are input rows first … last-1."""
+        margin = self.margin
+        window = padded[:, :, first : last + 2 * margin].contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            if self.exact is not None:
+                return without_margin(self.generator, window, self.exact, margin)
+            inverse = 1 / self.target.scale
+            # The same sources as the network's own, whose positions are as little exact.
+            sources = np.floor(self.rows + 0.5 - inverse / 2 + 1e-6)
+            mine = sources < last if first == 0 else (sources >= first) & (sources < last)
+            if last == self.shape[0]:
+                mine = sources >= first if first else np.ones_like(mine)
+            # A reference may cover a part of the slice only.
+            if not mine.any():
+                return padded.new_empty((len(padded), 1, 0, len(self.columns)))
+            # Positions stay on the CPU: they are double precision, which Apple's MPS does not have.
+            rows = torch.from_numpy(self.rows[mine] + margin - first)
+            columns = torch.from_numpy(self.columns + margin)
+            assert isinstance(self.generator, MetaSRGAN)  # A baseline's grid is exact.
+            return self.generator.at(window, rows, columns, inverse)

@@ -1,0 +1,1 @@
+"""What lies in files: volumes, their types, and writing all or nothing."""

@@ -1,0 +1,127 @@
+"""NRRD and MetaImage, by SimpleITK; ITK's LPS convention stays in here.
+
+Apart from `files`, since 3D Slicer has SimpleITK and not nibabel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import DataError
+from .volume import Volume
+
+ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# How ITK, its NIfTI reader and its DICOM reader (by tag) spell what the affine and the array already say.
+_ITK_GEOMETRY = (
+    *("ITK_", "NRRD_", "Offset", "Orientation"),
+    *("dim[", "dim_info", "pixdim[", "qfac", "qform", "qoffset", "qto_", "quatern", "sform", "srow", "sto_"),
+    *("bitpix", "datatype", "intent", "nifti_type", "scl_", "slice_", "vox_offset", "xyzt_units"),
+    *("0020|0032", "0020|0037", "0028|"),
+)
+
+
+def read_itk(path: Path) -> Volume:
+    """Read a NRRD or MetaImage volume.
+
+    Raises:
+        DataError: not a readable 3-D volume of one number a voxel.
+    """
+    try:
+        with _quiet_itk():
+            # Named, since ITK does not know .MHA by itself.
+            image = sitk.ReadImage(
+                str(path), imageIO="NrrdImageIO" if path.name.lower().endswith(".nrrd") else "MetaImageIO"
+            )
+    except RuntimeError as error:
+        raise DataError(f"{path}: cannot be read, the file is damaged or cut short ({reason_of(error)})") from error
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise DataError(f"{path}: {image.GetNumberOfComponentsPerPixel()} values a voxel; extract one channel first")
+    dimensions = image.GetDimension()
+    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
+        image = sitk.Extract(image, (*image.GetSize()[:-1], 0))
+    if image.GetDimension() != 3:
+        raise DataError(f"{path}: {dimensions} dimensions, size {image.GetSize()}; extract one 3-D volume first")
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    facts: dict[str, Any] = {}
+    for key in image.GetMetaDataKeys():
+        # SimpleITK cannot ask for a key that is not UTF-8.
+        if not key.startswith(_ITK_GEOMETRY) and key.isprintable():
+            facts[key] = image.GetMetaData(key)
+    return Volume(sitk.GetArrayFromImage(image).T, _LPS @ affine, name=str(path), facts=facts)
+
+
+def _to_itk(volume: Volume) -> sitk.Image:
+    image = sitk.GetImageFromArray(storable(volume.array).T)
+    affine = _LPS @ volume.affine
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetSpacing(volume.spacing.tolist())
+    image.SetDirection((affine[:3, :3] / volume.spacing).ravel().tolist())
+    for key, value in volume.facts.items():
+        if isinstance(value, str):
+            # MetaImage would take a second line for a field of its own; what was not UTF-8 can be read, not written.
+            text = " ".join(value.splitlines()).encode("utf-8", "replace").decode()
+            image.SetMetaData(key, text)
+    return image
+
+
+def write_itk(volume: Volume, path: Path, compress: bool) -> None:
+    """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer."""
+    image = _to_itk(volume)
+    if path.suffix != ".nrrd":
+        for key in image.GetMetaDataKeys():
+            # MetaImage has room for so much text, and takes these two for its own.
+            if len(key) > 250 or len(image.GetMetaData(key)) > 8000 or key in ("ElementDataFile", "HeaderSize"):
+                image.EraseMetaData(key)
+    with _quiet_itk():
+        sitk.WriteImage(image, str(path), useCompression=compress)
+        del image
+        written = sitk.ReadImage(str(path))
+    array = storable(volume.array)
+    same = written.GetSize() == array.shape and np.array_equal(sitk.GetArrayViewFromImage(written), array.T)
+    # What gzip ends with is not needed to read the voxels, yet other programs refuse a file without it.
+    if not same or (path.suffix == ".nrrd" and _gzip_size(path) != array.nbytes % 2**32):
+        raise OSError("the file came out incomplete; the disk may be full")
+
+
+def _gzip_size(path: Path) -> int:
+    """The number that a gzip stream ends with: its content's size modulo 2**32."""
+    with path.open("rb") as file:
+        file.seek(-4, os.SEEK_END)
+        return int.from_bytes(file.read(), "little")
+
+
+def storable(array: np.ndarray) -> np.ndarray:
+    """The voxels in a type and byte order that every file type has: there is no bool, float16 or float128."""
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def reason_of(error: Exception) -> str:
+    """What a library says went wrong, in one line; MetaImage's own last line is about something else."""
+    lines = [line.strip() for line in str(getattr(error, "strerror", None) or error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("Reason: No such file", "Reason: Success", "- "))]
+    return useful[-1] if useful else type(error).__name__
+
+
+@contextlib.contextmanager
+def _quiet_itk() -> Iterator[None]:
+    """ITK prints warnings straight to the terminal; what matters comes as an exception anyway."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)

@@ -1,0 +1,135 @@
+"""Volumes: an array, where it lies in the scanner, and the header facts that must survive.
+
+Arrays are indexed (i, j, k) and affines map voxel indices to RAS millimetres, whatever file a volume came from.
+Nothing here opens a file (see `files`), so that 3D Slicer can use it without nibabel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..geometry.grid import spacing_of
+
+# A direction cosine off by more than this is a shear, not rounding in a header.
+SHEAR_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A 3-D image in space.
+
+    Attributes:
+        array: (I, J, K), real numbers, intensities already scaled.
+        affine: (4, 4), voxel indices to RAS mm.
+        dtype: what its file stores; float32 where the file stores scaled integers. None: the array's.
+        name: for messages, usually the file's path.
+        qform: NIfTI's second affine where it differs from the first, else None.
+        codes: NIfTI's sform and qform codes.
+        labels: whether the header says that voxels are labels.
+        facts: further header fields to carry over, by name, as the file type spells them.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+    dtype: np.dtype | None = None
+    name: str = "volume"
+    qform: np.ndarray | None = None
+    codes: tuple[int, int] = (1, 1)
+    labels: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stored_dtype(self) -> np.dtype:
+        """What a file of this volume stores."""
+        return self.array.dtype if self.dtype is None else self.dtype
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """(3,) voxel sizes in mm."""
+        return spacing_of(self.affine)
+
+    def moved(self, array: np.ndarray, affine: np.ndarray, index_transform: np.ndarray) -> Volume:
+        """Return this volume with other voxels.
+
+        Args:
+            array: the new voxels.
+            affine: (4, 4), theirs.
+            index_transform: (4, 4), their indices to this volume's, which moves the second affine too.
+        """
+        qform = None if self.qform is None else self.qform @ index_transform
+        return replace(self, array=array, affine=affine, qform=qform, dtype=array.dtype)
+
+
+def check(volume: Volume) -> None:
+    """Refuse what cannot be super-resolved.
+
+    Raises:
+        DataError: not three-dimensional, empty, not real and finite numbers, or on a sheared or singular grid.
+    """
+    array, name = volume.array, volume.name
+    if array.dtype.fields is not None:
+        raise DataError(f"{name}: colour (RGB) voxels; convert the image to one grey channel")
+    if array.dtype.kind == "c":
+        raise DataError(f"{name}: complex voxels; take the magnitude first")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name}: voxels of type {array.dtype} are not numbers")
+    check_grid(volume)
+    if array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
+        raise DataError(f"{name}: there are NaN or infinite voxels; replace them first")
+
+
+def check_grid(volume: Volume) -> None:
+    """Refuse a volume whose voxels have no place on a rectangular grid, whatever they hold.
+
+    Raises:
+        DataError: not three-dimensional, empty, or on a sheared or singular grid.
+    """
+    shape, affine, name = volume.array.shape, volume.affine, volume.name
+    if len(shape) != 3:
+        raise DataError(f"{name}: {len(shape)} dimensions, shape {shape}; extract one 3-D volume first")
+    if volume.array.size == 0:
+        raise DataError(f"{name}: the volume is empty, its shape is {shape}")
+    # Of the directions and not of the affine, whose determinant is small on a microscope's grid too.
+    if (
+        not np.isfinite(affine).all()
+        or volume.spacing.min() == 0
+        or abs(np.linalg.det(affine[:3, :3] / volume.spacing)) < 1e-6
+    ):
+        raise DataError(f"{name}: the affine is singular, so voxels have no place in space; repair the header")
+    cosines = affine[:3, :3] / volume.spacing
+    shear = float(np.abs(cosines.T @ cosines - np.eye(3)).max())
+    if shear > SHEAR_TOLERANCE:
+        raise DataError(f"{name}: the affine is sheared (axes off by {shear:.3g}); resample it to a rectangular grid")
+
+
+def looks_like_labels(volume: Volume) -> bool:
+    """Whether voxels are labels: the header says so, or neighbouring integers are nearly always equal.
+
+    In a scan's foreground noise makes neighbours differ; in a segmentation they differ at borders only. A volume
+    of one value is no segmentation. Whole numbers that are stored as floats, as many tools store labels, count too.
+    """
+    if volume.labels or volume.array.dtype == np.bool_:
+        return True
+    array = volume.array
+    if array.dtype.kind not in "iuf" or array.size == 0:
+        return False
+    if array.dtype.kind == "f" and any((plane != np.rint(plane)).any() for plane in array):
+        return False
+    # The commonest value, on a coarser grid for speed: a corner may hold noise where all other air is masked to 0.
+    values, counts = np.unique(
+        array[tuple(slice(None, None, -(-size // 128)) for size in array.shape)], return_counts=True
+    )
+    background = values[counts.argmax()]
+    if (array == background).all():
+        return False
+    longest = int(np.argmax(array.shape))
+    here, next_ = np.moveaxis(array, longest, 0)[:-1], np.moveaxis(array, longest, 0)[1:]
+    foreground = (here != background) & (next_ != background)
+    pairs = int(foreground.sum())
+    if pairs == 0:
+        return False
+    return int((foreground & (here == next_)).sum()) > 0.8 * pairs
