@@ -12,19 +12,43 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .networks.loading import load_model
-    from .upscaling.pipeline import upscale
-    from .volumes.files import from_nibabel, read, to_nibabel, write
+    from .upscaling.pipeline import run_request, upscale
+    from .upscaling.request import Request
+    from .upscaling.result import Result
+    from .volumes.files import read, write
+    from .volumes.nifti import from_nibabel, to_nibabel
     from .volumes.volume import Volume
 
 __version__ = "0.3.0"
-__all__ = ["Volume", "from_nibabel", "load_model", "read", "to_nibabel", "upscale", "write"]
+__all__ = [
+    "INTENDED_USE",
+    "Request",
+    "Result",
+    "Volume",
+    "from_nibabel",
+    "load_model",
+    "read",
+    "run_request",
+    "to_nibabel",
+    "upscale",
+    "write",
+]
+
+# What results are for: one sentence, the same wherever a user meets one.
+INTENDED_USE = (
+    "For research only, not for diagnosis: "
+    "detail is estimated, in plane only, and may be wrong; thick slices stay thick."
+)
 
 _HOME = {
+    "Request": "upscaling.request",
+    "Result": "upscaling.result",
     "Volume": "volumes.volume",
-    "from_nibabel": "volumes.files",
+    "from_nibabel": "volumes.nifti",
     "load_model": "networks.loading",
     "read": "volumes.files",
-    "to_nibabel": "volumes.files",
+    "run_request": "upscaling.pipeline",
+    "to_nibabel": "volumes.nifti",
     "upscale": "upscaling.pipeline",
     "write": "volumes.files",
 }

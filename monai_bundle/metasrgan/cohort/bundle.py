@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,21 @@ from monai.utils.enums import CommonKeys
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..cli.console import exit_code_of, failure_of, note, say
-from ..errors import DataError, InputMissingError, UsageError
+from ..errors import DataError, InputMissingError, UsageError, explain_failure
 from ..networks.devices import resolve_device
 from ..networks.loading import Model
-from ..reports.sidecar import Upscaling, summary_of
-from ..upscaling.job import upscaled, write_results
-from ..upscaling.pipeline import Settings, check_asked, target_of
-from ..volumes.files import SUFFIXES, read
-from ..volumes.staging import check_outputs, files_of, made
+from ..progress import Watch, watch_nothing
+from ..reports.files import write_result
+from ..reports.sidecar import summarise_report
+from ..upscaling.pipeline import run_request, warn_user
+from ..upscaling.request import Request
+from ..upscaling.result import Result
+from ..volumes.files import read
+from ..volumes.formats import SUFFIXES, find_suffix, list_parts, split_suffix
+from ..volumes.staging import check_outputs, make_folder
 from ..volumes.volume import Volume
+
+logger = logging.getLogger(__name__)
 
 
 class VolumeFolder(Dataset[dict[str, Path]]):
@@ -43,7 +49,7 @@ class VolumeFolder(Dataset[dict[str, Path]]):
     def __init__(self, folder: str | Path, output_dir: str | Path, pattern: str = "*") -> None:
         # Names that look like numbers arrive as such from a command line.
         self.folder, self.pattern = Path(str(folder)), str(pattern)
-        self.items = [_item(path, self.folder, Path(str(output_dir))) for path in self._volumes()]
+        self.items = [_describe_item(path, self.folder, Path(str(output_dir))) for path in self._find_volumes()]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -66,62 +72,60 @@ class VolumeFolder(Dataset[dict[str, Path]]):
                 "give another --dataset_dir or --pattern"
             )
 
-    def _volumes(self) -> list[Path]:
+    def _find_volumes(self) -> list[Path]:
         # A broken link, as of a file that was not fetched yet, is a volume that cannot be read.
         found = (path for path in self.folder.glob(self.pattern) if not path.is_dir())
-        return sorted(path for path in found if path.name.lower().endswith(SUFFIXES) and path.name[0] != ".")
+        return sorted(path for path in found if find_suffix(path) and path.name[0] != ".")
 
 
 class VolumeInferer(Inferer):
-    """Upscale volumes by `metasrgan.upscaling`, as every other way in does; MONAI's inferers would lose the scale.
+    """Upscale volumes by the package's own pipeline, as every other door does; MONAI's inferers would lose the scale.
 
     Args:
         model: the verified weights, of `metasrgan.load_model`.
-        scale, spacing, axis, method, device, dtype, clip: as for `metasrgan.upscale`.
+        request: what is asked, as for `metasrgan.Request`.
+        warn: called with each sentence that the user should know.
+        watch: shows how far a volume is, such as `metasrgan.cli.console.show_progress`.
     """
 
     def __init__(
         self,
         model: Model,
-        scale: float | str | None = None,
-        spacing: float | None = None,
-        axis: str | int = "auto",
-        method: str = "net",
-        device: torch.device | str = "auto",
-        dtype: str = "input",
-        clip: str = "input",
+        request: Mapping[str, Any],
+        warn: Callable[[str], None] = warn_user,
+        watch: Watch = watch_nothing,
     ) -> None:
-        self.model, self.axis, self.method, self.device, self.dtype, self.clip = (
-            model,
-            axis,
-            method,
-            device,
-            dtype,
-            clip,
-        )
-        self.scale, self.spacing = None if scale is None else str(scale), spacing
+        self.model, self.asked, self.warn, self.watch = model, dict(request), warn, watch
 
-    def __call__(self, inputs: Volume, network: nn.Module, *_: Any, **__: Any) -> Upscaling:
+    @cached_property
+    def request(self) -> Request:
+        """What all volumes are asked for.
+
+        Raises:
+            UsageError: a value that makes sense for no volume, or a device that is not there.
+        """
+        device = self.asked.get("device", "auto")
+        return Request.from_json(self.asked | {"device": str(resolve_device(str(device)))})
+
+    def __call__(self, inputs: Volume, network: nn.Module, *_: Any, **__: Any) -> Result:
         """Upscale one volume with the model's own network.
 
         Raises:
-            UsageError, DataError: as `metasrgan.upscale`.
+            UsageError, DataError: as `metasrgan.run_request`, or a network whose weights nobody verified.
         """
-        target = target_of(inputs, self.scale, self.spacing, axis=self.axis)
-        asked = {name: str(value) for name in ("scale", "spacing") if (value := getattr(self, name)) is not None}
-        return upscaled(inputs, target, self.settings(network), asked)
+        request = self.check(network)
+        with self.watch(request.method) as progress:
+            return run_request(request, inputs, model=self.model, warn=self.warn, progress=progress)
 
-    def settings(self, network: nn.Module) -> Settings:
-        """Return the settings that all volumes share.
+    def check(self, network: nn.Module) -> Request:
+        """Return the request; what makes sense for no volume is refused.
 
         Raises:
-            UsageError: one that makes no sense for any volume, or a network whose weights nobody verified.
+            UsageError: as `request`, or the network is not the verified model's.
         """
         if network is not self.model.generator:
             raise UsageError("the network is not the one of the verified weights; give --weights, not another network")
-        check_asked(self.scale, self.spacing, self.axis)
-        device = str(resolve_device(str(self.device)))
-        return Settings(self.method, self.model if self.method == "net" else None, device, self.dtype, self.clip)
+        return self.request
 
 
 class VolumeEvaluator(SupervisedEvaluator):
@@ -134,6 +138,8 @@ class VolumeEvaluator(SupervisedEvaluator):
         network: the network of the inferer's model.
         inferer: upscales a volume.
         overwrite: whether results may be replaced.
+        tell: called with each result's summary.
+        tell_failure: called with what went wrong with a volume.
         val_handlers: as for every MONAI evaluator.
     """
 
@@ -143,6 +149,8 @@ class VolumeEvaluator(SupervisedEvaluator):
         network: nn.Module,
         inferer: VolumeInferer,
         overwrite: bool = False,
+        tell: Callable[[str], None] = logger.info,
+        tell_failure: Callable[[str], None] = logger.error,
         val_handlers: Sequence[Any] | None = None,
     ) -> None:
         super().__init__(
@@ -151,11 +159,11 @@ class VolumeEvaluator(SupervisedEvaluator):
             val_data_loader=DataLoader(dataset, batch_size=None),
             network=network,
             inferer=inferer,
-            prepare_batch=_read,
+            prepare_batch=_read_volume,
             val_handlers=val_handlers,
             decollate=False,
         )
-        self.dataset, self.overwrite = dataset, overwrite
+        self.dataset, self.overwrite, self.tell, self.tell_failure = dataset, overwrite, tell, tell_failure
         self.failed: list[str] = []
 
     def run(self, global_epoch: int = 1) -> None:
@@ -168,14 +176,14 @@ class VolumeEvaluator(SupervisedEvaluator):
             DataError: some volumes failed; it names them, and the others are done.
         """
         self.dataset.check()
-        self.inferer.settings(self.network)
+        self.inferer.check(self.network)
         items = self.dataset.items
-        outputs = [path for item in items for path in (*files_of(item["output"]), item["report"])]
+        outputs = [path for item in items for path in (*list_parts(item["output"]), item["report"])]
         self.failed = []
         with contextlib.ExitStack() as stack:
             for folder in dict.fromkeys(path.parent for path in outputs):
-                stack.enter_context(made(folder))
-            check_outputs(outputs, self.overwrite, [path for item in items for path in files_of(item["image"])])
+                stack.enter_context(make_folder(folder))
+            check_outputs(outputs, self.overwrite, [path for item in items for path in list_parts(item["image"])])
             super().run(global_epoch)
             if self.failed:
                 raise DataError(f"{len(self.failed)} of {len(items)} volumes failed: {', '.join(self.failed)}")
@@ -184,36 +192,24 @@ class VolumeEvaluator(SupervisedEvaluator):
         image = str(batchdata[CommonKeys.IMAGE])
         try:
             done = super()._iteration(engine, batchdata)[CommonKeys.PRED]
-            facts = write_results(done, batchdata["output"], batchdata["report"], overwrite=self.overwrite)
+            facts = write_result(done, batchdata["output"], batchdata["report"], overwrite=self.overwrite)
         except Exception as error:
-            failure = failure_of(error)
+            failure = explain_failure(error)
             if failure is None:
                 raise
-            sentence = failure[1]
-            note(f"metasrgan: {sentence if image in sentence else f'{image}: {sentence}'}")
+            sentence = str(failure)
+            self.tell_failure(sentence if image in sentence else f"{image}: {sentence}")
             self.failed.append(image)
             return {}
-        say(summary_of(facts))
+        self.tell(summarise_report(facts))
         return facts
 
 
-def run_as_command(run: Callable[[], object]) -> None:
-    """Run something as a command: what goes wrong is one sentence on standard error and an exit code, no traceback.
-
-    Raises:
-        SystemExit: it went wrong.
-    """
-    code = exit_code_of(run)
-    if code:
-        sys.exit(code)
-
-
-def _item(path: Path, folder: Path, output_dir: Path) -> dict[str, Path]:
+def _describe_item(path: Path, folder: Path, output_dir: Path) -> dict[str, Path]:
     output = output_dir / path.relative_to(folder)
-    suffix = next(suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix))
-    report = output.with_name(output.name[: -len(suffix)] + ".json")
+    report = output.with_name(f"{split_suffix(output)[0]}.json")
     return {CommonKeys.IMAGE: path, "output": output, "report": report}
 
 
-def _read(batch: dict[str, Path], *_: Any, **__: Any) -> tuple[Volume, None]:
+def _read_volume(batch: dict[str, Path], *_: Any, **__: Any) -> tuple[Volume, None]:
     return read(batch[CommonKeys.IMAGE]), None

@@ -12,24 +12,20 @@ import numpy as np
 import torch
 
 from ..errors import DataError, UsageError
-from ..geometry.grid import check_scale, slice_axis
-from ..geometry.scale import as_fraction
-from ..image.degradation import DEGRADATIONS, degrade, fitting_size
-from ..image.foreground import maximal_informational_crop
+from ..geometry.grid import check_scale
+from ..geometry.orientation import choose_slice_axis
+from ..geometry.scale import Scale
+from ..image.degradation import DEGRADATIONS, degrade, fit_size
+from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
 from ..networks.loading import Model
-from ..upscaling.pipeline import Progress, upscale
-from ..volumes.files import staged
-from ..volumes.volume import Volume, check, looks_like_labels
-from .metrics import border_of, inner, psnr, ssim_gaussian, ssim_uniform
+from ..progress import Progress
+from ..upscaling.pipeline import run_request, warn_user
+from ..upscaling.request import Request
+from ..volumes.staging import stage
+from ..volumes.volume import Volume, check_volume, looks_like_labels
+from .metrics import METRICS, choose_border, crop_border
 
-FIGURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "psnr": psnr,
-    "ssim": ssim_gaussian,
-    "ssim_7x7": ssim_uniform,
-}
-_TITLES = {"psnr": "PSNR dB", "ssim": "SSIM", "ssim_7x7": "SSIM 7x7"}
-_DIGITS = {"psnr": 2, "ssim": 4, "ssim_7x7": 4}
 # SSIM needs this many pixels a side.
 _SMALLEST_SIDE = 11
 
@@ -91,7 +87,7 @@ def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) 
     """
     rows, columns = (each for each in range(3) if each != axis)
     array = np.moveaxis(volume.array, axis, 0)
-    height, width = (fitting_size(size, scale) for size in array.shape[1:])
+    height, width = (fit_size(size, scale) for size in array.shape[1:])
     if not height or not width:
         raise DataError(
             f"{volume.name}: slices of {array.shape[1]} × {array.shape[2]} cannot be reduced by exactly "
@@ -104,8 +100,8 @@ def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) 
         transform[each, each] = float(scale)
         transform[each, 3] = (float(scale) - 1) / 2
     return (
-        volume.moved(np.moveaxis(truth, 0, axis), volume.affine, np.eye(4)),
-        volume.moved(np.moveaxis(low, 0, axis), volume.affine @ transform, transform),
+        volume.replace_voxels(np.moveaxis(truth, 0, axis), volume.affine, np.eye(4)),
+        volume.replace_voxels(np.moveaxis(low, 0, axis), volume.affine @ transform, transform),
     )
 
 
@@ -118,6 +114,7 @@ def compare(
     models: Mapping[str, Model] | None = None,
     device: str = "auto",
     progress: Callable[[Progress], None] | None = None,
+    warn: Callable[[str], None] = warn_user,
 ) -> Comparison:
     """Reduce a volume, upscale it by each method on the same grid, and measure.
 
@@ -133,44 +130,39 @@ def compare(
         models: networks by name; "net" is the shipped one where it is not among them.
         device: of the networks.
         progress: called with each batch of slices done, from the start for every method.
+        warn: called with each sentence that the user should know.
 
     Raises:
         UsageError, DataError: as `metasrgan.upscaling.pipeline.upscale`; a label map, a volume without foreground.
     """
-    check(volume)
+    check_volume(volume)
     if looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
-    try:
-        factor = as_fraction(scale)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    factor = Scale(scale)
     check_scale(float(factor))
     if degradation not in DEGRADATIONS:
         raise UsageError(f"degradation {degradation!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
-    chosen = slice_axis(volume.array.shape, volume.affine, axis)
+    chosen = choose_slice_axis(volume.affine, axis)
     truth_volume, low_volume = reduce_volume(volume, factor, degradation, chosen)
     intensities = IntensityMap.of(volume.array)
     truth = intensities.forward(np.moveaxis(truth_volume.array, chosen, 0))
-    crops = [_measurable_crop(each, float(factor)) for each in truth]
+    crops = [_find_measurable_crop(each, float(factor)) for each in truth]
     if not any(crops):
         raise DataError(f"{volume.name}: no slice has enough foreground to measure on")
     images, figures = {}, {}
     for method in methods:
         model = None if models is None else models.get(method)
-        result = upscale(
-            low_volume,
-            scale=factor,
-            axis=chosen,
-            method=method if model is None else "net",
-            model=model,
-            device=device,
-            progress=progress,
-        )
+        request = Request(scale=factor, axis=chosen, method=method if model is None else "net", device=device)
+        result = run_request(
+            request, low_volume, model=model, check_consistency=False, warn=warn, progress=progress
+        ).volume
         images[method] = intensities.forward(np.moveaxis(result.array, chosen, 0))
-        for name, figure in FIGURES.items():
+        for name, metric in METRICS.items():
             figures[method, name] = np.array(
                 [
-                    figure(*(_measured(stack[index], crop, float(factor)) for stack in (truth, images[method])))
+                    metric.measure(
+                        *(_crop_to_measure(stack[index], crop, float(factor)) for stack in (truth, images[method]))
+                    )
                     for index, crop in enumerate(crops)
                     if crop is not None
                 ]
@@ -179,32 +171,32 @@ def compare(
     return Comparison(float(factor), degradation, chosen, volume.affine, truth, low, images, crops, figures)
 
 
-def _measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:
-    crop = maximal_informational_crop(image)
-    return crop if crop is not None and min(_measured(image, crop, scale).shape) >= _SMALLEST_SIDE else None
+def _find_measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:
+    crop = find_informational_crop(image)
+    return crop if crop is not None and min(_crop_to_measure(image, crop, scale).shape) >= _SMALLEST_SIDE else None
 
 
-def _measured(image: np.ndarray, crop: tuple[int, int, int, int], scale: float) -> np.ndarray:
+def _crop_to_measure(image: np.ndarray, crop: tuple[int, int, int, int], scale: float) -> np.ndarray:
     top, bottom, left, right = crop
-    border = border_of(scale)
-    whole = inner(image, border)
+    border = choose_border(scale)
+    whole = crop_border(image, border)
     # The crop may lie anywhere; only what upscalers guess at the image's own border is left out.
     return whole[max(top - border, 0) : bottom - border, max(left - border, 0) : right - border]
 
 
-def table(comparisons: Sequence[Comparison]) -> str:
+def format_table(comparisons: Sequence[Comparison]) -> str:
     """Return the figures as text, each method's gain over bicubic in brackets where bicubic is among them."""
-    titles = [f"{_TITLES[figure]:<16}" for figure in FIGURES]
+    titles = [f"{metric.title:<16}" for metric in METRICS.values()]
     lines = ["  ".join([f"{'degradation':<12}", f"{'scale':<7}", f"{'method':<8}", *titles])]
     for each in comparisons:
         for method in each.methods:
-            cells = [f"{_cell(each, method, figure):<16}" for figure in FIGURES]
+            cells = [f"{_format_cell(each, method, figure):<16}" for figure in METRICS]
             lines.append("  ".join([f"{each.degradation:<12}", f"{each.scale:<7g}", f"{method:<8}", *cells]))
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(comparison: Comparison, method: str, figure: str) -> str:
-    value, digits = comparison.mean(method, figure), _DIGITS[figure]
+def _format_cell(comparison: Comparison, method: str, figure: str) -> str:
+    value, digits = comparison.mean(method, figure), METRICS[figure].digits
     if "bicubic" not in comparison.methods:
         return f"{value:.{digits}f}"
     gain = value - comparison.mean("bicubic", figure)
@@ -214,12 +206,12 @@ def _cell(comparison: Comparison, method: str, figure: str) -> str:
 def write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
     """Write one line a condition and method: means and standard deviations over slices."""
     header = ["degradation", "scale", "method", "slices"]
-    header += [f"{name}_{statistic}" for name in FIGURES for statistic in ("mean", "std")]
-    with staged(path) as staging, staging.open("w", newline="") as file:
+    header += [f"{name}_{statistic}" for name in METRICS for statistic in ("mean", "std")]
+    with stage(path) as staging, staging.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(header)
         for each in comparisons:
             for method in each.methods:
-                values = [each.figures[method, name] for name in FIGURES]
+                values = [each.figures[method, name] for name in METRICS]
                 statistics = [f"{value:.5f}" for one in values for value in (one.mean(), one.std())]
                 rows.writerow([each.degradation, f"{each.scale:g}", method, len(values[0]), *statistics])

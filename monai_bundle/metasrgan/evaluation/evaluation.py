@@ -18,22 +18,21 @@ import torch
 from scipy import stats
 
 from .. import __version__
-from ..cli.console import progress_bar
 from ..errors import UsageError
-from ..geometry.scale import as_fraction
+from ..geometry.scale import Scale
 from ..networks import ByTwo
 from ..networks.loading import Model, load_model
-from ..reports.pictures import comparison_picture, scales_picture, title_of
+from ..progress import Watch, watch_nothing
 from ..volumes.files import read
-from ..volumes.staging import check_outputs, made, write_all
-from .comparison import FIGURES, Comparison, compare
-from .plots import curves_plot
+from ..volumes.staging import check_outputs, make_folder, stage, write_all
+from .comparison import Comparison, compare
+from .metrics import METRICS
+from .pictures import draw_comparison, draw_scales, name_method
+from .plots import plot_curves
 
 INTERPOLATIONS = ("bicubic", "bspline")
 TABLE_SCALE = 2.0
 _CONFIDENCE = 0.95
-_DIGITS = {"psnr": 2, "ssim": 4, "ssim_7x7": 4}
-_HEADINGS = {"psnr": "PSNR dB", "ssim": "SSIM (Gaussian 11×11)", "ssim_7x7": "SSIM (7×7)"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Gain:
     half_width: float
 
 
-def gain(comparison: Comparison, method: str, figure: str) -> Gain:
+def measure_gain(comparison: Comparison, method: str, figure: str) -> Gain:
     """Return what a method gains over bicubic, slice by slice."""
     difference = comparison.figures[method, figure] - comparison.figures["bicubic", figure]
     if len(difference) < 2:
@@ -63,6 +62,7 @@ def evaluate(
     axis: str | int = "auto",
     device: str = "auto",
     overwrite: bool = False,
+    watch: Watch = watch_nothing,
 ) -> str:
     """Write the evaluation of networks on a high-resolution volume into a folder.
 
@@ -81,6 +81,7 @@ def evaluate(
         axis: the slice axis.
         device: of the networks.
         overwrite: whether files may be replaced.
+        watch: shows how far each comparison is, such as `metasrgan.cli.console.show_progress`.
 
     Returns:
         The tables, for the user.
@@ -93,35 +94,35 @@ def evaluate(
     every_scale = [name for name, model in models.items() if not isinstance(model.generator, ByTwo)]
     if not every_scale:
         raise UsageError("weights: there is no Meta-SRGAN among them; give at least one")
-    parts = {name: _files(folder, name) for name in degradations}
+    parts = {name: _list_files(folder, name) for name in degradations}
     provenance = folder / "evaluation.json"
-    with made(folder):
+    with make_folder(folder):
         check_outputs([provenance, *(path for each in parts.values() for path in each.values())], overwrite)
         contents: dict[Path, bytes] = {}
         tables = []
         for degradation, paths in parts.items():
 
             def compared(scale: float, methods: Sequence[str], name: str = degradation) -> Comparison:
-                with progress_bar(False, f"{name} ×{scale:g}") as report:
+                with watch(f"{name} ×{scale:g}") as report:
                     return compare(scan, scale, name, methods, axis, models, device, report)
 
             at_two = compared(TABLE_SCALE, [*INTERPOLATIONS, *models])
-            contents[paths["picture"]] = comparison_picture(at_two)
-            contents[paths["table"]] = _table_csv(at_two, models)
-            markdown = _table_markdown(at_two, models)
+            contents[paths["picture"]] = draw_comparison(at_two)
+            contents[paths["table"]] = _format_table_csv(at_two, models)
+            markdown = _format_table_markdown(at_two, models)
             contents[paths["markdown"]] = markdown.encode()
             tables.append(markdown)
             methods = [*INTERPOLATIONS, *every_scale]
             shown, curves = [], []
-            for scale in sorted({float(as_fraction(each)) for each in (*scales, *figure_scales)}):
+            for scale in sorted({float(Scale(each)) for each in (*scales, *figure_scales)}):
                 each = compared(scale, methods)
-                if scale in [float(as_fraction(one)) for one in figure_scales]:
+                if scale in [float(Scale(one)) for one in figure_scales]:
                     shown.append(each)
-                if scale in [float(as_fraction(one)) for one in scales]:
+                if scale in [float(Scale(one)) for one in scales]:
                     curves.append(each.without_images())
-            contents[paths["through_scales"]] = scales_picture(shown, ["bicubic", every_scale[0]])
-            contents[paths["curves"]] = _curves_csv(curves)
-            contents[paths["plot"]] = curves_plot(curves)
+            contents[paths["through_scales"]] = draw_scales(shown, ["bicubic", every_scale[0]])
+            contents[paths["curves"]] = _format_curves(curves)
+            contents[paths["plot"]] = plot_curves(curves)
         facts = {
             "metasrgan": __version__,
             "torch": torch.__version__,
@@ -139,12 +140,12 @@ def evaluate(
     return "\n".join(tables) + f"\n{folder}: these tables, the curves and the pictures"
 
 
-def parameters_of(model: Model) -> int:
+def count_parameters(model: Model) -> int:
     """Return how many trained numbers a network has."""
     return sum(parameter.numel() for parameter in model.generator.parameters())
 
 
-def _files(folder: Path, degradation: str) -> dict[str, Path]:
+def _list_files(folder: Path, degradation: str) -> dict[str, Path]:
     return {
         "table": folder / f"table1_{degradation}_x2.csv",
         "markdown": folder / f"table1_{degradation}_x2.md",
@@ -156,53 +157,59 @@ def _files(folder: Path, degradation: str) -> dict[str, Path]:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from ..volumes.files import staged
-
-    with staged(path) as staging:
+    with stage(path) as staging:
         staging.write_text(text)
 
 
-def _rows(comparison: Comparison) -> list[list[Any]]:
+def _list_rows(comparison: Comparison) -> list[list[Any]]:
     """A line a method: the condition, then of every figure mean, deviation, mean gain and its half interval."""
     rows = []
     for method in comparison.methods:
-        row: list[Any] = [comparison.degradation, f"{comparison.scale:g}", title_of(method)]
-        for figure in FIGURES:
-            values, against = comparison.figures[method, figure], gain(comparison, method, figure)
+        row: list[Any] = [comparison.degradation, f"{comparison.scale:g}", name_method(method)]
+        for figure in METRICS:
+            values, against = comparison.figures[method, figure], measure_gain(comparison, method, figure)
             row += [f"{each:.5f}" for each in (values.mean(), np.std(values, ddof=1), against.mean, against.half_width)]
         rows.append([*row, comparison.slices])
     return rows
 
 
-def _csv(rows: Sequence[Sequence[Any]], more: Sequence[str] = ()) -> bytes:
+def _format_csv(rows: Sequence[Sequence[Any]], more: Sequence[str] = ()) -> bytes:
     header = ["degradation", "scale", "method"]
-    header += [f"{figure}_{what}" for figure in FIGURES for what in ("mean", "std", "gain", "gain_half_interval_95")]
+    header += [f"{figure}_{what}" for figure in METRICS for what in ("mean", "std", "gain", "gain_half_interval_95")]
     text = io.StringIO()
     csv.writer(text).writerows([[*header, "slices", *more], *rows])
     return text.getvalue().encode()
 
 
-def _curves_csv(comparisons: Sequence[Comparison]) -> bytes:
-    return _csv([row for each in comparisons for row in _rows(each)])
+def _format_curves(comparisons: Sequence[Comparison]) -> bytes:
+    return _format_csv([row for each in comparisons for row in _list_rows(each)])
 
 
-def _table_csv(comparison: Comparison, models: Mapping[str, Model]) -> bytes:
-    counts = [parameters_of(models[method]) if method in models else 0 for method in comparison.methods]
-    return _csv([[*row, count] for row, count in zip(_rows(comparison), counts)], ["parameters"])
+def _format_table_csv(comparison: Comparison, models: Mapping[str, Model]) -> bytes:
+    counts = [count_parameters(models[method]) if method in models else 0 for method in comparison.methods]
+    return _format_csv([[*row, count] for row, count in zip(_list_rows(comparison), counts)], ["parameters"])
 
 
-def _table_markdown(comparison: Comparison, models: Mapping[str, Model]) -> str:
-    headings = ["method", "parameters", *_HEADINGS.values(), "PSNR gain, 95 % interval", "SSIM gain"]
+def _format_table_markdown(comparison: Comparison, models: Mapping[str, Model]) -> str:
+    headings = [
+        "method",
+        "parameters",
+        *(metric.heading for metric in METRICS.values()),
+        "PSNR gain, 95 % interval",
+        "SSIM gain",
+    ]
     lines = [f"`{comparison.degradation}`, ×{comparison.scale:g}, mean; deviation over {comparison.slices} slices", ""]
     lines += [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for method in comparison.methods:
-        count = f"{parameters_of(models[method]):,}" if method in models else "–"
-        cells = [title_of(method), count]
-        for figure, digits in _DIGITS.items():
+        count = f"{count_parameters(models[method]):,}" if method in models else "–"
+        cells = [name_method(method), count]
+        for figure, metric in METRICS.items():
             values = comparison.figures[method, figure]
-            cells.append(f"{values.mean():.{digits}f}; {np.std(values, ddof=1):.{digits}f}")
+            cells.append(f"{values.mean():.{metric.digits}f}; {np.std(values, ddof=1):.{metric.digits}f}")
         for figure in ("psnr", "ssim"):
-            against = gain(comparison, method, figure)
-            cells.append(f"{against.mean:+.{_DIGITS[figure]}f} ± {against.half_width:.{_DIGITS[figure]}f}")
+            against = measure_gain(comparison, method, figure)
+            cells.append(
+                f"{against.mean:+.{METRICS[figure].digits}f} ± {against.half_width:.{METRICS[figure].digits}f}"
+            )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

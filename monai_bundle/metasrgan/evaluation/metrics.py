@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 
-def inner(image: np.ndarray, border: int) -> np.ndarray:
+def crop_border(image: np.ndarray, border: int) -> np.ndarray:
     """Return (H, W) without ``border`` pixels on each side, where upscalers differ only in how they guess."""
     return image[border : image.shape[0] - border, border : image.shape[1] - border]
 
 
-def border_of(scale: float) -> int:
+def choose_border(scale: float) -> int:
     """Return ceil(r), the border left out at scale r."""
     return math.ceil(scale)
 
@@ -36,3 +38,27 @@ def ssim_gaussian(truth: np.ndarray, image: np.ndarray) -> float:
 def ssim_uniform(truth: np.ndarray, image: np.ndarray) -> float:
     """Return SSIM with scikit-image's defaults: 7x7 uniform windows, sample covariance."""
     return float(structural_similarity(truth, image, data_range=1.0))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of two (H, W) images, the truth and another, and how tables say it.
+
+    Attributes:
+        measure: the figure.
+        title: in a table of text.
+        heading: where it must say which of its definitions it is.
+        digits: after the point.
+    """
+
+    measure: Callable[[np.ndarray, np.ndarray], float]
+    title: str
+    heading: str
+    digits: int
+
+
+METRICS = {
+    "psnr": Metric(psnr, "PSNR dB", "PSNR dB", 2),
+    "ssim": Metric(ssim_gaussian, "SSIM", "SSIM (Gaussian 11×11)", 4),
+    "ssim_7x7": Metric(ssim_uniform, "SSIM 7x7", "SSIM (7×7)", 4),
+}

@@ -13,21 +13,35 @@ along the *slice axis* they are the input's own 0, 1, 2 …
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from ..errors import DataError, UsageError
-from .scale import LARGEST_SCALE, SMALLEST_SCALE, as_fraction, output_size
+from .orientation import SPACING_TOLERANCE, choose_slice_axis, measure_spacing
+from .scale import LARGEST_SCALE, SMALLEST_SCALE, centre_pixels, count_output_pixels
 
-PLANES = ("sagittal", "coronal", "axial")
 # Beyond this an in-plane factor is a mistake, or at least nothing a network trained up to 4 can serve.
 ABSURD_SCALE = 8
-# Two in-plane factors closer than this differ by rounding in a header.
-_FACTOR_TOLERANCE = 1e-3
 # How far slices of a reference may lie from the input's, in voxels.
 _SLICE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a volume's voxels lie, without the voxels.
+
+    Attributes:
+        shape: (I, J, K).
+        affine: (4, 4), voxel indices to RAS mm.
+        name: for messages and reports, usually a file's path.
+    """
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+    name: str = "reference"
 
 
 @dataclass(frozen=True)
@@ -36,8 +50,9 @@ class Target:
 
     Attributes:
         axis: the slice axis.
-        scale: r, the in-plane factor as the network takes it.
-        exact: r = p/q where the grid is the one of `centres`, floor(n*r) pixels from the first outer edge; else None.
+        factors: of the two in-plane axes, rows and columns, ascending.
+        exact: the same as fractions p/q where the grid is that of `scale_grid`, floor(n*r) pixels from the first outer
+            edge; else None.
         positions: three float64 arrays, positions along each input axis.
         index_transform: (4, 4), the target's indices, in the input's axis order, to the input's.
         affine: (4, 4) of the result.
@@ -46,13 +61,18 @@ class Target:
     """
 
     axis: int
-    scale: float
-    exact: Fraction | None
+    factors: tuple[float, float]
+    exact: tuple[Fraction, Fraction] | None
     positions: tuple[np.ndarray, np.ndarray, np.ndarray]
     index_transform: np.ndarray
     affine: np.ndarray
     order: tuple[int, int, int] = (0, 1, 2)
     flips: tuple[bool, bool, bool] = (False, False, False)
+
+    @property
+    def scale(self) -> float:
+        """The in-plane factor where one number has to say it: the mean of two that differ by rounding only."""
+        return sum(self.factors) / 2
 
     @property
     def plane(self) -> tuple[int, int]:
@@ -81,72 +101,7 @@ class Target:
     @property
     def spacing(self) -> np.ndarray:
         """(3,) mm, of the result's axes."""
-        return spacing_of(self.affine)
-
-
-def spacing_of(affine: np.ndarray) -> np.ndarray:
-    """Return the (3,) voxel sizes of an affine in mm.
-
-    >>> spacing_of(np.diag([1.0, 2.0, 3.0, 1.0])).tolist()
-    [1.0, 2.0, 3.0]
-    """
-    return np.sqrt((np.asarray(affine, np.float64)[:3, :3] ** 2).sum(0))
-
-
-def edges(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    """Return the (8, 3) corners of the field of view in RAS mm.
-
-    >>> edges((2, 2, 2), np.eye(4))[0].tolist()
-    [-0.5, -0.5, -0.5]
-    """
-    corners = np.array(np.meshgrid(*([-0.5, size - 0.5] for size in shape), indexing="ij")).reshape(3, 8).T
-    return corners @ affine[:3, :3].T + affine[:3, 3]
-
-
-def plane_axis(affine: np.ndarray, plane: str) -> int:
-    """Return the array axis that the slices of an anatomical plane are stacked along.
-
-    The volume's own axes are named by the direction they lie closest to: sagittal slices are stacked
-    left-right, coronal ones back-front, axial ones foot-head.
-
-    Args:
-        affine: (4, 4), voxel indices to RAS mm.
-        plane: "sagittal", "coronal" or "axial".
-
-    >>> plane_axis(np.eye(4), "axial")
-    2
-    """
-    likeness = np.abs(affine[:3, :3] / spacing_of(affine))
-    world_of_axis = {}
-    # The clearest axis is named first, so that at 45 degrees no two axes get the same name.
-    for _ in range(3):
-        world, axis = (int(index) for index in np.unravel_index(np.argmax(likeness), (3, 3)))
-        world_of_axis[world] = axis
-        likeness[world, :] = -1
-        likeness[:, axis] = -1
-    return world_of_axis[PLANES.index(plane)]
-
-
-def slice_axis(shape: tuple[int, ...], affine: np.ndarray, axis: str | int = "auto") -> int:
-    """Return the axis that slices are stacked along.
-
-    Args:
-        shape: (I, J, K).
-        affine: (4, 4).
-        axis: "auto" for the coarsest spacing, so that the finest plane is upscaled (the last one of equals);
-            "sagittal", "coronal" or "axial"; or 0, 1, 2.
-
-    Raises:
-        UsageError: none of these.
-    """
-    if axis in PLANES:
-        return plane_axis(affine, str(axis))
-    if axis in (0, 1, 2, "0", "1", "2"):
-        return int(axis)
-    if axis != "auto":
-        raise UsageError(f"axis {axis!r} is unknown; choose auto, sagittal, coronal, axial, 0, 1 or 2")
-    spacing = spacing_of(affine)
-    return int(np.flatnonzero(spacing >= spacing.max() * (1 - _FACTOR_TOLERANCE))[-1])
+        return measure_spacing(self.affine)
 
 
 def check_scale(scale: float) -> None:
@@ -165,60 +120,66 @@ def check_scale(scale: float) -> None:
         )
 
 
-def trained_for(scale: float) -> bool:
+def was_trained_for(scale: float) -> bool:
     """Whether the network was trained for this scale: 1.1 … 4.0, to within rounding."""
     return SMALLEST_SCALE - 1e-6 <= scale <= LARGEST_SCALE + 1e-6
 
 
-def by_scale(
-    shape: tuple[int, ...], affine: np.ndarray, scale: float | str | Fraction, axis: str | int = "auto"
+def scale_grid(
+    shape: Sequence[int], affine: np.ndarray, scales: tuple[Fraction, Fraction], axis: str | int = "auto"
 ) -> Target:
     """Upscale by r in plane: floor(n*r) voxels of exactly spacing/r, the first voxel's outer edge kept.
 
+    Args:
+        shape: (I, J, K).
+        affine: (4, 4), voxel indices to RAS mm.
+        scales: r of rows and of columns.
+        axis: the slice axis, as for `choose_slice_axis`.
+
     Raises:
-        UsageError: a scale that is no number, at most 1 or above 8.
+        UsageError: a scale that is at most 1 or above 8, or an unknown axis.
     """
-    try:
-        factor = as_fraction(scale)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    check_scale(float(factor))
-    chosen = slice_axis(shape, affine, axis)
-    p, q = factor.numerator, factor.denominator
-    positions, steps = _own(shape), [1.0, 1.0, 1.0]
-    for each in _others(chosen):
+    for scale in scales:
+        check_scale(float(scale))
+    chosen = choose_slice_axis(affine, axis)
+    positions, steps = _keep_positions(shape), [1.0, 1.0, 1.0]
+    for each, scale in zip(_list_others(chosen), scales):
+        p, q = scale.numerator, scale.denominator
         steps[each] = q / p
-        index = np.arange(output_size(shape[each], p, q), dtype=np.int64)
-        positions[each] = ((2 * index + 1) * q - p) / (2 * p)
-    return _target(chosen, float(factor), factor, positions, steps, affine)
+        positions[each] = centre_pixels(np.arange(count_output_pixels(shape[each], p, q), dtype=np.float64), p, q)
+    rows, columns = scales
+    return _make_target(chosen, (float(rows), float(columns)), scales, positions, steps, affine)
 
 
-def by_spacing(shape: tuple[int, ...], affine: np.ndarray, spacing: float, axis: str | int = "auto") -> Target:
+def respace_grid(shape: Sequence[int], affine: np.ndarray, spacing: float, axis: str | int = "auto") -> Target:
     """Upscale to exactly ``spacing`` mm in plane: round(n*r) voxels, centred on the same field of view.
 
     Raises:
         UsageError: a spacing that is not finer than the input's, or needs different factors for the two axes.
     """
-    if not (np.isfinite(spacing) and spacing > 0):
-        raise UsageError(f"spacing {spacing} mm is not a size; give millimetres above 0, such as 0.5")
-    chosen = slice_axis(shape, affine, axis)
-    factors = spacing_of(affine) / spacing
-    scale = _common_factor(factors, chosen)
-    positions, steps = _own(shape), [1.0, 1.0, 1.0]
-    for each in _others(chosen):
+    check_spacing(spacing)
+    chosen = choose_slice_axis(affine, axis)
+    factors = measure_spacing(affine) / spacing
+    in_plane = _check_factors(factors, chosen)
+    positions, steps = _keep_positions(shape), [1.0, 1.0, 1.0]
+    for each in _list_others(chosen):
         steps[each] = 1 / float(factors[each])
         count = int(np.floor(shape[each] * factors[each] + 0.5))
         positions[each] = (shape[each] - 1) / 2 + (np.arange(count) - (count - 1) / 2) * steps[each]
-    return _target(chosen, scale, None, positions, steps, affine)
+    return _make_target(chosen, in_plane, None, positions, steps, affine)
 
 
-def by_reference(
-    shape: tuple[int, ...],
-    affine: np.ndarray,
-    reference_shape: tuple[int, ...],
-    reference_affine: np.ndarray,
-    axis: str | int = "auto",
-) -> Target:
+def check_spacing(spacing: float) -> None:
+    """Refuse a voxel size that is none.
+
+    Raises:
+        UsageError: not finite, or not above 0.
+    """
+    if not (np.isfinite(spacing) and spacing > 0):
+        raise UsageError(f"spacing {spacing} mm is not a size; give millimetres above 0, such as 0.5")
+
+
+def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: str | int = "auto") -> Target:
     """Upscale onto exactly a reference's grid, its axis order and directions included.
 
     The reference's axes must be parallel to the input's, and along the slice axis the slices must be the same.
@@ -228,7 +189,7 @@ def by_reference(
     Raises:
         DataError: a reference that does not fit, and why.
     """
-    to_input = np.linalg.inv(affine) @ reference_affine
+    to_input = np.linalg.inv(affine) @ reference.affine
     # Row: input axis; column: reference axis; what one reference voxel is, in input voxels.
     matrix = to_input[:3, :3]
     order = tuple(int(each) for each in np.argmax(np.abs(matrix), axis=0))
@@ -238,12 +199,12 @@ def by_reference(
     astray = matrix.copy()
     for each in range(3):
         astray[order[each], each] = 0
-    if (np.abs(astray) * np.asarray(reference_shape)).max() > 0.01:
+    if (np.abs(astray) * np.asarray(reference.shape)).max() > 0.01:
         raise DataError("the reference's axes are not parallel to the input's; register or reorient it first")
     flips = tuple(bool(step < 0) for step in steps)
     positions: list[np.ndarray] = [np.empty(0)] * 3
     for each in range(3):
-        line = to_input[order[each], 3] + steps[each] * np.arange(reference_shape[each])
+        line = to_input[order[each], 3] + steps[each] * np.arange(reference.shape[each])
         positions[order[each]] = line[::-1] if flips[each] else line
     factors = np.empty(3)
     factors[list(order)] = 1 / np.abs(steps)
@@ -254,19 +215,19 @@ def by_reference(
         and np.abs(positions[each] - np.arange(shape[each])).max() < _SLICE_TOLERANCE
     ]
     if axis != "auto":
-        chosen = slice_axis(shape, affine, axis)
+        chosen = choose_slice_axis(affine, axis)
     elif agree:
-        chosen = max(agree, key=lambda each: (round(float(spacing_of(affine)[each]), 4), each))
+        chosen = max(agree, key=lambda each: (round(float(measure_spacing(affine)[each]), 4), each))
     else:
-        chosen = slice_axis(shape, affine, axis)
+        chosen = choose_slice_axis(affine, axis)
     if chosen not in agree:
         raise DataError(
             f"the reference differs from the input through the plane too (axis {chosen}: "
-            f"{len(positions[chosen])} slices of {spacing_of(affine)[chosen] / factors[chosen]:.4g} mm, not "
-            f"{shape[chosen]} of {spacing_of(affine)[chosen]:.4g} mm); only in-plane upscaling is done, "
+            f"{len(positions[chosen])} slices of {measure_spacing(affine)[chosen] / factors[chosen]:.4g} mm, not "
+            f"{shape[chosen]} of {measure_spacing(affine)[chosen]:.4g} mm); only in-plane upscaling is done, "
             "give a reference with the input's slices"
         )
-    for each in _others(chosen):
+    for each in _list_others(chosen):
         if positions[each].max() < -0.5 or positions[each].min() > shape[each] - 0.5:
             raise DataError(
                 f"the reference lies wholly outside the input's field of view (axis {each}); "
@@ -274,47 +235,55 @@ def by_reference(
             )
     positions[chosen] = np.arange(shape[chosen], dtype=np.float64)
     try:
-        scale = _common_factor(factors, chosen)
+        in_plane = _check_factors(factors, chosen)
     except UsageError as error:
         raise DataError(f"the reference does not fit: {error}") from None
     return Target(
         axis=chosen,
-        scale=scale,
+        factors=in_plane,
         exact=None,
         positions=(positions[0], positions[1], positions[2]),
         index_transform=to_input,
-        affine=np.array(reference_affine, np.float64),
+        affine=np.array(reference.affine, np.float64),
         order=(order[0], order[1], order[2]),
         flips=(flips[0], flips[1], flips[2]),
     )
 
 
-def _own(shape: tuple[int, ...]) -> list[np.ndarray]:
+def format_shape(shape: Sequence[int]) -> str:
+    """Return a shape as people write it.
+
+    >>> format_shape((512, 512, 25))
+    '512 × 512 × 25'
+    """
+    return " × ".join(str(int(size)) for size in shape)
+
+
+def _keep_positions(shape: Sequence[int]) -> list[np.ndarray]:
     """The positions of a grid's own voxels."""
     return [np.arange(size, dtype=np.float64) for size in shape]
 
 
-def _others(axis: int) -> list[int]:
+def _list_others(axis: int) -> list[int]:
     return [each for each in range(3) if each != axis]
 
 
-def _common_factor(factors: np.ndarray, axis: int) -> float:
-    """The one in-plane factor of two axes, which may differ by a header's rounding only."""
-    first, second = (float(factors[each]) for each in _others(axis))
-    if abs(first - second) > _FACTOR_TOLERANCE * max(first, second):
+def _check_factors(factors: np.ndarray, axis: int) -> tuple[float, float]:
+    """The in-plane factors of rows and columns, which may differ by a header's rounding only."""
+    rows, columns = (float(factors[each]) for each in _list_others(axis))
+    if abs(rows - columns) > SPACING_TOLERANCE * max(rows, columns):
         raise UsageError(
-            f"the two in-plane axes would need different factors ({first:.4g} and {second:.4g}); "
+            f"the two in-plane axes would need different factors ({rows:.4g} and {columns:.4g}); "
             "resample the input to square pixels first, or give a scale"
         )
-    scale = (first + second) / 2
-    check_scale(scale)
-    return scale
+    check_scale((rows + columns) / 2)
+    return rows, columns
 
 
-def _target(
+def _make_target(
     axis: int,
-    scale: float,
-    exact: Fraction | None,
+    factors: tuple[float, float],
+    exact: tuple[Fraction, Fraction] | None,
     positions: list[np.ndarray],
     steps: list[float],
     affine: np.ndarray,
@@ -322,4 +291,4 @@ def _target(
     transform = np.diag([*steps, 1.0])
     transform[:3, 3] = [line[0] for line in positions]
     first, second, third = positions
-    return Target(axis, scale, exact, (first, second, third), transform, affine @ transform)
+    return Target(axis, factors, exact, (first, second, third), transform, affine @ transform)

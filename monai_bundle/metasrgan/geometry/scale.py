@@ -8,12 +8,14 @@ that 3D Slicer can show what a scale will give before it is installed.
 from fractions import Fraction
 from typing import Tuple
 
+from ..errors import UsageError
+
 MAX_DENOMINATOR = 1_000_000
 SMALLEST_SCALE = 1.1
 LARGEST_SCALE = 4.0
 
 
-def rational(scale: float) -> Tuple[int, int]:
+def find_ratio(scale: float) -> Tuple[int, int]:
     """Return (p, q), the fraction that a float scale stands for, in lowest terms.
 
     It is the last convergent of the scale's continued fraction with q at most 1,000,000: the decimal
@@ -23,7 +25,7 @@ def rational(scale: float) -> Tuple[int, int]:
     Raises:
         ValueError: the scale is not between 0.001 and 1024.
 
-    >>> rational(1.1), rational(4 / 3), rational(2.0)
+    >>> find_ratio(1.1), find_ratio(4 / 3), find_ratio(2.0)
     ((11, 10), (4, 3), (2, 1))
     """
     if not (scale >= 0.001 and scale < 1024.0):
@@ -42,15 +44,42 @@ def rational(scale: float) -> Tuple[int, int]:
     return p, q
 
 
-def as_fraction(scale: "float | str | Fraction") -> Fraction:
-    """Return the scale as a `Fraction`; strings may be decimals ("1.5") or ratios ("4/3").
+class Scale(Fraction):
+    """A factor r = p/q, exact; as text it reads as it was written.
 
-    Raises:
-        ValueError: not a number, or not between 0.001 and 1024.
-
-    >>> as_fraction("4/3"), as_fraction(2.7)
-    (Fraction(4, 3), Fraction(27, 10))
+    >>> Scale("4/3") == Fraction(4, 3), str(Scale("4/3")), str(Scale("1.50")), str(Scale(2))
+    (True, '4/3', '1.50', '2')
     """
+
+    __slots__ = ("_written",)
+
+    _written: str
+
+    def __new__(cls, scale: "float | str | Fraction") -> "Scale":
+        """Take a number, or text: a decimal ("1.5") or a ratio ("4/3").
+
+        Raises:
+            UsageError: not a number, or not between 0.001 and 1024.
+        """
+        self = super().__new__(cls, *find_ratio(_parse_number(scale)))
+        self._written = str(scale)
+        return self
+
+    def __str__(self) -> str:
+        """As it was written."""
+        return self._written
+
+    def __reduce__(self) -> "tuple[type[Scale], tuple[str]]":
+        return Scale, (self._written,)
+
+    def __copy__(self) -> "Scale":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Scale":
+        return self
+
+
+def _parse_number(scale: "float | str | Fraction") -> float:
     try:
         if isinstance(scale, str):
             # Not by Fraction, which would write out what "1e999999999" says.
@@ -58,19 +87,36 @@ def as_fraction(scale: "float | str | Fraction") -> Fraction:
             value = float(numerator) / (float(denominator) if slash else 1.0)
         else:
             value = float(scale)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError):
+        raise UsageError(
             f"scale {scale!r} is not a number; give a decimal such as 1.5 or a ratio such as 4/3"
         ) from None
     if not 0.001 <= value < 1024:
-        raise ValueError(f"scale {scale} must be between 0.001 and 1024, a decimal such as 1.5 or a ratio such as 4/3")
-    return Fraction(*rational(value))
+        raise UsageError(f"scale {scale} must be between 0.001 and 1024, a decimal such as 1.5 or a ratio such as 4/3")
+    return value
 
 
-def output_size(size: int, p: int, q: int) -> int:
+def count_output_pixels(size: int, p: int, q: int) -> int:
     """Return floor(size * p/q), the number of output pixels along an axis of ``size`` input pixels.
 
-    >>> output_size(45, 7, 5)
+    >>> count_output_pixels(45, 7, 5)
     63
     """
     return size * p // q
+
+
+def centre_pixels(index, p: int, q: int):  # type: ignore[no-untyped-def]
+    """Return where the centres of output pixels lie, in input pixels (0 is the first one's centre).
+
+    The field of view is kept, outer edge on outer edge: c = (i + 1/2)/r - 1/2, in integers up to one division.
+
+    Args:
+        index: float64 array or tensor of output pixels, whole numbers; without a type, since `torch.jit.script` takes
+            that for a tensor.
+        p, q: r = p/q.
+
+    >>> import numpy as np
+    >>> centre_pixels(np.arange(4.0), 2, 1).tolist()
+    [-0.25, 0.25, 0.75, 1.25]
+    """
+    return ((2 * index + 1) * q - p) / (2 * p)

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .averaging import average_down
+
 DEGRADATIONS = ("bicubic_aa", "bilinear_aa", "area", "kspace")
 
 
-def fitting_size(size: int, scale: Fraction) -> int:
+def fit_size(size: int, scale: Fraction) -> int:
     """Return the largest size up to ``size`` that holds a whole number of LR pixels: a multiple of p.
 
-    >>> fitting_size(96, Fraction(11, 10))
+    >>> fit_size(96, Fraction(11, 10))
     88
     """
     return size // scale.numerator * scale.numerator
@@ -34,7 +36,7 @@ def crop_to_fit(image: Tensor, scale: Fraction) -> Tensor:
     Raises:
         ValueError: the image is smaller than one whole period of the scale.
     """
-    height, width = (fitting_size(size, scale) for size in image.shape[-2:])
+    height, width = (fit_size(size, scale) for size in image.shape[-2:])
     if height == 0 or width == 0:
         raise ValueError(
             f"an image of {image.shape[-2]}x{image.shape[-1]} pixels cannot be reduced by {scale}: "
@@ -79,10 +81,7 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
 @lru_cache(maxsize=256)
 def _area_matrix(low: int, high: int) -> Tensor:
     """(low, high): the share of each HR pixel in each LR pixel."""
-    edges = torch.arange(low + 1, dtype=torch.float64) * high / low
-    pixels = torch.arange(high, dtype=torch.float64)
-    overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
-    return (overlap.clamp(min=0) * low / high).float()
+    return torch.from_numpy(average_down(low, high))
 
 
 @lru_cache(maxsize=256)

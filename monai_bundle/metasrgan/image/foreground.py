@@ -10,7 +10,7 @@ FOREGROUND = 0.08
 SMALLEST_SIDE = 24
 
 
-def maximal_informational_crop(image: np.ndarray) -> tuple[int, int, int, int] | None:
+def find_informational_crop(image: np.ndarray) -> tuple[int, int, int, int] | None:
     """Return the bounding box of what is not background (paper, section 3), or None where there is too little.
 
     Args:

@@ -12,7 +12,7 @@ from scipy.linalg import solve_banded
 METHODS = ("bspline", "bicubic", "linear", "nearest")
 
 
-def interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.ndarray:
+def make_interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.ndarray:
     """Return the matrix that interpolates along an axis.
 
     Args:
@@ -30,7 +30,7 @@ def interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.nd
     part = positions - low
     taps: tuple[np.ndarray, ...]
     if method == "nearest":
-        return np.eye(size, dtype=np.float32)[nearest_voxels(positions, size)]
+        return np.eye(size, dtype=np.float32)[find_nearest_voxels(positions, size)]
     if method == "linear":
         return _gather(low, (1 - part, part), size, mirror=False).astype(np.float32)
     if method == "bicubic":
@@ -45,7 +45,7 @@ def interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.nd
     raise ValueError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}")
 
 
-def nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:
+def find_nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:
     """Return the input voxels, int64 (N,), that positions lie closest to; halfway it is the farther one."""
     return np.floor(positions + 0.5).astype(np.int64).clip(0, size - 1)
 

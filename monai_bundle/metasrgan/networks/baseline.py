@@ -1,5 +1,7 @@
 """What the baselines share: one scale, images in [0, 1], and a normalisation that is part of the state_dict."""
 
+from typing import Tuple
+
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +40,13 @@ class ByTwo(nn.Module):
         if scale != 2.0:
             raise ValueError(f"scale {scale} is not 2, the only one that this network has; MetaSRGAN takes any")
         return self.super_resolve((image - self.mean) / self.std) * self.std + self.mean
+
+    def by_ratio(self, image: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+        """As `forward`; the ratios (p, q) are 2/1, arguments so that every network can be called alike."""
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
+        if row_p * column_q != column_p * row_q:
+            raise ValueError(f"ratios {row_p}/{row_q} and {column_p}/{column_q} differ; this network has one scale, 2")
+        return self.forward(image, row_p / row_q)
 
     def super_resolve(self, normal: Tensor) -> Tensor:
         """(B, 1, H, W) to (B, 1, 2H, 2W), both normalised."""

@@ -6,8 +6,10 @@ import torch
 
 from ..errors import UsageError
 
+TORCH_VERSION = str(torch.__version__)
 
-def found_devices() -> dict[str, str]:
+
+def list_devices() -> dict[str, str]:
     """Return the devices of this machine by the name that `resolve_device` takes, each with what it is.
 
     The first is what "auto" takes.
@@ -43,3 +45,8 @@ def resolve_device(name: str = "auto") -> torch.device:
     if not present[device.type] or (device.index or 0) >= count:
         raise UsageError(f"device {name!r} is not there; use auto or cpu")
     return device
+
+
+def set_cpu_threads(count: int) -> None:
+    """Compute on so many CPU threads from now on."""
+    torch.set_num_threads(count)

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputMissingError
-from ..geometry.scale import as_fraction
-from ..volumes.files import staged
+from ..geometry.scale import Scale
+from ..volumes.staging import stage
 from . import MetaSRGAN
 
 
-def to_torchscript(generator: MetaSRGAN, path: str | Path) -> None:
+def export_torchscript(generator: MetaSRGAN, path: str | Path) -> None:
     """Write a generator as TorchScript, for `torch.jit.load` in Python or C++.
 
-    The scale stays an argument: ``forward(image, scale)`` and ``at(image, rows, columns, inverse_scale)`` are as in
-    `MetaSRGAN`. Kernels are predicted anew at every call.
+    The scale stays an argument: ``forward``, ``by_ratio`` and ``at`` are as in `MetaSRGAN`. Kernels are predicted anew
+    at every call.
 
     Args:
         generator: written in eval mode, on the CPU; left as it is.
@@ -32,12 +32,12 @@ def to_torchscript(generator: MetaSRGAN, path: str | Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    scripted = torch.jit.script(_frozen(generator))
-    with staged(Path(path)) as staging:
+    scripted = torch.jit.script(_freeze(generator))
+    with stage(Path(path)) as staging:
         torch.jit.save(scripted, staging)
 
 
-def to_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Path) -> None:
+def export_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Path) -> None:
     """Write a generator at one scale as ONNX, in standard operators only.
 
     ``image`` (B, 1, H, W) in [0, 1] becomes ``super_resolved`` (B, 1, floor(H*r), floor(W*r)), for any B, H and W.
@@ -56,11 +56,11 @@ def to_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Pat
         InputMissingError: the packages that write ONNX are not installed.
         OutputError: the file cannot be written.
     """
-    fraction = as_fraction(scale)
+    fraction = Scale(scale)
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
-                _AtOneScale(_frozen(generator), float(fraction)).eval(),
+                _AtOneScale(_freeze(generator), fraction).eval(),
                 # Any sizes but 0 and 1, which the exporter would take for constants.
                 (torch.zeros(2, 1, 24, 20),),
                 input_names=["image"],
@@ -74,18 +74,18 @@ def to_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Pat
             f"{path}: writing ONNX takes the packages onnx and onnxscript; pip install 'metasrgan[export]'"
         ) from error
     assert program is not None  # None is what the exporter before dynamo returns.
-    program.model.metadata_props["scale"] = str(fraction)
-    with staged(Path(path)) as staging:
+    program.model.metadata_props["scale"] = f"{fraction.numerator}/{fraction.denominator}"
+    with stage(Path(path)) as staging:
         program.save(staging)
 
 
 class _AtOneScale(nn.Module):
-    def __init__(self, generator: MetaSRGAN, scale: float) -> None:
+    def __init__(self, generator: MetaSRGAN, scale: Fraction) -> None:
         super().__init__()
-        self.generator, self.scale = generator, scale
+        self.generator, self.ratio = generator, (scale.numerator, scale.denominator)
 
     def forward(self, image: Tensor) -> Tensor:
-        super_resolved: Tensor = self.generator(image, self.scale)
+        super_resolved: Tensor = self.generator.by_ratio(image, self.ratio, self.ratio)
         return super_resolved
 
 
@@ -103,5 +103,5 @@ def _quiet_exporter() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _frozen(generator: MetaSRGAN) -> MetaSRGAN:
+def _freeze(generator: MetaSRGAN) -> MetaSRGAN:
     return copy.deepcopy(generator).cpu().float().eval()

@@ -5,9 +5,9 @@ from typing import Tuple
 import torch
 from torch import Tensor, nn
 
-from ..geometry.scale import output_size, rational
+from ..geometry.scale import count_output_pixels, find_ratio
 from .meta_upscale import MetaUpscale
-from .positions import centres
+from .positions import centres, find_starts
 
 # How far an input pixel reaches: 4 + 5 * 2 + 1 pixels in the body and 1 in the head.
 RECEPTIVE_RADIUS = 16
@@ -81,21 +81,35 @@ class MetaSRGAN(nn.Module):
         Returns:
             (B, 1, floor(H*r), floor(W*r)). Pixel (i, j) is centred at input coordinate (i + 1/2)/r - 1/2.
         """
-        p, q = rational(scale)
+        ratio = find_ratio(scale)
+        return self.by_ratio(image, ratio, ratio)
+
+    @torch.jit.export
+    def by_ratio(self, image: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+        """Super-resolve by exactly p/q.
+
+        Args:
+            image: (B, 1, H, W) in [0, 1].
+            row_ratio, column_ratio: (p, q), in lowest terms, at least 1.
+
+        Returns:
+            (B, 1, floor(H * row_p/row_q), floor(W * column_p/column_q)).
+        """
         normal = (image - self.mean) / self.std
-        detail = self.upscale(self.extractor(normal), scale)
-        rows = centres(output_size(image.shape[2], p, q), p, q)
-        columns = centres(output_size(image.shape[3], p, q), p, q)
+        detail = self.upscale(self.extractor(normal), row_ratio, column_ratio)
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
+        rows = centres(count_output_pixels(image.shape[2], row_p, row_q), row_p, row_q)
+        columns = centres(count_output_pixels(image.shape[3], column_p, column_q), column_p, column_q)
         return self._finish(detail, normal, rows, columns)
 
     @torch.jit.export
-    def at(self, image: Tensor, rows: Tensor, columns: Tensor, inverse_scale: float) -> Tensor:
+    def at(self, image: Tensor, rows: Tensor, columns: Tensor, row_scale: float, column_scale: float) -> Tensor:
         """Super-resolve onto any separable grid.
 
         Args:
             image: (B, 1, H, W) in [0, 1].
             rows, columns: float64 (H_out,) and (W_out,), pixel centres in input pixels, ascending; best on the CPU.
-            inverse_scale: 1/r, the output's spacing in input pixels.
+            row_scale, column_scale: r of rows and of columns, the input's spacing over the output's.
 
         Returns:
             (B, 1, H_out, W_out).
@@ -104,8 +118,8 @@ class MetaSRGAN(nn.Module):
             ValueError: a pixel's source lies outside the image; pad it first.
         """
         normal = (image - self.mean) / self.std
-        shift = 0.5 - inverse_scale / 2
-        detail = self.upscale.at(self.extractor(normal), rows + shift, columns + shift, inverse_scale)
+        row_starts, column_starts = find_starts(rows, row_scale), find_starts(columns, column_scale)
+        detail = self.upscale.at(self.extractor(normal), row_starts, column_starts, row_scale, column_scale)
         return self._finish(detail, normal, rows, columns)
 
     def _finish(self, detail: Tensor, normal: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..geometry.scale import output_size, rational
-from .positions import sources_and_offsets
+from ..geometry.scale import count_output_pixels
+from .positions import floor_nearly, sources_and_offsets
 
 # Measured by Testing/benchmarks: above this period there are so many kernels that the factorised form is cheaper,
 LARGEST_PERIOD = 40
@@ -61,34 +61,40 @@ class MetaUpscale(nn.Module):
                 parameter.mul_(INITIAL_GAIN)
         self._kernels = _KernelCache()
 
-    def forward(self, features: Tensor, scale: float) -> Tensor:
-        """Upscale by ``scale`` along both axes, by whichever exact form is cheaper.
+    def forward(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+        """Upscale by exactly p/q, by whichever exact form is cheaper.
 
         Args:
             features: (B, C, H, W).
-            scale: r, at least 1.
+            row_ratio, column_ratio: (p, q) of rows and of columns, at least 1.
 
         Returns:
-            (B, out_channels, floor(H*r), floor(W*r)).
+            (B, out_channels, floor(H * row_p/row_q), floor(W * column_p/column_q)).
         """
-        p, q = rational(scale)
-        if p <= self.largest_period:
-            if self.training and (p * (q + 2)) ** 2 > self.largest_strided_training:
-                return self.grouped(features, (p, q), (p, q), q / p)
-            return self.strided(features, (p, q), (p, q), q / p)
-        rows, row_offsets = sources_and_offsets(output_size(features.shape[2], p, q), p, q)
-        columns, column_offsets = sources_and_offsets(output_size(features.shape[3], p, q), p, q)
-        return self.factorised(features, rows, row_offsets, columns, column_offsets, q / p)
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
+        if max(row_p, column_p) <= self.largest_period:
+            taps = row_p * (row_q + 2) * column_p * (column_q + 2)
+            if self.training and taps > self.largest_strided_training:
+                return self.grouped(features, row_ratio, column_ratio)
+            return self.strided(features, row_ratio, column_ratio)
+        rows, row_offsets = sources_and_offsets(count_output_pixels(features.shape[2], row_p, row_q), row_p, row_q)
+        columns, column_offsets = sources_and_offsets(
+            count_output_pixels(features.shape[3], column_p, column_q), column_p, column_q
+        )
+        inverse_scale = invert_ratios(row_ratio, column_ratio)
+        return self.factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
 
     @torch.jit.export
-    def at(self, features: Tensor, row_positions: Tensor, column_positions: Tensor, inverse_scale: float) -> Tensor:
+    def at(
+        self, features: Tensor, row_starts: Tensor, column_starts: Tensor, row_scale: float, column_scale: float
+    ) -> Tensor:
         """Upscale onto any separable grid.
 
         Args:
             features: (B, C, H, W).
-            row_positions: float64 (H_out,), t = c + 1/2 - 1/(2r) for a pixel centred at input row c.
-            column_positions: float64 (W_out,), likewise.
-            inverse_scale: 1/r, as the prediction network takes it.
+            row_starts: float64 (H_out,), as of `find_starts`.
+            column_starts: float64 (W_out,), likewise.
+            row_scale, column_scale: r of rows and of columns.
 
         Returns:
             (B, out_channels, H_out, W_out).
@@ -96,41 +102,41 @@ class MetaUpscale(nn.Module):
         Raises:
             ValueError: a position lies outside the features; pad the image first.
         """
-        rows, row_offsets = _nearly_floor(row_positions)
-        columns, column_offsets = _nearly_floor(column_positions)
+        rows, row_offsets = floor_nearly(row_starts)
+        columns, column_offsets = floor_nearly(column_starts)
         for sources, size in ((rows, features.shape[2]), (columns, features.shape[3])):
             if bool((sources.min() < 0).item()) or bool((sources.max() >= size).item()):
                 raise ValueError("positions lie outside the features; pad the image first")
+        # The published head has one 1/r: where rounding makes them differ, that of their mean.
+        inverse_scale = 2 / (row_scale + column_scale)
         return self.factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
 
     @torch.jit.export
-    def strided(
-        self, features: Tensor, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
-    ) -> Tensor:
+    def strided(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """Upscale by p/q a row and p/q a column, as a convolution of stride q and a pixel shuffle."""
-        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         batch, _, height, width = features.shape
-        kernel = self.kernel(row_scale, column_scale, inverse_scale)
+        kernel = self.kernel(row_ratio, column_ratio)
         # One pixel of zeros around, as the 3x3 neighbourhood asks, and up to a whole stride on the far side.
         padded = F.pad(features, (1, 1 + (-width) % column_q, 1, 1 + (-height) % row_q))
         phases = F.conv2d(padded, kernel.to(features.dtype), stride=(row_q, column_q))
         rows, columns = phases.shape[2], phases.shape[3]
         image = phases.reshape(batch, self.out_channels, row_p, column_p, rows, columns)
         image = image.permute(0, 1, 4, 2, 5, 3).reshape(batch, self.out_channels, rows * row_p, columns * column_p)
-        return image[:, :, : output_size(height, row_p, row_q), : output_size(width, column_p, column_q)]
+        return image[
+            :, :, : count_output_pixels(height, row_p, row_q), : count_output_pixels(width, column_p, column_q)
+        ]
 
     @torch.jit.export
-    def grouped(
-        self, features: Tensor, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
-    ) -> Tensor:
+    def grouped(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """Upscale by p/q a row and p/q a column, as one matrix product for each residue of the source modulo q."""
-        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         batch, channels, height, width = features.shape
         row_slots, row_phases = _slots(row_p, row_q, features.device)
         column_slots, column_phases = _slots(column_p, column_q, features.device)
         # At most this many output pixels share a source pixel.
         rows_each, columns_each = row_phases.shape[0] // row_q, column_phases.shape[0] // column_q
-        kernels = self._predict_phases(row_scale, column_scale, inverse_scale).to(features.dtype)
+        kernels = self._predict_phases(row_ratio, column_ratio).to(features.dtype)
         kernels = kernels.reshape(row_p, column_p, self.out_channels, channels, 3, 3)
         kernels = kernels.index_select(0, row_phases).index_select(1, column_phases)
         kernels = kernels.reshape(row_q, rows_each, column_q, columns_each, self.out_channels, channels, 3, 3)
@@ -151,7 +157,9 @@ class MetaUpscale(nn.Module):
         image = image.reshape(batch, self.out_channels, rows, row_q * rows_each, columns, column_q * columns_each)
         image = image.index_select(3, row_slots).index_select(5, column_slots)
         image = image.reshape(batch, self.out_channels, rows * row_p, columns * column_p)
-        return image[:, :, : output_size(height, row_p, row_q), : output_size(width, column_p, column_q)]
+        return image[
+            :, :, : count_output_pixels(height, row_p, row_q), : count_output_pixels(width, column_p, column_q)
+        ]
 
     @torch.jit.export
     def factorised(
@@ -224,49 +232,46 @@ class MetaUpscale(nn.Module):
         return by_row + (self.first.bias + inverse_scale * weight[:, 2]), by_column
 
     @torch.jit.export
-    def kernel(self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float) -> Tensor:
+    def kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """Return the strided form's kernel, (O * p_row * p_col, C, q_row + 2, q_col + 2).
 
         In eval mode without gradients it is computed once a scale and reused while the weights are the same.
         """
         if torch.jit.is_scripting():
-            return self._predict_kernel(row_scale, column_scale, inverse_scale)
+            return self._predict_kernel(row_ratio, column_ratio)
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return self._predict_kernel(row_scale, column_scale, inverse_scale)
-        return self._cached_kernel(row_scale, column_scale, inverse_scale)
+            return self._predict_kernel(row_ratio, column_ratio)
+        return self._cached_kernel(row_ratio, column_ratio)
 
     @torch.jit.unused
-    def _cached_kernel(self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float) -> Tensor:
-        key = (*row_scale, *column_scale, inverse_scale)
+    def _cached_kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+        key = (*row_ratio, *column_ratio)
         # Named one by one, because a DataParallel replica has no parameters().
         weights = [self.first.weight, self.first.bias, self.second.weight, self.second.bias]
         found = self._kernels.get(key, weights)
         if found is None:
             # In the weights' own precision: what autocast would round is kept for later calls without it.
             with torch.autocast(self.first.weight.device.type, enabled=False):
-                found = self._predict_kernel(row_scale, column_scale, inverse_scale)
+                found = self._predict_kernel(row_ratio, column_ratio)
             self._kernels.put(key, found)
         return found
 
-    def _predict_phases(
-        self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
-    ) -> Tensor:
+    def _predict_phases(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """The kernel of each of the p_row * p_col phases, (p_row * p_col, O * C * 9)."""
-        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         _, row_offsets = sources_and_offsets(row_p, row_p, row_q)
         _, column_offsets = sources_and_offsets(column_p, column_p, column_q)
+        inverse_scale = invert_ratios(row_ratio, column_ratio)
         hidden_rows, hidden_columns = self._hidden(row_offsets, column_offsets, inverse_scale)
         hidden = F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :])
         return self.second(hidden.reshape(row_p * column_p, self.hidden))
 
-    def _predict_kernel(
-        self, row_scale: Tuple[int, int], column_scale: Tuple[int, int], inverse_scale: float
-    ) -> Tensor:
-        (row_p, row_q), (column_p, column_q) = row_scale, column_scale
+    def _predict_kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         device = self.first.weight.device
         rows, _ = sources_and_offsets(row_p, row_p, row_q)
         columns, _ = sources_and_offsets(column_p, column_p, column_q)
-        small = self._predict_phases(row_scale, column_scale, inverse_scale)
+        small = self._predict_phases(row_ratio, column_ratio)
         small = small.reshape(row_p * column_p, self.out_channels * self.in_channels, 9)
         # Where the nine taps of each phase fall in its (q_row + 2) x (q_col + 2) window.
         three = torch.arange(3)
@@ -281,14 +286,10 @@ class MetaUpscale(nn.Module):
         return kernel.contiguous(memory_format=torch.channels_last)
 
 
-def _nearly_floor(positions: Tensor) -> Tuple[Tensor, Tensor]:
-    """Sources, int64, and offsets of real positions.
-
-    Positions come out of floating-point arithmetic: one that is short of a source by less than a millionth of a
-    pixel lies on that source, not at the far end of the one before.
-    """
-    sources = torch.floor(positions + 1e-6)
-    return sources.to(torch.int64), (positions - sources).clamp(min=0.0)
+def invert_ratios(row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> float:
+    """Return 1/r, which the published head has one of: of the mean of both factors, q/p where they are equal."""
+    (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
+    return 2 * row_q * column_q / (row_p * column_q + column_p * row_q)
 
 
 def _slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
@@ -317,15 +318,15 @@ class _KernelCache:
 
     def __init__(self) -> None:
         self._weights: Optional[List[Tensor]] = None
-        self._kernels: Dict[Tuple[float, ...], Tensor] = {}
+        self._kernels: Dict[Tuple[int, ...], Tensor] = {}
 
-    def get(self, key: Tuple[float, ...], weights: List[Tensor]) -> Optional[Tensor]:
+    def get(self, key: Tuple[int, ...], weights: List[Tensor]) -> Optional[Tensor]:
         if self._weights is None or not all(_identical(a, b) for a, b in zip(self._weights, weights)):
             self._weights = [weight.detach().clone() for weight in weights]
             self._kernels = {}
         return self._kernels.get(key)
 
-    def put(self, key: Tuple[float, ...], kernel: Tensor) -> None:
+    def put(self, key: Tuple[int, ...], kernel: Tensor) -> None:
         # A volume has one scale, and a kernel may take 50 MiB.
         if len(self._kernels) >= 2:
             self._kernels.pop(next(iter(self._kernels)))

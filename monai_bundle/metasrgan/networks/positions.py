@@ -12,6 +12,8 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
+from ..geometry.scale import centre_pixels
+
 
 def sources_and_offsets(count: int, p: int, q: int) -> Tuple[Tensor, Tensor]:
     """Return the source index and the offset in [0, 1) of output pixels 0 … count-1 along an axis.
@@ -24,11 +26,20 @@ def sources_and_offsets(count: int, p: int, q: int) -> Tuple[Tensor, Tensor]:
 
 
 def centres(count: int, p: int, q: int) -> Tensor:
-    """Return where the centres of output pixels lie, in input pixels (0 is the first one's centre).
+    """Return `centre_pixels` of output pixels 0 … count-1: float64 (count,), on the CPU."""
+    return centre_pixels(torch.arange(count, dtype=torch.float64), p, q)
 
-    The field of view is kept, outer edge on outer edge: c = (i + 1/2)/r - 1/2.
 
-    Returns:
-        float64 (count,), on the CPU.
+def find_starts(centres: Tensor, scale: float) -> Tensor:
+    """Return where output pixels start, t = c + 1/2 - 1/(2r) for one centred at c: its source and offset are in t."""
+    return centres + (0.5 - 1 / scale / 2)
+
+
+def floor_nearly(starts: Tensor) -> Tuple[Tensor, Tensor]:
+    """Return sources, int64, and offsets of real positions.
+
+    Positions come out of floating-point arithmetic: one that is short of a source by less than a millionth of a
+    pixel lies on that source, not at the far end of the one before.
     """
-    return ((2 * torch.arange(count) + 1) * q - p).to(torch.float64) / (2 * p)
+    sources = torch.floor(starts + 1e-6)
+    return sources.to(torch.int64), (starts - sources).clamp(min=0.0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from ..errors import DataError, InputMissingError
+from ..volumes.staging import hash_file
 
 CHECKSUMS = "SHA256SUMS"
 WEIGHTS = "model.pt"
@@ -13,7 +13,7 @@ WEIGHTS = "model.pt"
 SHIPPED = {"l1": WEIGHTS, "gan": "model_gan.pt"}
 
 
-def shipped_weights(name: str = "l1") -> Path:
+def locate_shipped_weights(name: str = "l1") -> Path:
     """Return where shipped weights lie: inside the installed package, or beside it in the bundle.
 
     Args:
@@ -37,14 +37,14 @@ def find_weights(path: str | Path | None = None) -> tuple[Path, str]:
     """
     name = "l1" if path is None else str(path)
     shipped = name in SHIPPED
-    path = shipped_weights(name) if shipped else Path(name)
+    path = locate_shipped_weights(name) if shipped else Path(name)
     if path.is_dir():
         path = path / "models" / WEIGHTS
     if not path.is_file():
         hint = "install the package again" if shipped else "give a .pt file or a bundle's folder"
         raise InputMissingError(f"{path}: no weights there; {hint}")
     try:
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        sha256 = hash_file(path)
     except OSError as error:
         raise DataError(f"{path}: the weights cannot be read ({error.strerror})") from error
     expected = read_checksums(path.parent).get(path.name)

@@ -15,8 +15,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import DataError
-from ..geometry.scale import as_fraction
-from ..image.degradation import degrade, fitting_size
+from ..geometry.scale import Scale
+from ..image.degradation import degrade, fit_size
 from . import augmentation as augment
 from .sources import Group
 
@@ -62,7 +62,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         noise_probability: float = 0.0,
     ) -> None:
         self.groups = list(groups)
-        self.scales = [as_fraction(scale) for scale in scales]
+        self.scales = [Scale(scale) for scale in scales]
         self.names = list(degradations)
         self.shares = np.array(list(degradations.values()), np.float64) / sum(degradations.values())
         self.patches_per_slice, self.clamp = patches_per_slice, clamp
@@ -73,7 +73,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
     def side(self, scale: Fraction) -> int:
         """The HR patch's side for a scale, a multiple of its numerator."""
         wanted = self.hr_patch if self.lr_patch is None else int(self.lr_patch * scale)
-        return max(fitting_size(wanted, scale), scale.numerator)
+        return max(fit_size(wanted, scale), scale.numerator)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return {"image": LR (B, 1, h, w), "label": HR (B, 1, H, W), "scale": float, "degradations": B names}."""

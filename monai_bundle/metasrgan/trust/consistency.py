@@ -7,11 +7,12 @@ from collections.abc import Generator
 import numpy as np
 
 from ..geometry.grid import Target
-from ..progress import finished
+from ..image.averaging import average_over_voxels
+from ..progress import finish
 from ..volumes.volume import Volume
 
 
-def data_consistency(volume: Volume, result: Volume, target: Target) -> float:
+def measure_consistency(volume: Volume, result: Volume, target: Target) -> float:
     """Return the root mean square of (result averaged over each input voxel - input), as a part of the input's range.
 
     Only input voxels that the result covers wholly count. An upscaler that invents nothing at the input's own
@@ -22,15 +23,16 @@ def data_consistency(volume: Volume, result: Volume, target: Target) -> float:
         result: its upscaling onto ``target``.
         target: the grid.
     """
-    return finished(consistency_steps(volume, result, target))
+    return finish(measure_consistency_steps(volume, result, target))
 
 
-def consistency_steps(volume: Volume, result: Volume, target: Target) -> Generator[None, None, float]:
-    """As `data_consistency`, a slice a step, for a caller with a window to keep alive."""
+def measure_consistency_steps(volume: Volume, result: Volume, target: Target) -> Generator[None, None, float]:
+    """As `measure_consistency`, a slice a step, for a caller with a window to keep alive."""
     array = np.moveaxis(volume.array, target.axis, 0)
     fine_slices = target.as_slices(result.array)
     (by_row, rows), (by_column, columns) = (
-        _averages(target.positions[axis], volume.array.shape[axis], 1 / target.scale) for axis in target.plane
+        average_over_voxels(target.positions[axis], volume.array.shape[axis], 1 / factor)
+        for axis, factor in zip(target.plane, target.factors)
     )
     total, count = 0.0, 0
     for plane, fine in zip(array, fine_slices):
@@ -41,17 +43,3 @@ def consistency_steps(volume: Volume, result: Volume, target: Target) -> Generat
         yield
     extent = float(volume.array.max()) - float(volume.array.min())
     return (total / count) ** 0.5 / extent if count and extent else 0.0
-
-
-def _averages(positions: np.ndarray, size: int, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix that averages output voxels over each input voxel they cover wholly, and which those are.
-
-    An axis' own step may differ from the common ``step`` by a header's rounding; a lone voxel has none of its own.
-    """
-    half = (positions[1] - positions[0] if len(positions) > 1 else step) / 2
-    inputs = np.arange(size)[:, None]
-    overlap = np.minimum(positions + half, inputs + 0.5) - np.maximum(positions - half, inputs - 0.5)
-    overlap = overlap.clip(min=0)
-    covered = overlap.sum(1)
-    whole = np.flatnonzero(covered > 1 - 1e-6)
-    return (overlap[whole] / covered[whole, None]).astype(np.float32), whole

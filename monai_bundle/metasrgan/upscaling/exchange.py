@@ -10,31 +10,19 @@ import threading
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from ..errors import DataError, MetaSRGANError, ServerError, UsageError, WriteError
+from ..progress import Progress
 from .form import LONGEST_LINE, CutOffError, envelope, file_pieces, read_json, write_whole
 
 if TYPE_CHECKING:
-    from .client import Server
+    from .remote import Server
 
 _CHUNK = 1 << 16
 # Seconds before the second try; each one after waits twice as long.
 _PAUSE = 0.5
-
-
-class Progress(NamedTuple):
-    """How far a request is.
-
-    Attributes:
-        stage: "connecting", "sending", "computing" (waiting for its turn included), "receiving".
-        done, total: bytes sent or received, of how many; 0 where there is nothing to count or nobody knows.
-    """
-
-    stage: str
-    done: int = 0
-    total: int = 0
 
 
 class _LostError(Exception):
@@ -58,7 +46,7 @@ class Exchange(threading.Thread):
 
     def __init__(self, server: Server, source: Path, part: Path, model: str, parameters: Mapping[str, Any]) -> None:
         super().__init__(name=f"metasrgan request to {server.url}", daemon=True)
-        self.progress = Progress("connecting")
+        self.progress = Progress(stage="connecting")
         self._server, self._source, self._part, self._model = server, source, part, model
         self._parameters = json.dumps(dict(parameters))
         self._socket: socket.socket | None = None
@@ -95,7 +83,7 @@ class Exchange(threading.Thread):
         tries = self._server.retries + 1
         for number in range(tries):
             if number:
-                self.progress = Progress("connecting")
+                self.progress = Progress(stage="connecting")
                 self._given_up.wait(_PAUSE * 2 ** (number - 1))
             self._check_wanted()
             try:
@@ -122,7 +110,7 @@ class Exchange(threading.Thread):
             sock = self._connect(connection)
         with self._failing("answer"):
             self._send(connection, f"{path}/infer/{self._model}?output=all")
-        self.progress = Progress("computing")
+        self.progress = Progress(stage="computing")
         sock.settimeout(self._server.patience)
         with self._failing("result"):
             answer = connection.getresponse()
@@ -244,13 +232,13 @@ class Exchange(threading.Thread):
     def _send_file(self, connection: HTTPConnection, file: BinaryIO, size: int) -> None:
         sent = 0
         while sent < size:
-            self.progress = Progress("sending", sent, size)
+            self.progress = Progress(sent, size, "sending")
             piece = file.read(min(_CHUNK, size - sent))
             if not piece:
                 raise DataError(f"{self._source}: became shorter while it was sent; try again")
             connection.send(piece)
             sent += len(piece)
-        self.progress = Progress("sending", size, size)
+        self.progress = Progress(size, size, "sending")
 
     def _receive(self, answer: HTTPResponse) -> dict[str, Any]:
         """Save the volume of an answer and return the report in it."""
@@ -271,7 +259,7 @@ class Exchange(threading.Thread):
                     with self._writing():
                         write_whole(file, piece)
                     done = file.tell()
-                    self.progress = Progress("receiving", done, max(total, done))
+                    self.progress = Progress(done, max(total, done), "receiving")
         except CutOffError as error:
             raise _LostError("the answer was cut off") from error
         return report

@@ -1,40 +1,23 @@
-"""What turns a batch of slices into finer ones without a network: picking voxels, or interpolating them.
-
-An *engine* takes as many slices at a time as its ``slices_at_once`` says. Its ``run`` is a generator, so that a
-caller with a window to keep alive gets a turn inside a batch that takes long.
-"""
+"""The engines that need no network: picking voxels, and interpolating by one matrix an axis."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Protocol
 
 import numpy as np
 
 from ..image import interpolation
 from ..image.intensity import IntensityMap
+from .engine import Engine
 
 _OUTPUT_PIXELS_AT_ONCE = 2_000_000
-
-
-class Engine(Protocol):
-    """Upscales slices, whatever the method."""
-
-    slices_at_once: int
-
-    def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
-        """Upscale (N, H, W) to (N, H_out, W_out); yields between parts that take long."""
-
-    def give_way(self) -> str | None:
-        """Need less memory from now on, and say how; None where nothing is left to give."""
-        return None
 
 
 class Nearest(Engine):
     """Picks voxels: labels may be numbers that no float holds."""
 
     def __init__(self, lines: list[np.ndarray], shape: tuple[int, ...]) -> None:
-        self.rows, self.columns = (interpolation.nearest_voxels(line, size) for line, size in zip(lines, shape))
+        self.rows, self.columns = (interpolation.find_nearest_voxels(line, size) for line, size in zip(lines, shape))
         self.slices_at_once = _slices_at_once(lines)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
@@ -49,7 +32,7 @@ class Interpolator(Engine):
     def __init__(self, method: str, lines: list[np.ndarray], shape: tuple[int, ...], intensities: IntensityMap) -> None:
         self.intensities = intensities
         self.rows, columns = (
-            interpolation.interpolation_matrix(method, line, size) for line, size in zip(lines, shape)
+            interpolation.make_interpolation_matrix(method, line, size) for line, size in zip(lines, shape)
         )
         self.columns = np.ascontiguousarray(columns.T)
         self.slices_at_once = _slices_at_once(lines)

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..geometry.grid import Target
-from ..geometry.scale import output_size
+from ..geometry.scale import count_output_pixels
 from ..image.intensity import IntensityMap
 from ..networks import ByTwo, MetaSRGAN
 from ..networks.meta_upscale import LARGEST_PERIOD
-from .interpolation_engine import Engine
+from ..networks.positions import find_starts, floor_nearly
+from .engine import Engine
 
 # Input pixels, borders included, that go through the network at once. On a CPU 100,000 take some 230 MiB and are
 # faster than more, which no longer fit its caches; a GPU is faster with more.
@@ -24,28 +25,32 @@ PIXELS_AT_ONCE = {"cpu": 100_000, "cuda": 2_000_000, "mps": 1_000_000}
 _SMALLEST_PART = 32
 
 
-def margin_of(generator: MetaSRGAN | ByTwo, q: int) -> int:
+def compute_margin(generator: MetaSRGAN | ByTwo, q: int) -> int:
     """Return the border, in input pixels, that an image needs so that no output pixel sees past it: a multiple of q."""
     return -(-generator.receptive_radius // q) * q
 
 
-def without_margin(generator: MetaSRGAN | ByTwo, window: Tensor, scale: Fraction, margin: int) -> Tensor:
+def run_without_margin(
+    generator: MetaSRGAN | ByTwo, window: Tensor, scales: tuple[Fraction, Fraction], margins: tuple[int, int]
+) -> Tensor:
     """Super-resolve a part of an image that has a margin around it, and cut off what the margin became.
 
     Args:
         generator: in eval mode.
-        window: (B, 1, H + 2 * margin, W + 2 * margin).
-        scale: r = p/q.
-        margin: of `margin_of`.
+        window: (B, 1, H + 2 * rows' margin, W + 2 * columns' margin).
+        scales: r = p/q of rows and of columns.
+        margins: of rows and of columns, as of `compute_margin`.
 
     Returns:
         (B, 1, floor(H*r), floor(W*r)).
     """
-    p, q = scale.numerator, scale.denominator
-    near = margin * p // q
-    height, width = (output_size(size - 2 * margin, p, q) for size in window.shape[2:])
-    image: Tensor = generator(window, scale=float(scale))
-    return image[:, :, near : near + height, near : near + width]
+    ratios = [(scale.numerator, scale.denominator) for scale in scales]
+    image: Tensor = generator.by_ratio(window, ratios[0], ratios[1])
+    rows, columns = (
+        slice(margin * p // q, margin * p // q + count_output_pixels(size - 2 * margin, p, q))
+        for size, margin, (p, q) in zip(window.shape[2:], margins, ratios)
+    )
+    return image[:, :, rows, columns]
 
 
 class NetworkEngine(Engine):
@@ -77,16 +82,17 @@ class NetworkEngine(Engine):
         self.device, self.target, self.shape = device, target, shape
         self.rows, self.columns = lines
         exact = target.exact
-        self.exact = exact if exact is not None and exact.numerator <= LARGEST_PERIOD else None
-        self.period = 1 if self.exact is None else self.exact.denominator
-        self.margin = margin_of(generator, self.period)
+        self.exact = exact if exact is not None and max(each.numerator for each in exact) <= LARGEST_PERIOD else None
+        row_period, column_period = (1, 1) if self.exact is None else (each.denominator for each in self.exact)
+        self.period = row_period
+        self.margins = compute_margin(generator, row_period), compute_margin(generator, column_period)
         self._take(PIXELS_AT_ONCE[device.type])
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `metasrgan.upscaling.interpolation_engine.Engine.run`, a strip at a time."""
-        margin = self.margin
+        down, across = self.margins
         padded = torch.from_numpy(self.intensities.forward(slices))[:, None].to(self.device)
-        padded = F.pad(padded, (margin, margin, margin, margin), mode="replicate")
+        padded = F.pad(padded, (across, across, down, down), mode="replicate")
         strips: list[Tensor] = []
         for first, last in self._strips():
             if strips:
@@ -112,10 +118,11 @@ class NetworkEngine(Engine):
     def _take(self, pixels: int) -> None:
         """Take that many pixels at once; a strip starts where the period does."""
         self.pixels = pixels
-        width = self.shape[1] + 2 * self.margin
-        most_rows = max(self.period, (pixels // width - 2 * self.margin) // self.period * self.period)
+        down, across = self.margins
+        width = self.shape[1] + 2 * across
+        most_rows = max(self.period, (pixels // width - 2 * down) // self.period * self.period)
         self.strip = most_rows if most_rows < self.shape[0] else self.shape[0]
-        self.slices_at_once = max(1, pixels // (width * (self.strip + 2 * self.margin)))
+        self.slices_at_once = max(1, pixels // (width * (self.strip + 2 * down)))
 
     def _strips(self) -> Iterator[tuple[int, int]]:
         for first in range(0, self.shape[0], self.strip):
@@ -123,14 +130,14 @@ class NetworkEngine(Engine):
 
     def _strip(self, padded: Tensor, first: int, last: int) -> Tensor:
         """Output rows whose sources are input rows first … last-1."""
-        margin = self.margin
-        window = padded[:, :, first : last + 2 * margin].contiguous(memory_format=torch.channels_last)
+        down, across = self.margins
+        window = padded[:, :, first : last + 2 * down].contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             if self.exact is not None:
-                return without_margin(self.generator, window, self.exact, margin)
-            inverse = 1 / self.target.scale
-            # The same sources as the network's own, whose positions are as little exact.
-            sources = np.floor(self.rows + 0.5 - inverse / 2 + 1e-6)
+                return run_without_margin(self.generator, window, self.exact, self.margins)
+            # The network has one 1/r: where a header's rounding makes the factors differ, both are their mean.
+            scale = self.target.scale
+            sources = floor_nearly(find_starts(torch.from_numpy(self.rows), scale))[0].numpy()
             mine = sources < last if first == 0 else (sources >= first) & (sources < last)
             if last == self.shape[0]:
                 mine = sources >= first if first else np.ones_like(mine)
@@ -138,7 +145,7 @@ class NetworkEngine(Engine):
             if not mine.any():
                 return padded.new_empty((len(padded), 1, 0, len(self.columns)))
             # Positions stay on the CPU: they are double precision, which Apple's MPS does not have.
-            rows = torch.from_numpy(self.rows[mine] + margin - first)
-            columns = torch.from_numpy(self.columns + margin)
+            rows = torch.from_numpy(self.rows[mine] + down - first)
+            columns = torch.from_numpy(self.columns + across)
             assert isinstance(self.generator, MetaSRGAN)  # A baseline's grid is exact.
-            return self.generator.at(window, rows, columns, inverse)
+            return self.generator.at(window, rows, columns, scale, scale)

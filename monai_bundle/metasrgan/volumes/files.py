@@ -1,40 +1,20 @@
-"""Reading and writing volumes by file type; NRRD and MetaImage in `itk_files`."""
+"""Reading and writing volumes by file type: NIfTI in `nifti`, NRRD and MetaImage in `itk`."""
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import os
-import shutil
-import tempfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
-import numpy as np
+import SimpleITK as sitk
 
-from ..errors import DataError, InputMissingError, OutputError, WriteError
-from .itk import ITK_SUFFIXES, read_itk, reason_of, storable, write_itk
-from .volume import Volume, check
-
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
-SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
-# NIfTI's codes for units of length that are not millimetres; 0 and undefined ones are taken for it.
-_LENGTHS = {1: "metres", 3: "microns"}
-_NIFTI_FACTS = ("descrip", "aux_file", "cal_max", "cal_min", "toffset", "xyzt_units")
-
-
-def suffix_of(path: Path) -> str:
-    """Return the file type's suffix, ``.nii.gz`` as one.
-
-    Raises:
-        DataError: not a type this package reads or writes.
-    """
-    for suffix in SUFFIXES:
-        if path.name.endswith((suffix, suffix.upper())):
-            return suffix
-    raise DataError(f"{path}: unknown file type; use one of {', '.join(SUFFIXES)}")
+from ..errors import InputMissingError, OutputError
+from .formats import NIFTI, find_suffix, list_parts, require_suffix, split_suffix
+from .itk import read_itk, write_itk
+from .nifti import read_nifti, to_nibabel
+from .staging import stage
+from .volume import Volume, check_volume
 
 
 def read(path: str | Path) -> Volume:
@@ -45,12 +25,12 @@ def read(path: str | Path) -> Volume:
         DataError: not a readable 3-D volume of real, finite numbers on an unsheared grid.
     """
     path = Path(path)
-    suffix = suffix_of(path)
+    suffix = require_suffix(path)
     # Not Path.is_file, which raises for a name that is too long.
     if not os.path.isfile(path):
         raise InputMissingError(f"{path}: no such file")
-    volume = _read_nifti(path) if suffix in NIFTI_SUFFIXES else read_itk(path)
-    check(volume)
+    volume = read_nifti(path) if suffix in NIFTI else read_itk(path)
+    check_volume(volume)
     return volume
 
 
@@ -62,129 +42,38 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
         OutputError: the file exists and ``overwrite`` is false, or it cannot be written.
     """
     path = Path(path)
-    suffix = suffix_of(path)
-    for part in (path, path.with_suffix(".raw")) if suffix == ".mhd" else (path,):
+    suffix = require_suffix(path)
+    for part in list_parts(path):
         if part.exists() and not overwrite:
             raise OutputError(f"{part}: exists already; choose another name or allow overwriting")
-    with staged(path) as staging:
+    with stage(path) as staging:
         # In small letters, since ITK writes other files than those asked for where the suffix is .MHA.
-        plain = staging.with_name(path.name[: -len(suffix)] + suffix)
-        if suffix in NIFTI_SUFFIXES:
+        plain = staging.with_name(split_suffix(path)[0] + suffix)
+        if suffix in NIFTI:
             to_nibabel(volume).to_filename(plain)
         else:
             write_itk(volume, plain, compress=suffix != ".mhd")
         plain.replace(staging)
 
 
-@contextlib.contextmanager
-def staged(path: Path) -> Iterator[Path]:
-    """Yield a path in a scratch folder beside ``path``; what is written there is moved into place at the end.
+def count_declared_bytes(path: Path) -> int:
+    """Return how much memory a volume's voxels take by its header alone, at 8 bytes each; 0 for a damaged one.
 
-    A folder and not only another name, since some types are two files (.mhd and .raw) that name each other.
-
-    Raises:
-        OutputError: nothing can be created there.
-        WriteError: writing failed; nothing is left then.
+    A small compressed file may hold more voxels than there is memory for; reading it would end the process.
     """
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=".metasrgan-", dir=path.parent))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be created ({error.strerror or error})") from error
-    try:
-        yield scratch / path.name
-        # The named file last: while it is missing, nobody takes the others for a result.
-        for part in sorted(scratch.iterdir(), key=lambda part: part.name == path.name):
-            os.replace(part, path.parent / part.name)
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, OutputError):
-            raise
-        raise WriteError(f"{path}: cannot be written ({reason_of(error)})") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def from_nibabel(image: nib.filebasedimages.FileBasedImage, name: str = "image") -> Volume:
-    """Take a nibabel NIfTI image as a volume; trailing dimensions of one are dropped.
-
-    Raises:
-        DataError: not NIfTI, or spacing in other units than millimetres.
-    """
-    if not isinstance(image, (nib.Nifti1Image, nib.Nifti2Image)):
-        raise DataError(f"{name}: not a NIfTI image")
-    header = image.header
-    unit = _LENGTHS.get(int(header["xyzt_units"]) % 8, "millimetres")
-    if unit != "millimetres":
-        raise DataError(f"{name}: spacing is in {unit}; convert the header to millimetres")
-    stored = image.dataobj
-    array = np.asanyarray(stored)
-    scaled = isinstance(stored, nib.arrayproxy.ArrayProxy) and (stored.slope, stored.inter) != (1.0, 0.0)
-    dtype = np.dtype(np.float32) if scaled else array.dtype.newbyteorder("=")
-    sform, sform_code = header.get_sform(coded=True)
-    qform, qform_code = header.get_qform(coded=True)
-    differ = sform is not None and qform is not None and not np.allclose(sform, qform, atol=1e-4)
-    return Volume(
-        array=_drop_singletons(array),
-        affine=np.asarray(image.affine, np.float64),
-        dtype=dtype,
-        name=name,
-        qform=np.asarray(qform, np.float64) if differ else None,
-        # With neither form set, nibabel's affine is a guess from the spacing; "aligned" claims no more than that.
-        codes=(int(sform_code), int(qform_code)) if sform_code or qform_code else (2, 0),
-        labels=header.get_intent()[0] == "label",
-        facts={key: header[key].item() for key in _NIFTI_FACTS},
-    )
-
-
-def to_nibabel(volume: Volume) -> nib.Nifti1Image:
-    """Make a NIfTI image: sform and qform both set, slope 1, intercept 0, NIfTI-2 where a side exceeds 32,767."""
-    array = storable(volume.array)
-    kind = nib.Nifti1Image if max(array.shape) <= np.iinfo(np.int16).max else nib.Nifti2Image
-    image = kind(array, volume.affine, dtype=array.dtype)
-    header = image.header
-    for key in _NIFTI_FACTS:
-        # Of the same name but text: another file type's.
-        if key in volume.facts and not isinstance(volume.facts[key], str):
-            header[key] = volume.facts[key]
-    # Everything that is read is in millimetres; the unit of time is kept where it is one.
-    time = int(header["xyzt_units"]) // 8 * 8
-    header["xyzt_units"] = 2 + (time if time <= 48 else 0)
-    if volume.labels:
-        header.set_intent("label")
-    sform_code, qform_code = volume.codes
-    image.set_qform(volume.affine if volume.qform is None else volume.qform, qform_code)
-    image.set_sform(volume.affine, sform_code)
-    header.set_slope_inter(1, 0)
-    return image
-
-
-def _drop_singletons(array: np.ndarray) -> np.ndarray:
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    return array[..., None] if array.ndim == 2 else array
-
-
-def _read_nifti(path: Path) -> Volume:
-    try:
-        if suffix_of(path) == ".nii.gz":
-            _check_gzip(path)
-        return from_nibabel(nib.load(path), str(path))
-    except (
-        nib.filebasedimages.ImageFileError,
-        nib.spatialimages.HeaderDataError,
-        EOFError,
-        OSError,
-        OverflowError,
-        ValueError,
-        zlib.error,
-    ) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = reason_of(error)
-        raise DataError(f"{path}: cannot be read as NIfTI, the file is damaged or cut short ({reason})") from error
-
-
-def _check_gzip(path: Path) -> None:
-    """Read to the checksum at the end, which nibabel does not: it stops after the last voxel."""
-    with gzip.open(path) as file:
-        while file.read(1 << 20):
-            pass
+        if find_suffix(path) in NIFTI:
+            image: Any = nib.load(path)
+            sizes = image.shape
+        else:
+            reader = sitk.ImageFileReader()
+            reader.SetImageIO("NrrdImageIO" if find_suffix(path) == ".nrrd" else "MetaImageIO")
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+            sizes = reader.GetSize()
+    except Exception:  # whatever it is, `read` says it in a sentence
+        return 0
+    total = 8
+    for size in sizes:
+        total *= int(size)
+    return total

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import DataError
-from .volume import Volume
+from ..errors import DataError, find_reason
+from .formats import find_suffix
+from .volume import Volume, make_storable
 
-ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # How ITK, its NIfTI reader and its DICOM reader (by tag) spell what the affine and the array already say.
 _ITK_GEOMETRY = (
@@ -37,11 +37,9 @@ def read_itk(path: Path) -> Volume:
     try:
         with _quiet_itk():
             # Named, since ITK does not know .MHA by itself.
-            image = sitk.ReadImage(
-                str(path), imageIO="NrrdImageIO" if path.name.lower().endswith(".nrrd") else "MetaImageIO"
-            )
+            image = sitk.ReadImage(str(path), imageIO="NrrdImageIO" if find_suffix(path) == ".nrrd" else "MetaImageIO")
     except RuntimeError as error:
-        raise DataError(f"{path}: cannot be read, the file is damaged or cut short ({reason_of(error)})") from error
+        raise DataError(f"{path}: cannot be read, the file is damaged or cut short ({find_reason(error)})") from error
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise DataError(f"{path}: {image.GetNumberOfComponentsPerPixel()} values a voxel; extract one channel first")
     dimensions = image.GetDimension()
@@ -61,7 +59,7 @@ def read_itk(path: Path) -> Volume:
 
 
 def _to_itk(volume: Volume) -> sitk.Image:
-    image = sitk.GetImageFromArray(storable(volume.array).T)
+    image = sitk.GetImageFromArray(make_storable(volume.array).T)
     affine = _LPS @ volume.affine
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetSpacing(volume.spacing.tolist())
@@ -86,7 +84,7 @@ def write_itk(volume: Volume, path: Path, compress: bool) -> None:
         sitk.WriteImage(image, str(path), useCompression=compress)
         del image
         written = sitk.ReadImage(str(path))
-    array = storable(volume.array)
+    array = make_storable(volume.array)
     same = written.GetSize() == array.shape and np.array_equal(sitk.GetArrayViewFromImage(written), array.T)
     # What gzip ends with is not needed to read the voxels, yet other programs refuse a file without it.
     if not same or (path.suffix == ".nrrd" and _gzip_size(path) != array.nbytes % 2**32):
@@ -98,22 +96,6 @@ def _gzip_size(path: Path) -> int:
     with path.open("rb") as file:
         file.seek(-4, os.SEEK_END)
         return int.from_bytes(file.read(), "little")
-
-
-def storable(array: np.ndarray) -> np.ndarray:
-    """The voxels in a type and byte order that every file type has: there is no bool, float16 or float128."""
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8)
-    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
-        return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def reason_of(error: Exception) -> str:
-    """What a library says went wrong, in one line; MetaImage's own last line is about something else."""
-    lines = [line.strip() for line in str(getattr(error, "strerror", None) or error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("Reason: No such file", "Reason: Success", "- "))]
-    return useful[-1] if useful else type(error).__name__
 
 
 @contextlib.contextmanager

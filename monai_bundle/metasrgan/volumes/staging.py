@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import OutputError, UsageError
-from .files import ITK_SUFFIXES, staged
+from ..errors import OutputError, UsageError, WriteError, find_reason
 
 
 def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path] = ()) -> None:
@@ -26,10 +27,10 @@ def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path]
     """
     if len({os.path.realpath(path) for path in paths}) < len(paths):
         raise UsageError(f"{', '.join(str(path) for path in paths)}: everything written needs its own name")
-    read = {_identity(path) for path in inputs} - {None}
+    read = {_identify(path) for path in inputs} - {None}
     for path in paths:
-        taken = _taken(path)
-        if _identity(path) in read:
+        taken = _is_taken(path)
+        if _identify(path) in read:
             raise OutputError(f"{path}: is read by this command and cannot be replaced; choose another name")
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; give a file's name")
@@ -46,29 +47,47 @@ def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path]
             raise OutputError(f"{folder}: nothing can be written there ({error.strerror})") from error
 
 
-def files_of(volume: Path) -> tuple[Path, ...]:
-    """Return every file that a volume of this name is: the voxels of a .mhd lie in one of their own.
-
-    >>> [path.name for path in files_of(Path("head.mhd"))]
-    ['head.mhd', 'head.raw']
-    """
-    return (volume, volume.with_suffix(".raw")) if volume.suffix.lower() == ITK_SUFFIXES[-1] else (volume,)
-
-
 def write_all(parts: Mapping[Path, bytes], last: Callable[[], None]) -> None:
     """Write files, all of them or none: each gets its name only when ``last``, which writes the last one, is done.
 
     Raises:
-        OutputError, WriteError: as `metasrgan.volumes.files.staged`; nothing is left then, and nothing was replaced.
+        OutputError, WriteError: as `stage`; nothing is left then, and nothing was replaced.
     """
     with contextlib.ExitStack() as stack:
         for path, content in parts.items():
-            stack.enter_context(staged(path)).write_bytes(content)
+            stack.enter_context(stage(path)).write_bytes(content)
         last()
 
 
 @contextlib.contextmanager
-def made(folder: Path) -> Iterator[None]:
+def stage(path: Path) -> Iterator[Path]:
+    """Yield a path in a scratch folder beside ``path``; what is written there is moved into place at the end.
+
+    A folder and not only another name, since some types are two files (.mhd and .raw) that name each other.
+
+    Raises:
+        OutputError: nothing can be created there.
+        WriteError: writing failed; nothing is left then.
+    """
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=".metasrgan-", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be created ({error.strerror or error})") from error
+    try:
+        yield scratch / path.name
+        # The named file last: while it is missing, nobody takes the others for a result.
+        for part in sorted(scratch.iterdir(), key=lambda part: part.name == path.name):
+            os.replace(part, path.parent / part.name)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, OutputError):
+            raise
+        raise WriteError(f"{path}: cannot be written ({find_reason(error)})") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def make_folder(folder: Path) -> Iterator[None]:
     """Make a folder and its parents; where the work in it fails, those that were made and are empty go again.
 
     Raises:
@@ -88,7 +107,7 @@ def made(folder: Path) -> Iterator[None]:
         raise
 
 
-def _taken(path: Path) -> bool:
+def _is_taken(path: Path) -> bool:
     """Whether anything has this name, a broken link included."""
     try:
         os.lstat(path)
@@ -99,10 +118,16 @@ def _taken(path: Path) -> bool:
         raise OutputError(f"{path}: cannot be created ({error.strerror})") from error
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identify(path: Path) -> tuple[int, int] | None:
     """What all names of one file share; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def hash_file(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..geometry.grid import spacing_of
+from ..geometry.grid import Grid
+from ..geometry.orientation import measure_spacing
 
 # A direction cosine off by more than this is a shear, not rounding in a header.
 SHEAR_TOLERANCE = 1e-3
@@ -50,9 +51,14 @@ class Volume:
     @property
     def spacing(self) -> np.ndarray:
         """(3,) voxel sizes in mm."""
-        return spacing_of(self.affine)
+        return measure_spacing(self.affine)
 
-    def moved(self, array: np.ndarray, affine: np.ndarray, index_transform: np.ndarray) -> Volume:
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels lie."""
+        return Grid(self.array.shape, self.affine, self.name)
+
+    def replace_voxels(self, array: np.ndarray, affine: np.ndarray, index_transform: np.ndarray) -> Volume:
         """Return this volume with other voxels.
 
         Args:
@@ -64,7 +70,7 @@ class Volume:
         return replace(self, array=array, affine=affine, qform=qform, dtype=array.dtype)
 
 
-def check(volume: Volume) -> None:
+def check_volume(volume: Volume) -> None:
     """Refuse what cannot be super-resolved.
 
     Raises:
@@ -133,3 +139,12 @@ def looks_like_labels(volume: Volume) -> bool:
     if pairs == 0:
         return False
     return int((foreground & (here == next_)).sum()) > 0.8 * pairs
+
+
+def make_storable(array: np.ndarray) -> np.ndarray:
+    """Return voxels in a type and byte order that every file type has: there is no bool, float16 or float128."""
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

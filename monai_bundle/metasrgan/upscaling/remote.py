@@ -12,22 +12,20 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import DataError, InputMissingError, OutputError, UsageError, WriteError
-from ..progress import finished
-from .exchange import Exchange, Progress
+from ..progress import Progress, finish
+from ..volumes.formats import SINGLE_FILE, find_suffix
+from .exchange import Exchange
+from .request import Request
 
 # The app's name among a server's models.
 MODEL = "metasrgan"
-# What a server takes and returns: one file each, whose header cannot name another.
-SUFFIXES = (".nii.gz", ".nii", ".nrrd")
-# `weights` is the command line's --model: MONAI Label calls the task itself "model".
-PARAMETERS = ("scale", "spacing", "axis", "method", "weights", "dtype", "clip", "result_extension")
 TOKEN = "METASRGAN_TOKEN"
 _TURN = 0.05  # seconds between two steps
 _FAREWELL = 1.0  # seconds to wait for the thread of a request that was given up
@@ -61,8 +59,8 @@ class Server:
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise UsageError("the token holds signs that cannot be sent; use letters and digits")
 
-    def steps(
-        self, source: str | Path, output: str | Path, parameters: Mapping[str, Any]
+    def run_steps(
+        self, source: str | Path, output: str | Path, request: Request
     ) -> Generator[Progress, None, dict[str, Any]]:
         """Have a file upscaled: yields progress, returns the report, gives up when closed.
 
@@ -90,7 +88,7 @@ class Server:
         if not os.path.isfile(source):
             raise InputMissingError(f"{source}: no such file")
         with _scratch(output) as part:
-            exchange = Exchange(self, source, part, MODEL, {**parameters, "result_extension": suffix})
+            exchange = Exchange(self, source, part, MODEL, {**request.to_json(), "result_extension": suffix})
             connecting = exchange.progress
             exchange.start()
             try:
@@ -113,7 +111,7 @@ class Server:
         self,
         source: str | Path,
         output: str | Path,
-        parameters: Mapping[str, Any],
+        request: Request,
         progress: Callable[[Progress], None] | None = None,
     ) -> dict[str, Any]:
         """Have a file upscaled and wait for it; see `steps`.
@@ -122,7 +120,7 @@ class Server:
             source, output, parameters: as for `steps`.
             progress: called twenty times a second; what it raises gives the request up.
         """
-        return finished(self.steps(source, output, parameters), progress)
+        return finish(self.run_steps(source, output, request), progress)
 
 
 def read_token(path: Path | None) -> str | None:
@@ -154,10 +152,12 @@ def _is_address(url: str) -> bool:
 
 
 def _suffix(path: Path) -> str:
-    for suffix in SUFFIXES:
-        if path.name.endswith((suffix, suffix.upper())):
-            return suffix
-    raise DataError(f"{path}: a server takes and returns {', '.join(SUFFIXES)}; convert it, or work without a server")
+    suffix = find_suffix(path, SINGLE_FILE)
+    if suffix is not None:
+        return suffix
+    raise DataError(
+        f"{path}: a server takes and returns {', '.join(SINGLE_FILE)}; convert it, or work without a server"
+    )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,156 @@
+"""Pictures of a comparison: what each method made of a slice, beside the truth; each a PNG file's content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from ..image.foreground import find_informational_crop
+from ..reports.drawing import (
+    LARGEST_ERROR,
+    add_colour_bar,
+    add_headline,
+    add_letters,
+    encode_png,
+    make_figure,
+    show_difference,
+    show_image,
+    turn_upright,
+)
+from .comparison import Comparison
+
+_NAMES = {
+    "net": "Meta-SRGAN",
+    "MetaSRGAN": "Meta-SRGAN",
+    "MetaSRGAN_L1": "Meta-SRGAN, L1",
+    "MetaSRGAN_GAN": "Meta-SRGAN, GAN",
+    "SRGAN_L1": "SRGAN, L1",
+    "bspline": "B-spline",
+}
+
+
+def name_method(method: str) -> str:
+    """Return what pictures and tables call a method."""
+    return _NAMES.get(method, method)
+
+
+def draw_comparison(comparison: Comparison) -> bytes:
+    """Draw one slice: whole, a part of it enlarged, and its difference from the truth, for every method.
+
+    The slice is the middle one of those measured; the part is where the truth has most detail, its rim aside.
+    """
+    useful = [index for index, crop in enumerate(comparison.crops) if crop is not None]
+    index = useful[len(useful) // 2]
+    shown = [axis for axis in range(3) if axis != comparison.axis]
+
+    def upright(image: np.ndarray) -> np.ndarray:
+        return turn_upright(image, comparison.affine, shown)
+
+    truth = upright(comparison.truth[index])
+    top, bottom, left, right = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
+    # Pixels drawn large enough that cutting out a part of them does not show.
+    low = np.kron(upright(comparison.low[index]), np.ones((8, 8)))
+    size, low_size = (f"{each.shape[1]} × {each.shape[2]}" for each in (comparison.truth, comparison.low))
+    columns = [(f"input, reduced\n{low_size}", low), (f"ground truth\n{size}", truth)]
+    columns += [
+        (f"{name_method(method)}\n{_format_figures(comparison, method)}", upright(stack[index]))
+        for method, stack in comparison.images.items()
+    ]
+    side = max(24, min(bottom - top, right - left) // 4)
+    row, column = _find_busiest(truth[top:bottom, left:right], side)
+    row, column = row + top, column + left
+    part = truth[row : row + side, column : column + side]
+    darkest, brightest = (float(value) for value in np.percentile(part, (0.5, 99.8)))
+
+    tall = (bottom - top) / (right - left)
+    figure = make_figure(len(columns), [tall, 1.0, tall])
+    axes = figure.subplots(3, len(columns), height_ratios=[tall, 1.0, tall])
+    for place, ((title, image), (whole, zoom, error)) in enumerate(zip(columns, axes.T)):
+        finer = image.shape[0] / truth.shape[0]
+        show_image(whole, _cut_out(image, finer, top, bottom, left, right), title)
+        corner = ((column - left) * finer - 0.5, (row - top) * finer - 0.5)
+        whole.add_patch(Rectangle(corner, side * finer, side * finer, fill=False, edgecolor="gold"))
+        show_image(
+            zoom,
+            _cut_out(image, finer, row, row + side, column, column + side),
+            window=(darkest, brightest),
+            smooth=False,
+        )
+        if place >= 2:
+            show_difference(error, (image - truth)[top:bottom, left:right], LARGEST_ERROR)
+        else:
+            error.axis("off")
+    add_letters(axes[0][0], comparison.affine, shown)
+    key = figure.add_subplot(axes[2][0].get_gridspec()[2, :2])
+    key.axis("off")
+    text = (
+        "above: the framed part, its contrast stretched\n\nright: difference from the ground truth,\nin % of the range"
+    )
+    key.text(0.5, 0.62, text, color="white", ha="center", va="center", fontsize=11)
+    add_colour_bar(figure, key.inset_axes((0.25, 0.3, 0.5, 0.045)), LARGEST_ERROR)
+    add_headline(
+        figure,
+        f"×{comparison.scale:g}, {comparison.degradation}, slice {index}; "
+        f"PSNR / SSIM are means over {comparison.slices} slices",
+    )
+    return encode_png(figure)
+
+
+def draw_scales(comparisons: Sequence[Comparison], methods: Sequence[str]) -> bytes:
+    """Draw one slice reduced by one scale after another and upscaled again (paper, figure 8): a row a method.
+
+    The slice is the middle one; shown is the part of it where the truth has most detail, last of all the truth itself.
+
+    Args:
+        comparisons: of one volume, at ascending scales, with their images.
+        methods: from top to bottom.
+    """
+    first = comparisons[0]
+    shown = [axis for axis in range(3) if axis != first.axis]
+    index = len(first.truth) // 2
+    whole = (0, first.truth.shape[1], 0, first.truth.shape[2])
+    top, bottom, left, right = find_informational_crop(first.truth[index]) or whole
+    side = max(24, min(bottom - top, right - left) // 3)
+    row, column = _find_busiest(first.truth[index, top:bottom, left:right], side)
+    part = np.s_[row + top : row + top + side, column + left : column + left + side]
+    truth = first.truth[index][part]
+    darkest, brightest = (float(value) for value in np.percentile(truth, (0.5, 99.8)))
+    window = (darkest, brightest)
+
+    figure = make_figure(len(comparisons) + 1, [1.0] * len(methods))
+    axes = figure.subplots(len(methods), len(comparisons) + 1, squeeze=False)
+    for line, method in zip(axes, methods):
+        for place, each in zip(line, comparisons):
+            image = turn_upright(each.images[method][index][part], first.affine, shown)
+            figures = f"{each.mean(method, 'psnr'):.2f} dB / {each.mean(method, 'ssim'):.3f}"
+            show_image(place, image, f"{name_method(method)} ×{each.scale:g}\n{figures}", 1.0, window, smooth=False)
+        show_image(line[-1], turn_upright(truth, first.affine, shown), "ground truth\n", 1.0, window, smooth=False)
+    add_headline(
+        figure,
+        f"slice {index} reduced by {first.degradation} and upscaled again; PSNR / SSIM are means over "
+        f"{first.slices} slices",
+    )
+    return encode_png(figure)
+
+
+def _format_figures(comparison: Comparison, method: str) -> str:
+    return f"{comparison.mean(method, 'psnr'):.2f} dB / {comparison.mean(method, 'ssim'):.4f}"
+
+
+def _find_busiest(image: np.ndarray, side: int) -> tuple[int, int]:
+    """The corner of the (side, side) window whose gradient is largest, the slice's outermost quarter left out."""
+    gradient = np.hypot(*np.gradient(image))
+    sums = np.pad(gradient.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    windows = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    rim_rows, rim_columns = (min(size // 4, (count - 1) // 2) for size, count in zip(image.shape, windows.shape))
+    inside = windows[rim_rows : windows.shape[0] - rim_rows, rim_columns : windows.shape[1] - rim_columns]
+    row, column = np.unravel_index(np.argmax(inside), inside.shape)
+    return int(row) + rim_rows, int(column) + rim_columns
+
+
+def _cut_out(image: np.ndarray, finer: float, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    """A part of an image, given in pixels of the truth, ``finer`` of the image's."""
+    top, bottom, left, right = (round(each * finer) for each in (top, bottom, left, right))
+    return image[top:bottom, left:right]

@@ -1,0 +1,95 @@
+"""A result's files: the volume, the report beside it and the picture, all of them or none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import WriteError
+from ..progress import Progress
+from ..upscaling.remote import Server
+from ..upscaling.request import Request, choose_target
+from ..upscaling.result import Result
+from ..volumes.files import read, write
+from ..volumes.staging import write_all
+from .sidecar import encode_report
+
+
+def write_result(
+    result: Result, output: Path, report: Path | None = None, qc: Path | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Write a result's files, all of them or none.
+
+    Args:
+        result: of `metasrgan.upscaling.pipeline.run_request`.
+        output: of the volume; its suffix is the type.
+        report: of the report, JSON.
+        qc: of the picture, PNG.
+        overwrite: whether files may be replaced.
+
+    Returns:
+        The report.
+
+    Raises:
+        OutputError, WriteError: as `metasrgan.write`.
+    """
+    facts = result.describe(output)
+    parts: dict[Path, bytes] = {}
+    if report is not None:
+        parts[report] = encode_report(facts)
+    if qc is not None:
+        from .pictures import draw_qc
+
+        parts[qc] = draw_qc(result.source, result.volume, result.target)
+    write_all(parts, lambda: write(result.volume, output, overwrite=overwrite))
+    return facts
+
+
+def write_server_result(
+    server: Server,
+    request: Request,
+    source: Path,
+    output: Path,
+    report: Path | None = None,
+    qc: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Have a server upscale a file and write the result's files, all of them or none.
+
+    Args:
+        server: who does it.
+        request: what is asked.
+        source: the file to upscale.
+        output, report, qc: as for `write_result`; the picture is made here.
+        progress: called twenty times a second; what it raises gives the request up.
+
+    Returns:
+        The report.
+
+    Raises:
+        MetaSRGANError: as `metasrgan.upscaling.remote.Server.run_steps`.
+    """
+    # Not `stage`, which would call a lost connection a failed write.
+    with tempfile.TemporaryDirectory(prefix=".metasrgan-", dir=output.parent) as folder:
+        received = Path(folder) / output.name
+        facts = server.run(source, received, request, progress) | {"Output": str(output)}
+        parts: dict[Path, bytes] = {}
+        if report is not None:
+            parts[report] = encode_report(facts)
+        if qc is not None:
+            from .pictures import draw_qc
+
+            volume = read(source)
+            parts[qc] = draw_qc(volume, read(received), choose_target(request, volume.grid))
+
+        def move() -> None:
+            try:
+                os.replace(received, output)
+            except OSError as error:
+                raise WriteError(f"{output}: cannot be written ({error.strerror})") from error
+
+        write_all(parts, move)
+    return facts

@@ -1,0 +1,224 @@
+"""What may be asked of an upscaling: one request, whichever door it comes through.
+
+A *request* is checked once when it is made, before any volume is read; what only a volume can tell, `choose_target`
+checks against it. The command line makes its flags, a server its parameters and a report what was asked of the fields
+below: a new ability is a field here and an engine that heeds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import UsageError
+from ..geometry.grid import Grid, Target, check_scale, check_spacing, match_grid, respace_grid, scale_grid
+from ..geometry.orientation import check_axis
+from ..geometry.scale import Scale
+from ..image import interpolation
+from ..networks.weights import SHIPPED
+
+METHODS = ("net", *interpolation.METHODS)
+DTYPES = ("input", "float32")
+CLIPS = ("input", "none")
+# Of these exactly one is asked for: they say how fine the result is.
+TARGETS = ("scale", "spacing", "like")
+
+
+def _ask(
+    default: Any,
+    about: str,
+    *,
+    flag: str | None = None,
+    kind: type = str,
+    choices: Sequence[str] = (),
+    to_server: bool = True,
+    told_apart: bool = False,
+) -> Any:
+    """A field of `Request`.
+
+    Args:
+        default: what holds where nothing is asked.
+        about: the command line's help.
+        flag: on the command line, where it is another word than the field's.
+        kind: of what is written behind the flag.
+        choices: the words it may be; none for any.
+        to_server: whether a client may ask a server for it.
+        told_apart: whether a report has a line of its own for it; what was asked is not said again then.
+    """
+    facts = {"about": about, "flag": flag, "kind": kind, "choices": tuple(choices)}
+    return field(default=default, metadata=facts | {"to_server": to_server, "told_apart": told_apart})
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to upscale a volume.
+
+    Attributes:
+        scale: r, a number or text such as "4/3", kept as an exact `Scale`: floor(n*r) voxels of exactly spacing/r, the
+            first voxel's outer edge kept.
+        spacing: mm: round(n*r) voxels of exactly this size, centred on the same field of view.
+        like: a reference whose grid the result has exactly.
+        axis: along which slices are taken; see `metasrgan.geometry.orientation.choose_slice_axis`.
+        method: "net", or an interpolation: "bspline", "bicubic", "linear", and for label maps "nearest".
+        weights: for "net": "l1" or "gan", a file of weights or a bundle's folder; None for "l1".
+        device: for "net": "auto", "cpu", "cuda", "cuda:N" or "mps".
+        dtype: "input" keeps the voxel type (integers rounded, and clipped to its range), or "float32".
+        clip: "input" clips to the input's lowest and highest value, "none" does not.
+
+    Raises:
+        UsageError: none or several of scale, spacing and like, or a value that makes sense for no volume.
+    """
+
+    scale: Scale | Fraction | float | str | None = _ask(
+        None, "factor, such as 2, 1.37 or 4/3: floor(n*r) voxels of exactly spacing/r"
+    )
+    spacing: float | None = _ask(None, "in-plane voxel size in mm, centred on the same field of view", kind=float)
+    like: Grid | None = _ask(None, "a volume whose grid to match exactly", to_server=False)
+    axis: str | int = _ask(
+        "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", told_apart=True
+    )
+    method: str = _ask(
+        "net", "net (default), bspline, bicubic, linear; nearest for labels", choices=METHODS, told_apart=True
+    )
+    weights: str | None = _ask(
+        None,
+        "l1 (default) or gan, the shipped weights; a file of weights; or a bundle's folder",
+        flag="--model",
+        told_apart=True,
+    )
+    device: str = _ask("auto", "auto (default), cpu, cuda, cuda:N or mps", to_server=False, told_apart=True)
+    dtype: str = _ask("input", "input (default: keep the voxel type) or float32", choices=DTYPES, told_apart=True)
+    clip: str = _ask("input", "input (default: to the input's range) or none", choices=CLIPS, told_apart=True)
+
+    def __post_init__(self) -> None:
+        """Refuse what makes sense for no volume."""
+        given = [name for name in TARGETS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise UsageError(f"give exactly one of scale, spacing and like (given: {', '.join(given) or 'none'})")
+        if self.scale is not None:
+            if not isinstance(self.scale, Scale):
+                object.__setattr__(self, "scale", Scale(self.scale))
+            check_scale(float(self.scale))
+        if self.spacing is not None:
+            object.__setattr__(self, "spacing", _read_number("spacing", self.spacing))
+            check_spacing(self.spacing)
+        check_axis(self.axis)
+        for each in fields(self):
+            known, value = each.metadata["choices"], getattr(self, each.name)
+            if known and value not in known:
+                raise UsageError(f"{each.name} {value!r} is unknown; choose from {', '.join(known)}")
+
+    @cached_property
+    def asked(self) -> dict[str, str]:
+        """What was asked for and nothing else in a report says, as it was written, such as ``{"scale": "4/3"}``."""
+        asked = {each.name: getattr(self, each.name) for each in fields(self) if not each.metadata["told_apart"]}
+        texts = {name: value.name if isinstance(value, Grid) else str(value) for name, value in asked.items()}
+        return {name: text for name, text in texts.items() if asked[name] != _DEFAULTS[name]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was asked for as JSON's types, defaults left out; `from_json` makes the same request of it."""
+        found: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Grid):
+                found[each.name] = {"shape": list(value.shape), "affine": value.affine.tolist(), "name": value.name}
+            elif value is not None and value != each.default:
+                found[each.name] = str(value) if isinstance(value, Fraction) else value
+        return found
+
+    @classmethod
+    def from_json(cls, parameters: Mapping[str, Any]) -> Self:
+        """Take a request from JSON; null means that one is not given.
+
+        Raises:
+            UsageError: an unknown name, or a value that makes no sense.
+        """
+        given: dict[str, Any] = {}
+        for name, value in parameters.items():
+            if name not in _DEFAULTS:
+                raise UsageError(f"parameter {name!r} is unknown; choose from {', '.join(_DEFAULTS)}")
+            if value is None:
+                continue
+            if name == "like":
+                given[name] = _read_grid(value)
+            elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
+                raise UsageError(f"{name} {value!r} is neither a text nor a number; choose another value")
+            else:
+                given[name] = value
+        return cls(**given)
+
+
+_DEFAULTS = {each.name: each.default for each in fields(Request)}
+
+
+def list_fields(to_server: bool = False) -> list[str]:
+    """Return the names of what may be asked, in order.
+
+    Args:
+        to_server: only those that a client may ask a server for.
+    """
+    return [each.name for each in fields(Request) if each.metadata["to_server"] or not to_server]
+
+
+def check_for_server(asked: Mapping[str, Any]) -> None:
+    """Refuse what a server does not do for its clients, who have no say in its device and its files.
+
+    Args:
+        asked: values by the names of fields; None where one is not given.
+
+    Raises:
+        UsageError: a field that is not for a server, or weights of one's own.
+    """
+    for name in (name for name in list_fields() if name not in list_fields(to_server=True)):
+        if asked.get(name) not in (None, _DEFAULTS[name]):
+            raise UsageError(f"{name} {asked[name]}: is not for a server; leave it out, or compute without a server")
+    weights = asked.get("weights")
+    if weights is not None and weights not in SHIPPED:
+        raise UsageError(f"weights {weights!r}: a server has only the shipped ones; choose from {', '.join(SHIPPED)}")
+
+
+def choose_target(request: Request, grid: Grid) -> Target:
+    """Return the grid that a volume would be upscaled onto.
+
+    Args:
+        request: what is asked.
+        grid: of the volume.
+
+    Raises:
+        UsageError: a scale or spacing that makes no sense for this volume.
+        DataError: a reference that does not fit it.
+    """
+    if request.scale is not None:
+        assert isinstance(request.scale, Scale)
+        return scale_grid(grid.shape, grid.affine, (request.scale, request.scale), request.axis)
+    if request.spacing is not None:
+        return respace_grid(grid.shape, grid.affine, request.spacing, request.axis)
+    assert request.like is not None
+    return match_grid(grid.shape, grid.affine, request.like, request.axis)
+
+
+def _read_number(name: str, value: Any) -> float:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"{name} {value!r} is not a number; give millimetres, such as 0.5") from None
+
+
+def _read_grid(value: Any) -> Grid:
+    try:
+        shape = tuple(int(size) for size in value["shape"])
+        affine = np.array(value["affine"], np.float64)
+        if len(shape) != 3 or affine.shape != (4, 4):
+            raise ValueError
+        return Grid(shape, affine, str(value.get("name", "reference")))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UsageError(
+            f"like {value!r} is no grid; give its shape (3 numbers) and its affine (4 x 4), voxel indices to RAS mm"
+        ) from None

@@ -1,0 +1,69 @@
+"""What came of a request: the upscaled volume, and its provenance: all it takes to judge it and to make it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import INTENDED_USE, __version__
+from ..geometry.grid import Target
+from ..volumes.volume import Volume
+from .request import Request
+
+if TYPE_CHECKING:
+    from ..networks.loading import Model
+
+
+@dataclass(frozen=True)
+class Result:
+    """A volume upscaled, and how.
+
+    Attributes:
+        request: what was asked.
+        source: the volume that was upscaled.
+        target: the grid.
+        volume: the result, on the target's grid.
+        model: the network's weights; None for an interpolation.
+        device: that the network ran on; "cpu" for an interpolation.
+        consistency: root mean square of the result averaged back over the input's voxels minus the input, as a part of
+            its range; None where it was not asked for.
+        seconds: how long it took.
+        warnings: what the user was warned of.
+    """
+
+    request: Request
+    source: Volume
+    target: Target
+    volume: Volume
+    model: Model | None
+    device: str
+    consistency: float | None
+    seconds: float
+    warnings: tuple[str, ...]
+
+    def describe(self, output: str | Path) -> dict[str, Any]:
+        """Return the report of a result that is written to ``output``, in JSON's types."""
+        source, result, target = self.source, self.volume, self.target
+        return {
+            "Tool": {"Name": "metasrgan", "Version": __version__},
+            "Sources": [source.name],
+            "Output": str(output),
+            "Method": self.request.method,
+            "Model": {"File": self.model.path.name, "SHA256": self.model.sha256} if self.model else None,
+            "Device": self.device,
+            "Asked": self.request.asked,
+            "ScaleApplied": target.scale,
+            "SliceAxis": target.axis,
+            "InputShape": list(source.array.shape),
+            "OutputShape": list(result.array.shape),
+            "InputSpacing": [round(float(size), 9) for size in source.spacing],
+            "OutputSpacing": [round(float(size), 9) for size in result.spacing],
+            "Resolution": f"in plane x{target.scale:.6g}; through plane unchanged",
+            "DataType": str(result.array.dtype),
+            "Clip": self.request.clip,
+            "DataConsistency": None if self.consistency is None else round(self.consistency, 6),
+            "Seconds": round(self.seconds, 2),
+            "Warnings": list(self.warnings),
+            "IntendedUse": INTENDED_USE,
+        }
