@@ -61,7 +61,7 @@ class NetworkEngine(Engine):
 
     Args:
         generator: in eval mode.
-        device: to compute on.
+        device: to compute on, by torch's name.
         target: the grid.
         lines: positions of the output's rows and columns, in input pixels.
         shape: (H, W) of an input slice.
@@ -71,25 +71,25 @@ class NetworkEngine(Engine):
     def __init__(
         self,
         generator: MetaSRGAN | ByTwo,
-        device: torch.device,
+        device: str,
         target: Target,
         lines: list[np.ndarray],
         shape: tuple[int, ...],
         intensities: IntensityMap,
     ) -> None:
         self.intensities = intensities
-        self.generator = generator.to(device)
-        self.device, self.target, self.shape = device, target, shape
+        self.device, self.target, self.shape = torch.device(device), target, shape
+        self.generator = generator.to(self.device)
         self.rows, self.columns = lines
         exact = target.exact
         self.exact = exact if exact is not None and max(each.numerator for each in exact) <= LARGEST_PERIOD else None
         row_period, column_period = (1, 1) if self.exact is None else (each.denominator for each in self.exact)
         self.period = row_period
         self.margins = compute_margin(generator, row_period), compute_margin(generator, column_period)
-        self._take(PIXELS_AT_ONCE[device.type])
+        self._take(PIXELS_AT_ONCE[self.device.type])
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
-        """As `metasrgan.upscaling.interpolation_engine.Engine.run`, a strip at a time."""
+        """As `Engine.run`, a strip at a time."""
         down, across = self.margins
         padded = torch.from_numpy(self.intensities.forward(slices))[:, None].to(self.device)
         padded = F.pad(padded, (across, across, down, down), mode="replicate")

@@ -268,8 +268,6 @@ def _make_engine(
     intensities = IntensityMap.of(array)
     if model is None:
         return Interpolator(method, lines, shape, intensities)
-    import torch
-
     from ..networks import ByTwo
     from .network_engine import NetworkEngine
 
@@ -278,4 +276,4 @@ def _make_engine(
             f"scale {target.scale:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, can do; "
             f"Meta-SRGAN's do any"
         )
-    return NetworkEngine(model.generator, torch.device(device), target, lines, shape, intensities)
+    return NetworkEngine(model.generator, device, target, lines, shape, intensities)
