@@ -144,7 +144,7 @@ def compare(
         raise UsageError(f"degradation {degradation!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
     chosen = choose_slice_axis(volume.affine, axis)
     truth_volume, low_volume = reduce_volume(volume, factor, degradation, chosen)
-    intensities = IntensityMap.of(volume.array)
+    intensities = IntensityMap.fit(volume.array)
     truth = intensities.forward(np.moveaxis(truth_volume.array, chosen, 0))
     crops = [_find_measurable_crop(each, float(factor)) for each in truth]
     if not any(crops):

@@ -86,12 +86,12 @@ class Target:
         i, j, k = (len(self.positions[axis]) for axis in self.order)
         return i, j, k
 
-    def as_result(self, slices: np.ndarray) -> np.ndarray:
+    def view_as_result(self, slices: np.ndarray) -> np.ndarray:
         """View upscaled slices, stacked first and along the input's axes, in the result's axis order and directions."""
         return np.moveaxis(slices, 0, self.axis).transpose(self.order)[self._turned]
 
-    def as_slices(self, result: np.ndarray) -> np.ndarray:
-        """View a result as the slices that `as_result` was given."""
+    def view_as_slices(self, result: np.ndarray) -> np.ndarray:
+        """View a result as the slices that `view_as_result` was given."""
         return np.moveaxis(result[self._turned].transpose(np.argsort(self.order)), self.axis, 0)
 
     @property

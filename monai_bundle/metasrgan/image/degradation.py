@@ -70,7 +70,7 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
     if name in ("bicubic_aa", "bilinear_aa"):
         mode = name.removesuffix("_aa")
         return F.interpolate(image, size=(rows, columns), mode=mode, align_corners=False, antialias=True)
-    matrix = _area_matrix if name == "area" else _cosine_matrix
+    matrix = _make_area_matrix if name == "area" else _make_cosine_matrix
     # Kept matrices must be ordinary tensors, whatever mode the first call is made in.
     with torch.inference_mode(False):
         by_row, by_column = matrix(rows, height), matrix(columns, width)
@@ -79,13 +79,13 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def _area_matrix(low: int, high: int) -> Tensor:
+def _make_area_matrix(low: int, high: int) -> Tensor:
     """(low, high): the share of each HR pixel in each LR pixel."""
     return torch.from_numpy(average_down(low, high))
 
 
 @lru_cache(maxsize=256)
-def _cosine_matrix(low: int, high: int) -> Tensor:
+def _make_cosine_matrix(low: int, high: int) -> Tensor:
     """(low, high): forward cosine transform on HR centres, lowest frequencies kept, inverse on LR centres."""
     frequency = torch.arange(low, dtype=torch.float64)
     at_high = torch.cos(torch.pi * frequency[:, None] * (torch.arange(high, dtype=torch.float64) + 0.5) / high)

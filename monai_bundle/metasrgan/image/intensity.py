@@ -20,7 +20,7 @@ class IntensityMap:
     width: float
 
     @classmethod
-    def of(cls, array: np.ndarray) -> IntensityMap:
+    def fit(cls, array: np.ndarray) -> IntensityMap:
         """Map the 0.1st and 99.9th percentile of the voxels to 0 and 1, so that a few hot voxels do not set the range.
 
         Where those two coincide (an almost empty volume) the extremes are taken, and a constant volume has width 1.

@@ -1,4 +1,4 @@
-"""Classical interpolation onto any positions, as one matrix an axis: the network's honest rivals.
+"""Classical interpolation onto any positions, as one matrix an axis: what the network is measured against.
 
 Rows of a matrix sum to 1, so a constant image stays constant to the rim: past the outermost centres the image
 goes on as its mirror (B-spline) or as its edge value (the others), never as zeros.
@@ -34,12 +34,12 @@ def make_interpolation_matrix(method: str, positions: np.ndarray, size: int) -> 
     if method == "linear":
         return _gather(low, (1 - part, part), size, mirror=False).astype(np.float32)
     if method == "bicubic":
-        taps = tuple(_keys(part - tap) for tap in (-1, 0, 1, 2))
+        taps = tuple(_evaluate_keys(part - tap) for tap in (-1, 0, 1, 2))
         return _gather(low - 1, taps, size, mirror=False).astype(np.float32)
     if method == "bspline":
-        taps = tuple(_cubic_b_spline(part - tap) for tap in (-1, 0, 1, 2))
+        taps = tuple(_evaluate_b_spline(part - tap) for tap in (-1, 0, 1, 2))
         basis = _gather(low - 1, taps, size, mirror=True)
-        matrix = basis @ _b_spline_coefficients(size)
+        matrix = basis @ _solve_b_spline(size)
         # Far from the diagonal weights fall below what float32 holds normally, which made products ten times slower.
         return np.where(np.abs(matrix) < 1e-12, 0, matrix).astype(np.float32)
     raise ValueError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}")
@@ -62,7 +62,7 @@ def _gather(first: np.ndarray, taps: tuple[np.ndarray, ...], size: int, mirror: 
     return matrix
 
 
-def _b_spline_coefficients(size: int) -> np.ndarray:
+def _solve_b_spline(size: int) -> np.ndarray:
     """(size, size), values to the coefficients that interpolate them, the image going on as its mirror.
 
     Solved, and not filtered as scipy does: its recursion starts from a sum cut short, which is 5e-4 off at 2 voxels.
@@ -75,14 +75,14 @@ def _b_spline_coefficients(size: int) -> np.ndarray:
     return np.asarray(solve_banded((1, 1), bands, np.eye(size)))
 
 
-def _keys(distance: np.ndarray) -> np.ndarray:
+def _evaluate_keys(distance: np.ndarray) -> np.ndarray:
     x = np.abs(distance)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     return np.where(x <= 1, near, np.where(x < 2, far, 0))
 
 
-def _cubic_b_spline(distance: np.ndarray) -> np.ndarray:
+def _evaluate_b_spline(distance: np.ndarray) -> np.ndarray:
     x = np.abs(distance)
     near = 2 / 3 - x**2 + x**3 / 2
     far = (2 - x).clip(min=0) ** 3 / 6

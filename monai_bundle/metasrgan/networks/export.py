@@ -58,7 +58,7 @@ def export_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str |
     """
     fraction = Scale(scale)
     try:
-        with _quiet_exporter():
+        with _silence_exporter():
             program = torch.onnx.export(
                 _AtOneScale(_freeze(generator), fraction).eval(),
                 # Any sizes but 0 and 1, which the exporter would take for constants.
@@ -90,7 +90,7 @@ class _AtOneScale(nn.Module):
 
 
 @contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def _silence_exporter() -> Iterator[None]:
     """The exporter misses torchvision's operators, which the network has none of, and warns of its own code."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = log.level

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..geometry.scale import count_output_pixels, find_ratio
 from .meta_upscale import MetaUpscale
-from .positions import centres, find_starts
+from .positions import find_centres, find_starts
 
 # How far an input pixel reaches: 4 + 5 * 2 + 1 pixels in the body and 1 in the head.
 RECEPTIVE_RADIUS = 16
@@ -98,8 +98,8 @@ class MetaSRGAN(nn.Module):
         normal = (image - self.mean) / self.std
         detail = self.upscale(self.extractor(normal), row_ratio, column_ratio)
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
-        rows = centres(count_output_pixels(image.shape[2], row_p, row_q), row_p, row_q)
-        columns = centres(count_output_pixels(image.shape[3], column_p, column_q), column_p, column_q)
+        rows = find_centres(count_output_pixels(image.shape[2], row_p, row_q), row_p, row_q)
+        columns = find_centres(count_output_pixels(image.shape[3], column_p, column_q), column_p, column_q)
         return self._finish(detail, normal, rows, columns)
 
     @torch.jit.export
@@ -136,11 +136,11 @@ def interpolate_linear(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     Returns:
         (B, C, H_out, W_out).
     """
-    return _linear_along(_linear_along(image, rows, 2), columns, 3)
+    return _interpolate_along(_interpolate_along(image, rows, 2), columns, 3)
 
 
-def _linear_along(image: Tensor, positions: Tensor, axis: int) -> Tensor:
-    low, high, weight = _neighbours(positions, image.shape[axis])
+def _interpolate_along(image: Tensor, positions: Tensor, axis: int) -> Tensor:
+    low, high, weight = _find_neighbours(positions, image.shape[axis])
     weight = weight.to(image.dtype).to(image.device)
     if axis == 2:
         weight = weight[:, None]
@@ -148,7 +148,7 @@ def _linear_along(image: Tensor, positions: Tensor, axis: int) -> Tensor:
     return torch.lerp(near, far, weight)
 
 
-def _neighbours(positions: Tensor, size: int) -> Tuple[Tensor, Tensor, Tensor]:
+def _find_neighbours(positions: Tensor, size: int) -> Tuple[Tensor, Tensor, Tensor]:
     low = torch.floor(positions)
     source = low.to(torch.int64)
     # The indices are clamped, not the positions: torch.export would fix the size that becomes a float.

@@ -48,7 +48,7 @@ def _load(path: Path) -> MetaSRGAN | ByTwo:
     except Exception as error:  # a damaged pickle or archive can fail in any way
         raise DataError(f"{path}: not a file of weights (it must be a bare state_dict of plain tensors)") from error
     try:
-        generator = _network_of(state)
+        generator = _make_network(state)
         generator.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
@@ -59,7 +59,7 @@ def _load(path: Path) -> MetaSRGAN | ByTwo:
     return generator
 
 
-def _network_of(state: Mapping[str, Tensor]) -> MetaSRGAN | ByTwo:
+def _make_network(state: Mapping[str, Tensor]) -> MetaSRGAN | ByTwo:
     """An untrained network of the kind whose weights these are; Meta-SRGAN where they are of none."""
     if "head.weight" in state and "upscale.2.weight" in state:
         blocks = sum(bool(re.fullmatch(r"body\.\d+\.block\.0\.weight", name)) for name in state)

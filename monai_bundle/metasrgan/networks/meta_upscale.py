@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..geometry.scale import count_output_pixels
-from .positions import floor_nearly, sources_and_offsets
+from .positions import find_sources, floor_nearly
 
 # Measured by Testing/benchmarks: above this period there are so many kernels that the factorised form is cheaper,
 LARGEST_PERIOD = 40
@@ -75,14 +75,14 @@ class MetaUpscale(nn.Module):
         if max(row_p, column_p) <= self.largest_period:
             taps = row_p * (row_q + 2) * column_p * (column_q + 2)
             if self.training and taps > self.largest_strided_training:
-                return self.grouped(features, row_ratio, column_ratio)
-            return self.strided(features, row_ratio, column_ratio)
-        rows, row_offsets = sources_and_offsets(count_output_pixels(features.shape[2], row_p, row_q), row_p, row_q)
-        columns, column_offsets = sources_and_offsets(
+                return self.upscale_grouped(features, row_ratio, column_ratio)
+            return self.upscale_strided(features, row_ratio, column_ratio)
+        rows, row_offsets = find_sources(count_output_pixels(features.shape[2], row_p, row_q), row_p, row_q)
+        columns, column_offsets = find_sources(
             count_output_pixels(features.shape[3], column_p, column_q), column_p, column_q
         )
         inverse_scale = invert_ratios(row_ratio, column_ratio)
-        return self.factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
+        return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
 
     @torch.jit.export
     def at(
@@ -109,14 +109,14 @@ class MetaUpscale(nn.Module):
                 raise ValueError("positions lie outside the features; pad the image first")
         # The published head has one 1/r: where rounding makes them differ, that of their mean.
         inverse_scale = 2 / (row_scale + column_scale)
-        return self.factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
+        return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
 
     @torch.jit.export
-    def strided(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+    def upscale_strided(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """Upscale by p/q a row and p/q a column, as a convolution of stride q and a pixel shuffle."""
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         batch, _, height, width = features.shape
-        kernel = self.kernel(row_ratio, column_ratio)
+        kernel = self.get_kernel(row_ratio, column_ratio)
         # One pixel of zeros around, as the 3x3 neighbourhood asks, and up to a whole stride on the far side.
         padded = F.pad(features, (1, 1 + (-width) % column_q, 1, 1 + (-height) % row_q))
         phases = F.conv2d(padded, kernel.to(features.dtype), stride=(row_q, column_q))
@@ -128,12 +128,12 @@ class MetaUpscale(nn.Module):
         ]
 
     @torch.jit.export
-    def grouped(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+    def upscale_grouped(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """Upscale by p/q a row and p/q a column, as one matrix product for each residue of the source modulo q."""
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         batch, channels, height, width = features.shape
-        row_slots, row_phases = _slots(row_p, row_q, features.device)
-        column_slots, column_phases = _slots(column_p, column_q, features.device)
+        row_slots, row_phases = _assign_slots(row_p, row_q, features.device)
+        column_slots, column_phases = _assign_slots(column_p, column_q, features.device)
         # At most this many output pixels share a source pixel.
         rows_each, columns_each = row_phases.shape[0] // row_q, column_phases.shape[0] // column_q
         kernels = self._predict_phases(row_ratio, column_ratio).to(features.dtype)
@@ -162,7 +162,7 @@ class MetaUpscale(nn.Module):
         ]
 
     @torch.jit.export
-    def factorised(
+    def upscale_factorised(
         self,
         features: Tensor,
         rows: Tensor,
@@ -182,7 +182,7 @@ class MetaUpscale(nn.Module):
         Returns:
             (B, out_channels, H_out, W_out).
         """
-        hidden_rows, hidden_columns = self._hidden(row_offsets, column_offsets, inverse_scale)
+        hidden_rows, hidden_columns = self._predict_hidden(row_offsets, column_offsets, inverse_scale)
         padded = F.pad(features, (1, 1, 1, 1))
         # Differentiating keeps every chunk alive anyway, and an exported graph must not loop over its sizes.
         whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
@@ -224,7 +224,9 @@ class MetaUpscale(nn.Module):
         image = torch.einsum("byxoh,yxh->boyx", maps[..., :hidden], activation)
         return image + maps[..., hidden].permute(0, 3, 1, 2)
 
-    def _hidden(self, row_offsets: Tensor, column_offsets: Tensor, inverse_scale: float) -> Tuple[Tensor, Tensor]:
+    def _predict_hidden(
+        self, row_offsets: Tensor, column_offsets: Tensor, inverse_scale: float
+    ) -> Tuple[Tensor, Tensor]:
         """The hidden layer before its ReLU, split into a term a row and a term a column."""
         weight = self.first.weight
         by_row = row_offsets.to(weight.dtype).to(weight.device)[:, None] * weight[:, 0]
@@ -232,7 +234,7 @@ class MetaUpscale(nn.Module):
         return by_row + (self.first.bias + inverse_scale * weight[:, 2]), by_column
 
     @torch.jit.export
-    def kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+    def get_kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """Return the strided form's kernel, (O * p_row * p_col, C, q_row + 2, q_col + 2).
 
         In eval mode without gradients it is computed once a scale and reused while the weights are the same.
@@ -241,10 +243,10 @@ class MetaUpscale(nn.Module):
             return self._predict_kernel(row_ratio, column_ratio)
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return self._predict_kernel(row_ratio, column_ratio)
-        return self._cached_kernel(row_ratio, column_ratio)
+        return self._get_cached_kernel(row_ratio, column_ratio)
 
     @torch.jit.unused
-    def _cached_kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+    def _get_cached_kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         key = (*row_ratio, *column_ratio)
         # Named one by one, because a DataParallel replica has no parameters().
         weights = [self.first.weight, self.first.bias, self.second.weight, self.second.bias]
@@ -259,18 +261,18 @@ class MetaUpscale(nn.Module):
     def _predict_phases(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """The kernel of each of the p_row * p_col phases, (p_row * p_col, O * C * 9)."""
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
-        _, row_offsets = sources_and_offsets(row_p, row_p, row_q)
-        _, column_offsets = sources_and_offsets(column_p, column_p, column_q)
+        _, row_offsets = find_sources(row_p, row_p, row_q)
+        _, column_offsets = find_sources(column_p, column_p, column_q)
         inverse_scale = invert_ratios(row_ratio, column_ratio)
-        hidden_rows, hidden_columns = self._hidden(row_offsets, column_offsets, inverse_scale)
+        hidden_rows, hidden_columns = self._predict_hidden(row_offsets, column_offsets, inverse_scale)
         hidden = F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :])
         return self.second(hidden.reshape(row_p * column_p, self.hidden))
 
     def _predict_kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         device = self.first.weight.device
-        rows, _ = sources_and_offsets(row_p, row_p, row_q)
-        columns, _ = sources_and_offsets(column_p, column_p, column_q)
+        rows, _ = find_sources(row_p, row_p, row_q)
+        columns, _ = find_sources(column_p, column_p, column_q)
         small = self._predict_phases(row_ratio, column_ratio)
         small = small.reshape(row_p * column_p, self.out_channels * self.in_channels, 9)
         # Where the nine taps of each phase fall in its (q_row + 2) x (q_col + 2) window.
@@ -292,14 +294,14 @@ def invert_ratios(row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> 
     return 2 * row_q * column_q / (row_p * column_q + column_p * row_q)
 
 
-def _slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
+def _assign_slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
     """How p phases share q sources, each with room for ceil(p/q) of them.
 
     Returns:
         the slot of each phase, int64 (p,), and the phase of each slot, int64 (q * ceil(p/q),); slots that no
         phase takes repeat phase 0 and are left out of the image.
     """
-    sources, _ = sources_and_offsets(p, p, q)
+    sources, _ = find_sources(p, p, q)
     # The first phase of source s is ceil(s*p/q).
     first = (sources * p + q - 1) // q
     room = (p + q - 1) // q
@@ -321,7 +323,7 @@ class _KernelCache:
         self._kernels: Dict[Tuple[int, ...], Tensor] = {}
 
     def get(self, key: Tuple[int, ...], weights: List[Tensor]) -> Optional[Tensor]:
-        if self._weights is None or not all(_identical(a, b) for a, b in zip(self._weights, weights)):
+        if self._weights is None or not all(_are_identical(a, b) for a, b in zip(self._weights, weights)):
             self._weights = [weight.detach().clone() for weight in weights]
             self._kernels = {}
         return self._kernels.get(key)
@@ -333,5 +335,5 @@ class _KernelCache:
         self._kernels[key] = kernel
 
 
-def _identical(a: Tensor, b: Tensor) -> bool:
+def _are_identical(a: Tensor, b: Tensor) -> bool:
     return a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..geometry.scale import centre_pixels
 
 
-def sources_and_offsets(count: int, p: int, q: int) -> Tuple[Tensor, Tensor]:
+def find_sources(count: int, p: int, q: int) -> Tuple[Tensor, Tensor]:
     """Return the source index and the offset in [0, 1) of output pixels 0 … count-1 along an axis.
 
     Returns:
@@ -25,7 +25,7 @@ def sources_and_offsets(count: int, p: int, q: int) -> Tuple[Tensor, Tensor]:
     return position // p, (position % p).to(torch.float64) / p
 
 
-def centres(count: int, p: int, q: int) -> Tensor:
+def find_centres(count: int, p: int, q: int) -> Tensor:
     """Return `centre_pixels` of output pixels 0 … count-1: float64 (count,), on the CPU."""
     return centre_pixels(torch.arange(count, dtype=torch.float64), p, q)
 

@@ -35,7 +35,7 @@ def draw_qc(volume: Volume, result: Volume, target: Target) -> bytes:
         target: the grid it is on.
     """
     affine = volume.affine @ np.diag([*(_measure_step(line) for line in target.positions), 1.0])
-    fine_slices = target.as_slices(result.array)
+    fine_slices = target.view_as_slices(result.array)
     array = np.moveaxis(volume.array, target.axis, 0)
     rows, columns = (
         make_interpolation_matrix("bspline", target.positions[axis], volume.array.shape[axis]) for axis in target.plane

@@ -65,7 +65,7 @@ def volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
     """
     path = Path(path)
     scan = read(path)
-    image = IntensityMap.of(scan.array).forward(scan.array)
+    image = IntensityMap.fit(scan.array).forward(scan.array)
     stacks = []
     for plane in planes:
         stack = np.moveaxis(image, find_plane_axis(scan.affine, plane), 0)
@@ -123,7 +123,7 @@ def _number(path: Path) -> int:
 
 def _read_slice(path: Path, halve: bool) -> Slice | None:
     pixels = _luminance(path, halve)
-    return _slice(IntensityMap.of(pixels).forward(pixels))
+    return _slice(IntensityMap.fit(pixels).forward(pixels))
 
 
 def _read_photograph(path: Path, halve: bool) -> Slice:

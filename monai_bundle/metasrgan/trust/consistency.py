@@ -29,7 +29,7 @@ def measure_consistency(volume: Volume, result: Volume, target: Target) -> float
 def measure_consistency_steps(volume: Volume, result: Volume, target: Target) -> Generator[None, None, float]:
     """As `measure_consistency`, a slice a step, for a caller with a window to keep alive."""
     array = np.moveaxis(volume.array, target.axis, 0)
-    fine_slices = target.as_slices(result.array)
+    fine_slices = target.view_as_slices(result.array)
     (by_row, rows), (by_column, columns) = (
         average_over_voxels(target.positions[axis], volume.array.shape[axis], 1 / factor)
         for axis, factor in zip(target.plane, target.factors)

@@ -18,7 +18,7 @@ class Nearest(Engine):
 
     def __init__(self, lines: list[np.ndarray], shape: tuple[int, ...]) -> None:
         self.rows, self.columns = (interpolation.find_nearest_voxels(line, size) for line, size in zip(lines, shape))
-        self.slices_at_once = _slices_at_once(lines)
+        self.slices_at_once = _count_slices_at_once(lines)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
@@ -35,7 +35,7 @@ class Interpolator(Engine):
             interpolation.make_interpolation_matrix(method, line, size) for line, size in zip(lines, shape)
         )
         self.columns = np.ascontiguousarray(columns.T)
-        self.slices_at_once = _slices_at_once(lines)
+        self.slices_at_once = _count_slices_at_once(lines)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
@@ -43,5 +43,5 @@ class Interpolator(Engine):
         return self.intensities.inverse(np.matmul(np.matmul(self.rows, self.intensities.forward(slices)), self.columns))
 
 
-def _slices_at_once(lines: list[np.ndarray]) -> int:
+def _count_slices_at_once(lines: list[np.ndarray]) -> int:
     return max(1, _OUTPUT_PIXELS_AT_ONCE // (len(lines[0]) * len(lines[1])))

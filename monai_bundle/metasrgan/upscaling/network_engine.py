@@ -94,10 +94,10 @@ class NetworkEngine(Engine):
         padded = torch.from_numpy(self.intensities.forward(slices))[:, None].to(self.device)
         padded = F.pad(padded, (across, across, down, down), mode="replicate")
         strips: list[Tensor] = []
-        for first, last in self._strips():
+        for first, last in self._list_strips():
             if strips:
                 yield
-            strips.append(self._strip(padded, first, last))
+            strips.append(self._upscale_strip(padded, first, last))
         return self.intensities.inverse(torch.cat(strips, 2)[:, 0].cpu().numpy())
 
     def give_way(self) -> str | None:
@@ -124,11 +124,11 @@ class NetworkEngine(Engine):
         self.strip = most_rows if most_rows < self.shape[0] else self.shape[0]
         self.slices_at_once = max(1, pixels // (width * (self.strip + 2 * down)))
 
-    def _strips(self) -> Iterator[tuple[int, int]]:
+    def _list_strips(self) -> Iterator[tuple[int, int]]:
         for first in range(0, self.shape[0], self.strip):
             yield first, min(first + self.strip, self.shape[0])
 
-    def _strip(self, padded: Tensor, first: int, last: int) -> Tensor:
+    def _upscale_strip(self, padded: Tensor, first: int, last: int) -> Tensor:
         """Output rows whose sources are input rows first … last-1."""
         down, across = self.margins
         window = padded[:, :, first : last + 2 * down].contiguous(memory_format=torch.channels_last)

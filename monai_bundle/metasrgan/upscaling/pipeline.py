@@ -212,7 +212,7 @@ def _upscale_steps(
         start = stop
         yield Progress(stop, len(array))
 
-    return volume.replace_voxels(target.as_result(result), target.affine, target.index_transform)
+    return volume.replace_voxels(target.view_as_result(result), target.affine, target.index_transform)
 
 
 def _run_batch(
@@ -265,7 +265,7 @@ def _make_engine(
     shape = array.shape[1:]
     if method == "nearest":
         return Nearest(lines, shape)
-    intensities = IntensityMap.of(array)
+    intensities = IntensityMap.fit(array)
     if model is None:
         return Interpolator(method, lines, shape, intensities)
     from ..networks import ByTwo

@@ -35,7 +35,7 @@ def read_itk(path: Path) -> Volume:
         DataError: not a readable 3-D volume of one number a voxel.
     """
     try:
-        with _quiet_itk():
+        with _silence_itk():
             # Named, since ITK does not know .MHA by itself.
             image = sitk.ReadImage(str(path), imageIO="NrrdImageIO" if find_suffix(path) == ".nrrd" else "MetaImageIO")
     except RuntimeError as error:
@@ -80,18 +80,18 @@ def write_itk(volume: Volume, path: Path, compress: bool) -> None:
             # MetaImage has room for so much text, and takes these two for its own.
             if len(key) > 250 or len(image.GetMetaData(key)) > 8000 or key in ("ElementDataFile", "HeaderSize"):
                 image.EraseMetaData(key)
-    with _quiet_itk():
+    with _silence_itk():
         sitk.WriteImage(image, str(path), useCompression=compress)
         del image
         written = sitk.ReadImage(str(path))
     array = make_storable(volume.array)
     same = written.GetSize() == array.shape and np.array_equal(sitk.GetArrayViewFromImage(written), array.T)
     # What gzip ends with is not needed to read the voxels, yet other programs refuse a file without it.
-    if not same or (path.suffix == ".nrrd" and _gzip_size(path) != array.nbytes % 2**32):
+    if not same or (path.suffix == ".nrrd" and _read_gzip_size(path) != array.nbytes % 2**32):
         raise OSError("the file came out incomplete; the disk may be full")
 
 
-def _gzip_size(path: Path) -> int:
+def _read_gzip_size(path: Path) -> int:
     """The number that a gzip stream ends with: its content's size modulo 2**32."""
     with path.open("rb") as file:
         file.seek(-4, os.SEEK_END)
@@ -99,7 +99,7 @@ def _gzip_size(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _quiet_itk() -> Iterator[None]:
+def _silence_itk() -> Iterator[None]:
     """ITK prints warnings straight to the terminal; what matters comes as an exception anyway."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
