@@ -1,4 +1,4 @@
-"""The package as others get it: what a wheel holds, what the core imports, and that the README's commands exist."""
+"""The package as others get it: what sdist and wheel hold, what the core imports, that the README's commands exist."""
 
 from __future__ import annotations
 
@@ -9,35 +9,69 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from email import message_from_bytes
 from pathlib import Path
 
 import metasrgan
 import pytest
-from metasrgan.cli.main import _parser
+from metasrgan.cli.arguments import make_parser
 from metasrgan.networks.weights import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.slow
-def test_a_wheel_holds_the_weights_their_checksum_and_the_sample_volume(tmp_path: Path) -> None:
-    # From a copy, since setuptools builds inside the source tree.
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "monai_bundle", tmp_path / "monai_bundle", ignore=shutil.ignore_patterns("runs", "*.egg-info")
-    )
-    command = [sys.executable, "-m", "pip", "wheel", str(tmp_path), "--no-deps", "--no-build-isolation", "--quiet"]
-    subprocess.run([*command, "--wheel-dir", str(tmp_path)], check=True, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("metasrgan-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-        for name in ("networks/shipped/SHA256SUMS", "volumes/sample/t1ce_glioma.nrrd", "volumes/sample/LICENSE.txt"):
-            assert f"metasrgan/{name}" in names
-        for name in SHIPPED.values():
-            assert (
-                archive.read(f"metasrgan/networks/shipped/{name}") == (ROOT / "monai_bundle/models" / name).read_bytes()
-            )
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel that is built from the source distribution, as an index or a packager builds it."""
+    checkout, output = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("built")
+    # From a copy of what is in the repository: setuptools builds in the tree, and takes over what was built before.
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in names.split("\0"):
+        if (ROOT / name).is_file():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, checkout / name)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(output), str(checkout)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in output.iterdir()} == {
+        f"metasrgan-{metasrgan.__version__}{end}" for end in (".tar.gz", "-py3-none-any.whl")
+    }
+    with zipfile.ZipFile(next(output.glob("*.whl"))) as archive:
+        yield archive
+
+
+def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    packaged = ROOT / "monai_bundle" / "metasrgan"
+    wanted = {path: path.relative_to(packaged) for path in packaged.rglob("*") if "__pycache__" not in path.parts}
+    for name in (*SHIPPED.values(), "SHA256SUMS"):
+        wanted[ROOT / "monai_bundle" / "models" / name] = Path("networks", "shipped", name)
+    wanted[ROOT / "monai_bundle" / "docs" / "data_license.txt"] = Path("networks", "shipped", "data_license.txt")
+    contents = {f"metasrgan/{name.as_posix()}": path.read_bytes() for path, name in wanted.items() if path.is_file()}
+    assert "metasrgan/py.typed" in contents
+    assert contents == {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
+
+
+def test_a_wheel_says_whose_it_is_and_under_which_licences(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    facts = message_from_bytes(wheel.read(name))
+    assert (facts["Author"], facts["License-Expression"]) == ("The Meta-SRGAN developers", "Apache-2.0")
+    addresses = dict(each.split(", ") for each in facts.get_all("Project-URL", []))
+    assert set(addresses) == {"Homepage", "Documentation", "Repository", "Issues", "Changelog"}
+    for licence in facts.get_all("License-File", []):
+        assert wheel.read(name.replace("METADATA", f"licenses/{licence}")) == (ROOT / licence).read_bytes()
+    assert len(facts.get_all("License-File", [])) == 3
+
+
+def test_the_readmes_pictures_and_links_work_on_a_page_without_the_repository(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    page = message_from_bytes(wheel.read(name)).get_payload(decode=True)
+    assert isinstance(page, bytes)
+    links = re.findall(r"(!?)\[[^][]*\]\(([^)]*)\)", page.decode())
+    assert len(links) == len(re.findall(r"\]\(", (ROOT / "README.md").read_text(encoding="utf-8")))
+    for picture, address in links:
+        assert address.startswith("https://raw.githubusercontent.com/" if picture else ("https://", "#")), address
 
 
 @pytest.mark.parametrize(
@@ -61,7 +95,7 @@ def test_a_module_imports_no_more_than_it_needs(module: str, absent: list[str]) 
 
 def test_everything_the_package_promises_is_there() -> None:
     for name in metasrgan.__all__:
-        assert callable(getattr(metasrgan, name))
+        assert getattr(metasrgan, name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         metasrgan.nothing  # noqa: B018
 
@@ -85,4 +119,4 @@ def commands_in(path: Path) -> list[list[str]]:
     ],
 )
 def test_a_command_in_the_documents_is_one_that_exists(words: list[str]) -> None:
-    assert _parser().parse_args(words).command
+    assert make_parser(defaultdict(lambda: print)).parse_args(words).command
