@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations, product
 from pathlib import Path
 
 import nibabel as nib
@@ -10,8 +9,6 @@ import numpy as np
 from metasrgan.volumes.volume import Volume
 
 SAMPLE = Path(__file__).resolve().parents[1] / "monai_bundle" / "metasrgan" / "volumes" / "sample" / "t1ce_glioma.nrrd"
-# Every order and direction in which a scanner may store three axes.
-ORIENTATIONS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
 
 
 def head(shape: tuple[int, int, int] = (40, 36, 4), spacing: tuple[float, float, float] = (1.0, 1.0, 4.0)) -> Volume:
@@ -29,18 +26,6 @@ def head(shape: tuple[int, int, int] = (40, 36, 4), spacing: tuple[float, float,
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = (-18.0, -21.5, 7.25)
     return Volume(array.clip(0).round().astype(np.int16), affine, name="head")
-
-
-def reoriented(volume: Volume, order: tuple[int, ...], signs: tuple[int, ...]) -> Volume:
-    """The same head, its array stored in another order and direction of axes."""
-    transform = np.zeros((4, 4))
-    transform[3, 3] = 1
-    for new, (old, sign) in enumerate(zip(order, signs)):
-        transform[old, new] = sign
-        if sign < 0:
-            transform[old, 3] = volume.array.shape[old] - 1
-    array = volume.array.transpose(order)[tuple(slice(None, None, sign) for sign in signs)]
-    return Volume(np.ascontiguousarray(array), volume.affine @ transform, name=volume.name)
 
 
 def save(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:
