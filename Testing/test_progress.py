@@ -8,48 +8,31 @@ import pytest
 from metasrgan.progress import finished, mapped
 
 
-class Work:
-    """Three steps and a result; knows whether it was closed before its end."""
-
-    def __init__(self) -> None:
-        self.closed_early = False
-
-    def steps(self) -> Generator[int, None, str]:
-        try:
-            yield from range(3)
-        except GeneratorExit:
-            self.closed_early = True
-            raise
-        return "done"
+def work(closed: list[str]) -> Generator[int, None, str]:
+    """Three steps and a result; tells when it is closed."""
+    try:
+        yield from range(3)
+    finally:
+        closed.append("closed")
+    return "done"
 
 
-def test_the_result_comes_after_every_step_was_told() -> None:
-    told: list[int] = []
-    assert finished(Work().steps(), told.append) == "done"
-    assert told == [0, 1, 2]
-    assert finished(Work().steps()) == "done"
+def test_the_result_comes_after_every_step_was_told_as_it_is_or_changed() -> None:
+    told: list[int | str] = []
+    assert finished(work([]), told.append) == finished(work([])) == "done"
+    assert finished(mapped(work([]), lambda step: f"step {step}"), told.append) == "done"
+    assert told == [0, 1, 2, "step 0", "step 1", "step 2"]
 
 
-def test_work_is_closed_where_telling_of_it_fails() -> None:
+def test_work_is_closed_where_telling_of_it_fails_or_its_steps_are_closed() -> None:
     def stop(step: int) -> None:
-        if step == 1:
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt(step)
 
-    work = Work()
-    with pytest.raises(KeyboardInterrupt):
-        finished(work.steps(), stop)
-    assert work.closed_early
-
-
-def test_mapped_steps_are_changed_and_the_result_is_not() -> None:
-    told: list[str] = []
-    assert finished(mapped(Work().steps(), lambda step: f"step {step}"), told.append) == "done"
-    assert told == ["step 0", "step 1", "step 2"]
-
-
-def test_closing_mapped_steps_closes_the_work() -> None:
-    work = Work()
-    steps = mapped(work.steps(), str)
+    closed: list[str] = []
+    with pytest.raises(KeyboardInterrupt, match="0"):
+        finished(work(closed), stop)
+    assert closed == ["closed"]
+    steps = mapped(work(closed), str)
     next(steps)
     steps.close()
-    assert work.closed_early
+    assert closed == ["closed", "closed"]
