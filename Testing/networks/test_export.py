@@ -12,7 +12,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from metasrgan.errors import OutputError
 from metasrgan.geometry.scale import output_size, rational
 from metasrgan.networks import MetaSRGAN
 from metasrgan.networks.export import to_onnx, to_torchscript
@@ -90,15 +89,6 @@ def test_onnx_runtime_predicts_the_kernels_once_on_loading(exported: tuple[str, 
     assert left["Relu"] == left["Einsum"] == (1 if scale in FACTORISED else 0)
 
 
-@pytest.mark.parametrize("bad", ["twice", "0", -2.0, math.nan])
-def test_what_is_no_scale_is_refused_and_nothing_written(
-    generator: MetaSRGAN, tmp_path: Path, bad: str | float
-) -> None:
-    with pytest.raises(ValueError, match=f"{bad}.* 4/3"):
-        to_onnx(generator, bad, tmp_path / "generator.onnx")
-    assert list(tmp_path.iterdir()) == []
-
-
 # ---- TorchScript -------------------------------------------------------------------------------------------
 
 
@@ -143,8 +133,3 @@ def test_exporting_leaves_the_generator_as_it_was(tmp_path: Path) -> None:
     to_torchscript(training, tmp_path / "generator.ts")
     assert all(module.training for module in training.modules())
     assert all(torch.equal(value, before[name]) for name, value in training.state_dict().items())
-
-
-def test_a_folder_that_is_not_there_is_an_error_of_the_output(generator: MetaSRGAN, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no_such_folder"):
-        to_torchscript(generator, tmp_path / "no_such_folder" / "generator.ts")

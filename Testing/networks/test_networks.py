@@ -117,19 +117,6 @@ def test_an_output_pixel_depends_on_what_lies_within_the_receptive_radius_of_its
     assert int((torch.nonzero(x.grad[0, 0]) - 22).abs().max()) == radius
 
 
-@pytest.mark.parametrize(("scale", "shift"), [(1.5, 2), (2.0, 3), (3.7, 10), (4 / 3, 3)])
-def test_shifting_the_image_by_whole_periods_shifts_the_result(scale: float, shift: int) -> None:
-    p, q = rational(scale)
-    moved = shift * p // q
-    x, network = image(44 + shift, 44 + shift).double(), meta_srgan(residual=True).double()
-    # Away from the near edge, where the part lacks the pixels that were shifted out.
-    inner = -(-RECEPTIVE_RADIUS * p // q)
-    expected = run(network, x, scale)[..., moved + inner :, moved + inner :]
-    found = run(network, x[..., shift:, shift:], scale)[..., inner:, inner:]
-    rows, columns = (min(found.shape[axis], expected.shape[axis]) for axis in (2, 3))
-    torch.testing.assert_close(found[..., :rows, :columns], expected[..., :rows, :columns], rtol=0, atol=1e-12)
-
-
 # ---- the interpolated image --------------------------------------------------------------------------------
 
 
