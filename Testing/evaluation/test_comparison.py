@@ -56,12 +56,6 @@ def test_upscaling_the_reduced_volume_ends_exactly_on_the_original_less_what_the
     np.testing.assert_allclose(target.affine, affine, atol=1e-12)
 
 
-def test_area_reduction_by_two_is_the_mean_of_four_voxels() -> None:
-    volume = head()
-    _, low = reduce_volume(volume, Fraction(2), "area", 2)
-    np.testing.assert_allclose(low.array, volume.array.reshape(20, 2, 18, 2, 4).mean((1, 3)), rtol=1e-6)
-
-
 # ---- the same figures --------------------------------------------------------------------------------------
 
 
