@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import cast
 
 import torch
-from metasrgan.geometry.scale import as_fraction
+from metasrgan.geometry.scale import Scale
 from metasrgan.networks import SRGAN, MetaUpscale
 from naive import naive_at
 from torch import Tensor
@@ -75,7 +75,7 @@ def _at_scale(scale: float, effort: Effort) -> HeadTimes:
     features = features_of(effort.side)
     head = MetaUpscale().eval()
     weights = head.state_dict()
-    grid = positions(effort.side, as_fraction(scale))
+    grid, ratio = positions(effort.side, Scale(scale)), Scale(scale).as_integer_ratio()
     fresh = [head]
 
     def forget_kernels() -> None:
@@ -86,8 +86,8 @@ def _at_scale(scale: float, effort: Effort) -> HeadTimes:
     timings = side_by_side(
         {
             "naive": lambda: naive_at(head, features, grid, grid, 1 / scale),
-            "ours": lambda: head(features, scale),
-            "cold": lambda: fresh[0](features, scale),
+            "ours": lambda: head(features, ratio, ratio),
+            "cold": lambda: fresh[0](features, ratio, ratio),
         },
         effort.rounds,
         before={"cold": forget_kernels},
@@ -112,6 +112,6 @@ def measure_tails(effort: Effort) -> TailTimes:
     ready(network)
     subpixel = network.upscale
     timings = side_by_side(
-        {"subpixel": lambda: subpixel(features), "ours": lambda: head(features, 2.0)}, 3 * effort.rounds
+        {"subpixel": lambda: subpixel(features), "ours": lambda: head(features, (2, 1), (2, 1))}, 3 * effort.rounds
     )
     return TailTimes(timings.of("subpixel"), timings.of("ours"), timings.ratio("subpixel", "ours"))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from metasrgan.geometry.scale import as_fraction
+from metasrgan.geometry.scale import Scale
 from metasrgan.networks import MetaUpscale
 from metasrgan.upscaling.pipeline import upscale
 from metasrgan.volumes.volume import Volume
@@ -106,10 +106,10 @@ def _status(field: str) -> int:
 def _head_growth(form: str, side: int) -> int:
     head = MetaUpscale().eval()
     features = features_of(side)
-    grid = positions(side, as_fraction(HEAD_SCALE))
+    grid = positions(side, Scale(HEAD_SCALE))
     if form == "naive":
         return growth(lambda: naive_at(head, features, grid, grid, 1 / HEAD_SCALE))
-    return growth(lambda: head(features, HEAD_SCALE))
+    return growth(lambda: head(features, (HEAD_SCALE, 1), (HEAD_SCALE, 1)))
 
 
 def _volume_growth(method: str, rows: int, columns: int, slices: int) -> int:

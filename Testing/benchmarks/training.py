@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import torch
 from ignite.engine import Events
-from metasrgan.geometry.scale import as_fraction
+from metasrgan.geometry.scale import Scale
 from metasrgan.training import mini_batches as data
 from metasrgan.training.mini_batches import FromIteration, MiniBatches
 from monai.bundle import ConfigParser
@@ -104,7 +104,7 @@ class _EveryScale(Dataset[dict[str, Any]]):
     def __init__(self, batches: MiniBatches, scales: Sequence[float]) -> None:
         self.by_scale = [copy(batches) for _ in scales]
         for each, scale in zip(self.by_scale, scales):
-            each.scales = [as_fraction(scale)]
+            each.scales = [Scale(scale)]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         # The first update is for warming up; the scales start with the second.
