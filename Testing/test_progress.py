@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-from metasrgan.progress import finished, mapped
+from metasrgan.progress import finish, map_steps
 
 
 def work(closed: list[str]) -> Generator[int, None, str]:
@@ -19,8 +19,8 @@ def work(closed: list[str]) -> Generator[int, None, str]:
 
 def test_the_result_comes_after_every_step_was_told_as_it_is_or_changed() -> None:
     told: list[int | str] = []
-    assert finished(work([]), told.append) == finished(work([])) == "done"
-    assert finished(mapped(work([]), lambda step: f"step {step}"), told.append) == "done"
+    assert finish(work([]), told.append) == finish(work([])) == "done"
+    assert finish(map_steps(work([]), lambda step: f"step {step}"), told.append) == "done"
     assert told == [0, 1, 2, "step 0", "step 1", "step 2"]
 
 
@@ -30,9 +30,9 @@ def test_work_is_closed_where_telling_of_it_fails_or_its_steps_are_closed() -> N
 
     closed: list[str] = []
     with pytest.raises(KeyboardInterrupt, match="0"):
-        finished(work(closed), stop)
+        finish(work(closed), stop)
     assert closed == ["closed"]
-    steps = mapped(work(closed), str)
+    steps = map_steps(work(closed), str)
     next(steps)
     steps.close()
     assert closed == ["closed", "closed"]

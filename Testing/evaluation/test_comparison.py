@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, reordered
 from metasrgan.errors import DataError, UsageError
-from metasrgan.evaluation.comparison import FIGURES, compare, reduce_volume, table, write_csv
-from metasrgan.geometry import grid
+from metasrgan.evaluation.comparison import compare, format_table, reduce_volume, write_csv
+from metasrgan.evaluation.metrics import METRICS
+from metasrgan.geometry.grid import scale_grid
 from metasrgan.image.degradation import DEGRADATIONS
 from metasrgan.image.intensity import IntensityMap
 from metasrgan.networks.loading import load_model
 from metasrgan.networks.weights import SHIPPED
-from metasrgan.upscaling.pipeline import METHODS, Progress, upscale
+from metasrgan.progress import Progress
+from metasrgan.upscaling.pipeline import upscale
+from metasrgan.upscaling.request import METHODS
 from metasrgan.volumes.files import read
 from metasrgan.volumes.volume import Volume
 from phantoms import SAMPLE, head
@@ -51,7 +54,7 @@ def test_upscaling_the_reduced_volume_ends_exactly_on_the_original_less_what_the
     i, j, k = (size if each == axis else size // p * p for each, size in enumerate(volume.array.shape))
     np.testing.assert_array_equal(truth.array, volume.array[:i, :j, :k])
     np.testing.assert_array_equal(truth.affine, affine)
-    target = grid.by_scale(low.array.shape, low.affine, scale, axis)
+    target = scale_grid(low.array.shape, low.affine, (scale, scale), axis)
     assert target.shape == truth.array.shape
     np.testing.assert_allclose(target.affine, affine, atol=1e-12)
 
@@ -67,7 +70,7 @@ def test_the_figures_are_those_that_scikit_image_gives_of_what_upscale_gives_wit
     volume = head((48, 45, 3))
     found = compare(volume, scale, "bicubic_aa", [method], axis=2)
     original, reduced = reduce_volume(volume, scale, "bicubic_aa", 2)
-    intensities = IntensityMap.of(volume.array)
+    intensities = IntensityMap.fit(volume.array)
     upscaled = upscale(reduced, scale=scale, axis=2, method=method)
     for stack, result in ((found.truth, original), (found.images[method], upscaled)):
         np.testing.assert_array_equal(stack, intensities.forward(np.moveaxis(result.array, 2, 0)))
@@ -86,7 +89,7 @@ def test_the_figures_are_those_that_scikit_image_gives_of_what_upscale_gives_wit
             "ssim": structural_similarity(*pair, data_range=1.0, **gaussian),
             "ssim_7x7": structural_similarity(*pair, data_range=1.0),
         }
-        assert {name: found.figures[method, name][index] for name in FIGURES} == pytest.approx(expected, abs=1e-6)
+        assert {name: found.figures[method, name][index] for name in METRICS} == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("order", "signs"), [ORDERS_AND_SIGNS[index] for index in (13, 26, 39)])
@@ -97,7 +100,7 @@ def test_the_figures_do_not_depend_on_how_the_volume_is_stored(order: tuple[int,
         compare(each, 2, "bicubic_aa", ["bicubic"], axis="axial") for each in (volume, reordered(volume, order, signs))
     )
     assert plain.slices == turned.slices == 3
-    for figure in FIGURES:
+    for figure in METRICS:
         assert turned.mean("bicubic", figure) == pytest.approx(plain.mean("bicubic", figure), abs=1e-4)
 
 
@@ -110,7 +113,7 @@ def test_the_files_figures_are_the_tables_and_the_means_over_slices(tmp_path: Pa
     write_csv(found, tmp_path / "comparison.csv")
     with (tmp_path / "comparison.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    header, *lines = table(found).splitlines()
+    header, *lines = format_table(found).splitlines()
     order = [(comparison, method) for comparison in found for method in methods]
     assert len(rows) == len(lines) == len(order)
     for row, line, (each, method) in zip(rows, lines, order):
@@ -119,7 +122,7 @@ def test_the_files_figures_are_the_tables_and_the_means_over_slices(tmp_path: Pa
         assert int(row["slices"]) == each.slices == 4
         assert each.truth.size == each.low.size == len(each.images) == 0
         # In the table, each figure and its gain over bicubic.
-        for name, title, value, gain in zip(FIGURES, ("PSNR", "SSIM", "SSIM 7x7"), cells[3::2], cells[4::2]):
+        for name, title, value, gain in zip(METRICS, ("PSNR", "SSIM", "SSIM 7x7"), cells[3::2], cells[4::2]):
             figures = each.figures[method, name]
             assert float(row[f"{name}_mean"]) == pytest.approx(figures.mean(), abs=1e-5)
             assert float(row[f"{name}_std"]) == pytest.approx(figures.std(), abs=1e-5)
@@ -130,8 +133,8 @@ def test_the_files_figures_are_the_tables_and_the_means_over_slices(tmp_path: Pa
 
 def test_without_bicubic_the_table_names_no_gain() -> None:
     found = compare(head(), 2, "area", ["linear"], axis=2)
-    assert "(" not in table([found])
-    assert f"{found.mean('linear', 'psnr'):.2f}" in table([found])
+    assert "(" not in format_table([found])
+    assert f"{found.mean('linear', 'psnr'):.2f}" in format_table([found])
 
 
 def test_progress_is_told_from_the_first_slice_to_the_last_for_every_method() -> None:
@@ -211,7 +214,7 @@ def test_the_shipped_weights_beat_interpolation_on_three_slices_at_two(degradati
         sample(6, 12, 18), 2, degradation, ["net", "bspline", "bicubic"], axis=2, models={"net": load_model()}
     )
     assert found.slices == 3
-    for figure in FIGURES:
+    for figure in METRICS:
         assert found.mean("net", figure) > found.mean("bspline", figure) > found.mean("bicubic", figure)
     assert found.mean("net", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
 
@@ -235,7 +238,7 @@ def test_the_shipped_weights_gain_more_than_the_authors_released_ones(
     assert found.slices == 25
     for figure, least in zip(("psnr", "ssim"), RELEASED[degradation, scale]):
         assert found.mean("net", figure) - found.mean("bicubic", figure) > least
-    for figure in FIGURES:
+    for figure in METRICS:
         assert found.mean("net", figure) > found.mean("bicubic", figure)
     if scale == 2:
         assert found.mean("net", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
@@ -248,5 +251,5 @@ def test_the_shipped_weights_gain_more_than_the_authors_released_ones(
 @pytest.mark.parametrize("degradation", ["area", "kspace"])
 def test_the_default_weights_do_not_oversharpen_what_a_sharper_filter_reduced(degradation: str, scale: str) -> None:
     found = compare(sample(), scale, degradation, ["net", "bicubic"], axis=2, models={"net": load_model()})
-    for figure in FIGURES:
+    for figure in METRICS:
         assert found.mean("net", figure) > found.mean("bicubic", figure)

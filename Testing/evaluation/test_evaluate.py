@@ -15,8 +15,8 @@ from bundle_runs import bundle_command, execute
 from metasrgan import upscale
 from metasrgan.errors import DataError, InputMissingError, OutputError, UsageError
 from metasrgan.evaluation.comparison import compare
-from metasrgan.evaluation.evaluation import evaluate, gain
-from metasrgan.evaluation.plots import curves_plot
+from metasrgan.evaluation.evaluation import evaluate, measure_gain
+from metasrgan.evaluation.plots import plot_curves
 from metasrgan.networks import EDSR, SRGAN
 from metasrgan.networks.loading import load_model
 from metasrgan.volumes.files import read, write
@@ -40,7 +40,7 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole = read(SAMPLE)
     path = tmp_path_factory.mktemp("volume") / "slices.nii.gz"
     part = whole.array[60:156, 60:160, 11:14]
-    write(whole.moved(np.ascontiguousarray(part), whole.affine, np.eye(4)), path)
+    write(whole.replace_voxels(np.ascontiguousarray(part), whole.affine, np.eye(4)), path)
     return path
 
 
@@ -142,7 +142,7 @@ def test_a_baseline_asked_for_another_scale_says_what_it_can_do(target: dict[str
 
 def test_the_interval_of_one_slice_is_not_a_number_and_is_still_drawn() -> None:
     volume = read(SAMPLE)
-    one = volume.moved(np.ascontiguousarray(volume.array[60:156, 60:160, 12:13]), volume.affine, np.eye(4))
+    one = volume.replace_voxels(np.ascontiguousarray(volume.array[60:156, 60:160, 12:13]), volume.affine, np.eye(4))
     found = compare(one, 2, "area", ["bicubic", "linear"], axis=2)
-    assert np.isnan(gain(found, "linear", "psnr").half_width)
-    assert curves_plot([found, found]).startswith(b"\x89PNG")
+    assert np.isnan(measure_gain(found, "linear", "psnr").half_width)
+    assert plot_curves([found, found]).startswith(b"\x89PNG")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from metasrgan.evaluation.metrics import border_of, inner, psnr, ssim_gaussian, ssim_uniform
+from metasrgan.evaluation.metrics import choose_border, crop_border, psnr, ssim_gaussian, ssim_uniform
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 Mean = Callable[[np.ndarray], np.ndarray]
@@ -47,13 +47,13 @@ def test_ssim_is_that_of_wang_et_al_half_a_window_from_the_rim(
     ssim: Callable[[np.ndarray, np.ndarray], float], mean: Mean, sample: float, window: int
 ) -> None:
     truth, image = pair()
-    expected = inner(ssim_map(truth, image, mean, sample), window // 2).mean()
+    expected = crop_border(ssim_map(truth, image, mean, sample), window // 2).mean()
     assert ssim(truth, image) == pytest.approx(expected, abs=1e-5)
     assert ssim(truth, truth) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("scale", "border"), [(1.1, 2), (1.5, 2), (2, 2), (2.0001, 3), (3.7, 4), (4, 4)])
 def test_the_border_is_the_scale_rounded_up_and_left_out_on_each_side(scale: float, border: int) -> None:
-    assert border_of(scale) == border
+    assert choose_border(scale) == border
     image = np.arange(12 * 15).reshape(12, 15)
-    np.testing.assert_array_equal(inner(image, border), image[border : 12 - border, border : 15 - border])
+    np.testing.assert_array_equal(crop_border(image, border), image[border : 12 - border, border : 15 - border])

@@ -20,8 +20,9 @@ from made_volumes import (
     world,
 )
 from metasrgan.errors import DataError, UsageError
-from metasrgan.geometry import grid
-from metasrgan.geometry.grid import slice_axis
+from metasrgan.geometry.grid import Grid, Target, match_grid, respace_grid, scale_grid, was_trained_for
+from metasrgan.geometry.orientation import choose_slice_axis, measure_spacing
+from metasrgan.geometry.scale import Scale
 from metasrgan.volumes.volume import Volume
 
 Shape = tuple[int, int, int]
@@ -35,11 +36,14 @@ affines = st.builds(
 )
 
 
-def target(shape: Shape, affine: np.ndarray, request: str, value: Any, axis: str | int = "auto") -> grid.Target:
-    """The grid asked for by a scale, by a spacing in mm, or by a reference's shape and affine."""
+def target(shape: Shape, affine: np.ndarray, request: str, value: Any, axis: str | int = "auto") -> Target:
+    """The grid asked for by a scale (or one of rows and one of columns), a spacing in mm, or a reference's grid."""
     if request == "like":
-        return grid.by_reference(shape, affine, value[0], value[1], axis)
-    return {"scale": grid.by_scale, "spacing": grid.by_spacing}[request](shape, affine, value, axis)
+        return match_grid(shape, affine, Grid(*value), axis)
+    if request == "spacing":
+        return respace_grid(shape, affine, value, axis)
+    rows, columns = value if isinstance(value, tuple) else (value, value)
+    return scale_grid(shape, affine, (Scale(rows), Scale(columns)), axis)
 
 
 def outer_corner(shape: Shape, affine: np.ndarray, last: bool) -> np.ndarray:
@@ -67,6 +71,7 @@ FINE = np.diag([0.5, 0.5, 1.0, 1.0])
         ((5, 10, 12), AFFINES["slices first"], "scale", 2, "auto", (5, 20, 24), (4.4, 0.3, 0.3), 0),
         ((10, 5, 12), affine_of((1, 1, 1)), "scale", 2, "auto", (20, 10, 12), (0.5, 0.5, 1), 2),
         ((8, 8, 4), AFFINES["oblique, pixels not square"], "scale", 2, "auto", (16, 16, 4), (0.25, 0.375, 2), 2),
+        ((10, 12, 5), R, "scale", (2, "3/2"), "auto", (20, 18, 5), (0.5, 1 / 1.5, 3), 2),
         ((10, 12, 5), R, "spacing", 0.5, "auto", (20, 24, 5), (0.5, 0.5, 3), 2),
         ((10, 12, 5), R, "spacing", 0.7, "auto", (14, 17, 5), (0.7, 0.7, 3), 2),
         ((10, 12, 1), R, "spacing", 0.99, "auto", (10, 12, 1), (0.99, 0.99, 3), 2),
@@ -98,7 +103,7 @@ def test_a_scale_is_exact_keeps_the_first_outer_corner_and_loses_less_than_one_n
 ) -> None:
     made = target(shape, affine, "scale", scale, axis)
     kept = np.arange(3) == axis
-    np.testing.assert_allclose(made.spacing, grid.spacing_of(affine) / np.where(kept, 1, float(scale)), rtol=1e-12)
+    np.testing.assert_allclose(made.spacing, measure_spacing(affine) / np.where(kept, 1, float(scale)), rtol=1e-12)
     first, last = (outer_corner(shape, affine, end) for end in (False, True))
     np.testing.assert_allclose(outer_corner(made.shape, made.affine, last=False), first, atol=1e-9)
     # What is missing at the far end, in new voxels along each axis.
@@ -114,14 +119,16 @@ def test_a_scale_is_exact_keeps_the_first_outer_corner_and_loses_less_than_one_n
 def test_a_spacing_is_exact_and_the_field_of_view_stays_centred_to_within_half_a_new_voxel(
     shape: Shape, affine: np.ndarray, factor: float
 ) -> None:
-    old = grid.spacing_of(affine)
+    old = measure_spacing(affine)
     wanted = float(min(old)) / factor
     made = target(shape, affine, "spacing", wanted)
     for each in made.plane:
         assert abs(shape[each] * old[each] - made.shape[each] * wanted) <= wanted / 2 * (1 + 1e-9)
     np.testing.assert_allclose(made.spacing, np.where(np.arange(3) == made.axis, old, wanted), rtol=1e-12)
-    centres = [grid.edges(*each).mean(0) for each in ((shape, affine), (made.shape, made.affine))]
-    np.testing.assert_allclose(centres[1], centres[0], atol=1e-9)
+    centre, made_centre = (
+        world(each, np.array([size]) / 2 - 0.5) for size, each in ((shape, affine), (made.shape, made.affine))
+    )
+    np.testing.assert_allclose(made_centre, centre, atol=1e-9)
 
 
 # ---- indices, positions and the world agree ----------------------------------------------------------------
@@ -133,9 +140,9 @@ def test_a_voxels_place_in_the_world_is_the_same_by_affine_by_index_transform_an
     affine: np.ndarray, request_: str
 ) -> None:
     shape: Shape = (9, 7, 8)
-    fine = grid.by_scale(shape, affine, 2.5)
+    fine = target(shape, affine, "scale", 2.5)
     turned = reordered(Volume(np.zeros(fine.shape), fine.affine), (2, 0, 1), (1, -1, -1))
-    finest = float(grid.spacing_of(affine).min())
+    finest = float(measure_spacing(affine).min())
     values = {"scale": 1.37, "spacing": finest / 1.7, "like": (turned.array.shape, turned.affine)}
     made = target(shape, affine, request_, values[request_])
     chosen = random_indices(made.shape)
@@ -144,7 +151,7 @@ def test_a_voxels_place_in_the_world_is_the_same_by_affine_by_index_transform_an
     for new, (old, flip) in enumerate(zip(made.order, made.flips)):
         line = made.positions[old][::-1] if flip else made.positions[old]
         np.testing.assert_allclose(line[chosen[:, new].astype(int)], in_input[:, old], atol=1e-9)
-        step = grid.spacing_of(made.affine)[new] / grid.spacing_of(affine)[old]
+        step = measure_spacing(made.affine)[new] / measure_spacing(affine)[old]
         np.testing.assert_allclose(np.diff(made.positions[old]), step, rtol=1e-9)
     np.testing.assert_array_equal(made.positions[made.axis], np.arange(shape[made.axis]))
 
@@ -252,8 +259,8 @@ def test_a_spacing_that_needs_two_factors_is_refused_with_the_way_out() -> None:
 
 @pytest.mark.parametrize(("scale", "trained"), [(1.1, True), (4, True), (2.37, True), (1.09, False), (4.01, False)])
 def test_the_scales_trained_for_are_1_1_to_4_to_within_rounding(scale: float, trained: bool) -> None:
-    assert grid.trained_for(scale) is trained
-    assert grid.trained_for(scale * (1 + 1e-9)) is trained
+    assert was_trained_for(scale) is trained
+    assert was_trained_for(scale * (1 + 1e-9)) is trained
 
 
 # ---- which axis slices are stacked along -------------------------------------------------------------------
@@ -275,20 +282,20 @@ def test_the_axis_that_slices_are_stacked_along_is_that_of_the_table_however_obl
     spacing: tuple[float, float, float], axes: str, asked: str | int, axis: int
 ) -> None:
     for degrees in ((0.0, 0.0, 0.0), (20.0, -15.0, 25.0)):
-        assert slice_axis((9, 9, 9), affine_of(spacing, axes, degrees), asked) == axis
+        assert choose_slice_axis(affine_of(spacing, axes, degrees), asked) == axis
 
 
 @repeatable
 @given(st.sampled_from(["RAS", "LPS", "SAR"]), st.tuples(*[st.sampled_from([0, 30, 45, 60, 90, 135])] * 3))
 def test_the_three_planes_are_three_axes_however_oblique(axes: str, degrees: tuple[float, float, float]) -> None:
     affine = affine_of((1, 1, 3), axes, degrees)
-    assert {slice_axis((5, 5, 5), affine, plane) for plane in ("sagittal", "coronal", "axial")} == {0, 1, 2}
+    assert {choose_slice_axis(affine, plane) for plane in ("sagittal", "coronal", "axial")} == {0, 1, 2}
 
 
 @pytest.mark.parametrize("unknown", ["x", "AXIAL", "", 3, -1, "3", "transverse"])
 def test_an_unknown_axis_is_refused_by_name_with_the_known_ones(unknown: str | int) -> None:
     with pytest.raises(UsageError, match=f"axis {unknown!r} .*choose auto, sagittal"):
-        slice_axis((5, 5, 5), R, unknown)
+        choose_slice_axis(R, unknown)
 
 
 def test_neither_shape_nor_affine_is_changed() -> None:

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from metasrgan.image.degradation import DEGRADATIONS, crop_to_fit, degrade, fitting_size
+from metasrgan.image.degradation import DEGRADATIONS, crop_to_fit, degrade, fit_size
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -128,13 +128,13 @@ def test_stripes_as_fine_as_the_lr_pixels_are_filtered_out_and_not_folded_over(n
     [(96, "2", 96), (97, "2", 96), (96, "8/5", 96), (155, "3/2", 153), (240, "3.7", 222), (36, "3.7", 0), (7, "1", 7)],
 )
 def test_a_fitting_size_is_the_largest_multiple_of_the_numerator(size: int, scale: str, expected: int) -> None:
-    assert fitting_size(size, Fraction(scale)) == expected
+    assert fit_size(size, Fraction(scale)) == expected
 
 
 @every_scale
 def test_cropping_takes_as_few_pixels_as_it_takes_off_the_far_edges(scale: Fraction) -> None:
     image = torch.rand(2, 1, 61, 83)
-    height, width = fitting_size(61, scale), fitting_size(83, scale)
+    height, width = fit_size(61, scale), fit_size(83, scale)
     assert torch.equal(crop_to_fit(image, scale), image[:, :, :height, :width])
 
 

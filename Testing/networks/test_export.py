@@ -12,10 +12,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from metasrgan.geometry.scale import output_size, rational
+from metasrgan.geometry.scale import count_output_pixels, find_ratio
 from metasrgan.networks import MetaSRGAN
-from metasrgan.networks.export import to_onnx, to_torchscript
-from metasrgan.networks.positions import centres
+from metasrgan.networks.export import export_onnx, export_torchscript
+from metasrgan.networks.positions import find_centres
 from untrained import meta_srgan, run
 
 pytestmark = [
@@ -43,7 +43,7 @@ def exported(
 ) -> tuple[str, Path]:
     """A scale and the file of the generator at that scale."""
     path = tmp_path_factory.mktemp("onnx") / "generator.onnx"
-    to_onnx(generator, request.param, path)
+    export_onnx(generator, request.param, path)
     return request.param, path
 
 
@@ -74,7 +74,7 @@ def test_the_onnx_file_is_one_small_valid_file_of_standard_operators_that_says_i
     assert len(model.functions) == 0
     assert list(path.parent.iterdir()) == [path]
     assert path.stat().st_size < 4 * 2**20
-    assert {entry.key: entry.value for entry in model.metadata_props}["scale"] == str(Fraction(scale))
+    assert [Fraction(entry.value) for entry in model.metadata_props if entry.key == "scale"] == [Fraction(scale)]
     sizes = model.graph.input[0].type.tensor_type.shape.dim
     assert [size.dim_param or size.dim_value for size in sizes] == ["batch", 1, "height", "width"]
 
@@ -96,7 +96,7 @@ def test_onnx_runtime_predicts_the_kernels_once_on_loading(exported: tuple[str, 
 def scripted(generator: MetaSRGAN, tmp_path_factory: pytest.TempPathFactory) -> torch.jit.ScriptModule:
     path = tmp_path_factory.mktemp("torchscript") / "generator.ts"
     path.write_text("an older file")
-    to_torchscript(generator, path)
+    export_torchscript(generator, path)
     assert list(path.parent.iterdir()) == [path]
     loaded: torch.jit.ScriptModule = torch.jit.load(path)
     return loaded
@@ -112,10 +112,10 @@ def test_torchscript_takes_the_scale_at_run_time(
 
 
 def test_torchscript_takes_any_grid(generator: MetaSRGAN, scripted: torch.jit.ScriptModule) -> None:
-    image, (p, q) = IMAGES[0], rational(1.7)
-    rows, columns = (centres(output_size(size, p, q), p, q) for size in image.shape[2:])
+    image, (p, q) = IMAGES[0], find_ratio(1.7)
+    rows, columns = (find_centres(count_output_pixels(size, p, q), p, q) for size in image.shape[2:])
     with torch.no_grad():
-        found, expected = (each.at(image, rows, columns[3:], 1 / 1.7) for each in (scripted, generator))
+        found, expected = (each.at(image, rows, columns[3:], 1.7, 1.7) for each in (scripted, generator))
         torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
 
 
@@ -124,12 +124,12 @@ def test_torchscript_refuses_what_the_generator_refuses(scripted: torch.jit.Scri
         scripted(IMAGES[0], -2.0)
     outside = torch.tensor([-1.0], dtype=torch.float64)
     with pytest.raises(torch.jit.Error, match="pad the image"):
-        scripted.at(IMAGES[0], outside, outside, 1 / 1.7)
+        scripted.at(IMAGES[0], outside, outside, 1.7, 1.7)
 
 
 def test_exporting_leaves_the_generator_as_it_was(tmp_path: Path) -> None:
     training = MetaSRGAN().double().train()
     before = {name: value.clone() for name, value in training.state_dict().items()}
-    to_torchscript(training, tmp_path / "generator.ts")
+    export_torchscript(training, tmp_path / "generator.ts")
     assert all(module.training for module in training.modules())
     assert all(torch.equal(value, before[name]) for name, value in training.state_dict().items())

@@ -15,16 +15,16 @@ import pytest
 import torch
 from metasrgan.errors import DataError, InputMissingError, UsageError
 from metasrgan.networks import Discriminator, MetaSRGAN
-from metasrgan.networks.devices import found_devices, resolve_device
+from metasrgan.networks.devices import list_devices, resolve_device
 from metasrgan.networks.loading import load_model
-from metasrgan.networks.weights import CHECKSUMS, SHIPPED, shipped_weights
+from metasrgan.networks.weights import CHECKSUMS, SHIPPED, locate_shipped_weights
 from torch import Tensor
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The shipped weights alone, without their checksum."""
-    return Path(shutil.copy(shipped_weights(), tmp_path / "model.pt"))
+    return Path(shutil.copy(locate_shipped_weights(), tmp_path / "model.pt"))
 
 
 def changed(name: str, value: float) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ def refused(path: Path, match: str = "", kind: type[Exception] = DataError) -> N
 def test_the_shipped_weights_load_by_name_as_their_checksum_says_and_are_a_bare_state_dict(
     name: str, file: str
 ) -> None:
-    model, path = load_model(name), shipped_weights(name)
+    model, path = load_model(name), locate_shipped_weights(name)
     assert (model.path, model.sha256) == (path, hashlib.sha256(path.read_bytes()).hexdigest())
     assert f"{model.sha256}  {file}" in (path.parent / CHECKSUMS).read_text().splitlines()
     assert path.stat().st_size < 3_000_000
@@ -60,9 +60,9 @@ def test_the_shipped_weights_load_by_name_as_their_checksum_says_and_are_a_bare_
 
 
 def test_the_default_is_the_first_of_the_shipped_weights_and_what_a_bundles_folder_stands_for() -> None:
-    bundle = shipped_weights().parents[1]
+    bundle = locate_shipped_weights().parents[1]
     for place in (None, next(iter(SHIPPED)), bundle, str(bundle)):
-        assert load_model(place).path == shipped_weights()
+        assert load_model(place).path == locate_shipped_weights()
 
 
 def test_a_file_whose_name_is_that_of_shipped_weights_is_named_by_its_path(
@@ -71,7 +71,7 @@ def test_a_file_whose_name_is_that_of_shipped_weights_is_named_by_its_path(
     monkeypatch.chdir(copy.parent)
     copy.rename("gan")
     assert load_model(copy.parent / "gan").path.parent == copy.parent
-    assert load_model("gan").path == shipped_weights("gan")
+    assert load_model("gan").path == locate_shipped_weights("gan")
 
 
 def test_weights_without_a_recorded_checksum_load(copy: Path) -> None:
@@ -81,7 +81,7 @@ def test_weights_without_a_recorded_checksum_load(copy: Path) -> None:
 
 
 def test_the_shipped_weights_are_refused_without_their_checksum(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metasrgan.networks.weights.shipped_weights", lambda name: copy)
+    monkeypatch.setattr("metasrgan.networks.weights.locate_shipped_weights", lambda name: copy)
     with pytest.raises(DataError, match=r"model\.pt; install the package again"):
         load_model()
     copy.unlink()
@@ -199,6 +199,6 @@ def test_a_device_is_taken_where_it_is_there_auto_takes_cuda_then_mps_then_the_c
 
 
 def test_the_devices_found_are_taken_by_their_names_the_first_by_auto() -> None:
-    names = list(found_devices())
+    names = list(list_devices())
     assert names[-1] == "cpu"
     assert resolve_device().type == resolve_device(names[0]).type

@@ -17,51 +17,54 @@ import torch
 from benchmarks.memory import MIB, growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metasrgan.geometry.scale import as_fraction, output_size
+from metasrgan.geometry.scale import Scale, count_output_pixels
 from metasrgan.networks import MetaUpscale
-from metasrgan.networks.positions import centres, sources_and_offsets
-from naive import naive, naive_at
+from metasrgan.networks.positions import find_centres, find_sources, find_starts
+from naive import naive as naive_by_scale
+from naive import naive_at
 from torch import Tensor, nn
 
 PAPER_SCALES = [Fraction(tenths, 10) for tenths in range(11, 41)]
-OTHER_SCALES = [as_fraction(r) for r in (1.0, 4 / 3, 1.37, math.sqrt(2), math.pi / 1.5)]
+OTHER_SCALES: list[Fraction] = [Scale(r) for r in (1.0, 4 / 3, 1.37, math.sqrt(2), math.pi / 1.5)]
 
-Form = Callable[[MetaUpscale, Tensor, Fraction, Fraction, float], Tensor]
-
-
-def strided(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction, inverse_scale: float) -> Tensor:
-    return module.strided(features, rows.as_integer_ratio(), columns.as_integer_ratio(), inverse_scale)
+Form = Callable[[MetaUpscale, Tensor, Fraction, Fraction], Tensor]
 
 
-def grouped(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction, inverse_scale: float) -> Tensor:
-    return module.grouped(features, rows.as_integer_ratio(), columns.as_integer_ratio(), inverse_scale)
+def naive(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
+    """The one 1/r that the published head has is that of the mean of both factors."""
+    return naive_by_scale(module, features, rows, columns, float(2 / (rows + columns)))
 
 
-def factorised(
-    module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction, inverse_scale: float
-) -> Tensor:
+def strided(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
+    return module.upscale_strided(features, rows.as_integer_ratio(), columns.as_integer_ratio())
+
+
+def grouped(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
+    return module.upscale_grouped(features, rows.as_integer_ratio(), columns.as_integer_ratio())
+
+
+def factorised(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
     grid: list[Tensor] = []
     for r, size in ((rows, features.shape[2]), (columns, features.shape[3])):
         p, q = r.as_integer_ratio()
-        grid += sources_and_offsets(output_size(size, p, q), p, q)
-    return module.factorised(features, grid[0], grid[1], grid[2], grid[3], inverse_scale)
+        grid += find_sources(count_output_pixels(size, p, q), p, q)
+    return module.upscale_factorised(features, grid[0], grid[1], grid[2], grid[3], float(2 / (rows + columns)))
 
 
-def chosen(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction, _: float) -> Tensor:
+def chosen(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
     """The form that the module itself takes."""
-    assert rows == columns
-    image: Tensor = module(features, float(rows))
+    image: Tensor = module(features, rows.as_integer_ratio(), columns.as_integer_ratio())
     return image
 
 
 @torch.no_grad()
-def at(module: MetaUpscale, features: Tensor, rows: Tensor, columns: Tensor, inverse_scale: float) -> Tensor:
-    return module.at(features, rows, columns, inverse_scale)
+def at(module: MetaUpscale, features: Tensor, rows: Tensor, columns: Tensor, scale: float) -> Tensor:
+    return module.at(features, rows, columns, scale, scale)
 
 
 @torch.no_grad()
 def outcome(module: MetaUpscale, features: Tensor, r: Fraction = Fraction(5, 2)) -> Tensor:
-    return chosen(module, features, r, r, float(1 / r))
+    return chosen(module, features, r, r)
 
 
 def small(seed: int = 0, out_channels: int = 1) -> MetaUpscale:
@@ -85,7 +88,7 @@ def assert_naive(form: Form, module: MetaUpscale, features: Tensor, *scales: Fra
     found = []
     for each in (form, naive):
         leaf = features.clone().requires_grad_()
-        image = each(module, leaf, rows, columns, float(1 / rows))
+        image = each(module, leaf, rows, columns)
         weight = torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
         found.append([image, *torch.autograd.grad((image * weight).sum(), [leaf, *module.parameters()])])
     assert len(found[0]) == 1 + 1 + 4
@@ -96,7 +99,7 @@ def assert_naive(form: Form, module: MetaUpscale, features: Tensor, *scales: Fra
 # ---- the forms ---------------------------------------------------------------------------------------------
 
 # The largest numerator that each form can take before its kernels fill the memory.
-FORMS: dict[Form, int] = {strided: 40, grouped: 200, factorised: 1_000_000}
+FORMS: dict[Form, int] = {strided: 40, grouped: 200, factorised: 1_000_000, chosen: 1_000_000}
 RECTANGULAR = [(Fraction(3, 2), Fraction(5, 4)), (Fraction(1), Fraction(7, 3)), (Fraction(39, 10), Fraction(2))]
 SIZES = [(1, 1), (1, 9), (2, 3), (16, 16), (23, 7)]
 CASES = [(r, r, (17, 13), 1) for r in PAPER_SCALES + OTHER_SCALES]
@@ -121,20 +124,18 @@ def test_each_form_and_all_its_gradients_equal_the_naive_ones(
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("scale", [1.1, 2.0, 2.5, 3.7, 1.37, math.sqrt(2)])
 def test_the_module_gives_the_naive_image_whichever_form_it_chooses(scale: float, training: bool) -> None:
-    module, r = small().train(training), as_fraction(scale)
+    module, r = small().train(training), Scale(scale)
     assert_naive(chosen, module, features_for(module), r, r)
-    assert_same(
-        outcome(module, features_for(module), r), naive(module, features_for(module), r, r, float(1 / r)).detach()
-    )
+    assert_same(outcome(module, features_for(module), r), naive(module, features_for(module), r, r).detach())
 
 
 def test_at_the_published_size_the_factorised_form_gives_the_naive_image_in_chunks_too() -> None:
     torch.manual_seed(0)
-    module, r = MetaUpscale().eval(), as_fraction(1.37)
+    module, r = MetaUpscale().eval(), Scale(1.37)
     features = features_for(module, 100, 100, batch=1)
     assert module.chunk_values < 137 * 137 * 256, "more than one chunk"
     with torch.no_grad():
-        assert_same(factorised(module, features, r, r, float(1 / r)), naive(module, features, r, r, float(1 / r)))
+        assert_same(factorised(module, features, r, r), naive(module, features, r, r))
 
 
 # ---- any position ------------------------------------------------------------------------------------------
@@ -143,18 +144,18 @@ def test_at_the_published_size_the_factorised_form_gives_the_naive_image_in_chun
 @settings(deadline=None)
 @given(st.fractions(Fraction(1, 1000), 999, max_denominator=10**6), st.integers(1, 500))
 def test_sources_offsets_and_centres_are_exact(r: Fraction, count: int) -> None:
-    sources, offsets = sources_and_offsets(count, *r.as_integer_ratio())
+    sources, offsets = find_sources(count, *r.as_integer_ratio())
     places = [i / r for i in range(count)]
     assert sources.tolist() == [math.floor(place) for place in places]
     assert offsets.tolist() == [float(place - math.floor(place)) for place in places]
     expected = [float((i + Fraction(1, 2)) / r - Fraction(1, 2)) for i in range(count)]
-    assert centres(count, *r.as_integer_ratio()).tolist() == pytest.approx(expected, rel=1e-15, abs=1e-15)
+    assert find_centres(count, *r.as_integer_ratio()).tolist() == pytest.approx(expected, rel=1e-15, abs=1e-15)
 
 
 def positions(size: int, r: Fraction) -> Tensor:
     """Where `MetaSRGAN.at` takes the regular grid of a scale to lie, through centres and so through rounding."""
     p, q = r.as_integer_ratio()
-    return centres(output_size(size, p, q), p, q) + (0.5 - q / p / 2)
+    return find_starts(find_centres(count_output_pixels(size, p, q), p, q), float(r))
 
 
 @pytest.mark.parametrize("error", [0, -1e-7, -1e-12, 1e-12])
@@ -162,7 +163,7 @@ def positions(size: int, r: Fraction) -> Tensor:
 def test_at_gives_the_image_of_forward_on_the_grid_of_forward_whatever_the_rounding(r: Fraction, error: float) -> None:
     module = small()
     features = features_for(module, 41, 50, batch=1)
-    found = at(module, features, positions(41, r) + error, positions(50, r) + error, float(1 / r))
+    found = at(module, features, positions(41, r) + error, positions(50, r) + error, float(r))
     assert_same(found, outcome(module, features, r))
 
 
@@ -172,7 +173,7 @@ def test_at_equals_the_naive_form_at_positions_off_every_grid() -> None:
     rows = [Fraction(1, 3) + i * Fraction(7, 11) for i in range(25)]
     columns = [Fraction(2, 7) + j * Fraction(5, 13) for j in range(30)]
     y, x = (torch.tensor([float(place) for place in line], dtype=torch.float64) for line in (rows, columns))
-    assert_same(at(module, features, y, x, 0.45), naive_at(module, features, rows, columns, 0.45).detach())
+    assert_same(at(module, features, y, x, 2.5), naive_at(module, features, rows, columns, 1 / 2.5).detach())
 
 
 @pytest.mark.parametrize("outside", [-0.01, -3.0, 13.0, 20.5])
@@ -181,7 +182,7 @@ def test_at_refuses_positions_outside_the_features_with_the_way_out(outside: flo
     inside, wrong = (torch.tensor(line, dtype=torch.float64).sort()[0] for line in ([0.0, 12.9], [6.5, outside]))
     for rows, columns in ((wrong, inside), (inside, wrong)):
         with pytest.raises(ValueError, match="pad the image"):
-            at(module, features_for(module, 13, 13), rows, columns, 0.5)
+            at(module, features_for(module, 13, 13), rows, columns, 2.0)
 
 
 # ---- kept kernels ------------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ def test_at_refuses_positions_outside_the_features_with_the_way_out(outside: flo
 
 def step(module: MetaUpscale, training: bool = True) -> None:
     optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
-    module.train(training)(features_for(module), 2.5).square().sum().backward()
+    chosen(module.train(training), features_for(module), *[Fraction(5, 2)] * 2).square().sum().backward()
     optimizer.step()
     module.eval()
 
@@ -220,23 +221,22 @@ def test_a_kept_kernel_is_never_stale(change: Callable[[MetaUpscale], Any]) -> N
 
 def test_a_kernel_is_kept_while_the_weights_are_the_same_but_not_when_differentiating() -> None:
     module = small()
-    asked = ((5, 2), (5, 2), 0.4)
+    asked = ((5, 2), (5, 2))
     with torch.no_grad():
-        kernel = module.kernel(*asked)
+        kernel = module.get_kernel(*asked)
         module.train().eval()
-        assert module.kernel(*asked) is kernel
-        assert module.train().kernel(*asked) is not kernel
-    assert module.eval().kernel(*asked) is not kernel
+        assert module.get_kernel(*asked) is kernel
+        assert module.train().get_kernel(*asked) is not kernel
+    assert module.eval().get_kernel(*asked) is not kernel
     assert set(module.state_dict()) == {"first.weight", "first.bias", "second.weight", "second.bias"}
 
 
-def test_kernels_of_many_scales_rectangles_and_scale_inputs_are_kept_apart() -> None:
+def test_kernels_of_many_scales_and_rectangles_are_kept_apart() -> None:
     module = small()
     features, a, b = features_for(module), Fraction(3, 2), Fraction(5, 4)
-    for rows, columns, inverse_scale in 2 * [(a, a, 0.6), (a, b, 0.6), (b, a, 0.6), (a, a, 0.7), (b, b, 0.8)]:
+    for rows, columns in 2 * [(a, a), (a, b), (b, a), (b, b)]:
         with torch.no_grad():
-            found = strided(module, features, rows, columns, inverse_scale)
-            assert_same(found, naive(module, features, rows, columns, inverse_scale))
+            assert_same(strided(module, features, rows, columns), naive(module, features, rows, columns))
 
 
 def test_a_kernel_made_under_autocast_is_as_precise_as_any() -> None:

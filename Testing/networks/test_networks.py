@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 import torch
-from metasrgan.geometry.scale import output_size, rational
+from metasrgan.geometry.scale import count_output_pixels, find_ratio
 from metasrgan.networks import EDSR, RECEPTIVE_RADIUS, SRGAN, ByTwo, Discriminator, MetaSRGAN
 from metasrgan.networks.generator import interpolate_linear
-from metasrgan.networks.positions import centres
+from metasrgan.networks.positions import find_centres
 from torch import Tensor, nn
 from torch.nn import functional as F
 from untrained import meta_srgan, run
@@ -31,13 +31,13 @@ def silence(module: nn.Module) -> None:
 
 def grid(height: int, width: int, scale: float) -> tuple[Tensor, Tensor]:
     """The centres of the pixels that `MetaSRGAN.forward` gives."""
-    p, q = rational(scale)
-    return centres(output_size(height, p, q), p, q), centres(output_size(width, p, q), p, q)
+    p, q = find_ratio(scale)
+    return find_centres(count_output_pixels(height, p, q), p, q), find_centres(count_output_pixels(width, p, q), p, q)
 
 
 @torch.no_grad()
 def at(network: MetaSRGAN, x: Tensor, rows: Tensor, columns: Tensor, scale: float) -> Tensor:
-    return network.at(x, rows, columns, 1 / scale)
+    return network.at(x, rows, columns, scale, scale)
 
 
 # ---- as published ------------------------------------------------------------------------------------------
@@ -192,3 +192,5 @@ def test_the_baselines_refuse_every_other_scale_with_the_network_that_takes_it(
 ) -> None:
     with pytest.raises(ValueError, match=f"{scale} .*MetaSRGAN"):
         make()(image(8, 8), scale=scale)
+    with pytest.raises(ValueError, match="2/1 and 3/1"):
+        make().by_ratio(image(8, 8), (2, 1), (3, 1))

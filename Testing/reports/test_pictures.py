@@ -15,8 +15,10 @@ import pytest
 from made_volumes import ORDERS_AND_SIGNS, affine_of, reordered
 from matplotlib import image as pictures
 from metasrgan.evaluation.comparison import compare
-from metasrgan.reports.pictures import comparison_picture, qc_picture, scales_picture
-from metasrgan.upscaling.pipeline import target_of, upscale
+from metasrgan.evaluation.pictures import draw_comparison, draw_scales
+from metasrgan.reports.pictures import draw_qc
+from metasrgan.upscaling.pipeline import run_request, upscale
+from metasrgan.upscaling.request import Request
 from metasrgan.volumes.volume import Volume
 from phantoms import head
 
@@ -34,16 +36,17 @@ def pixels(png: bytes) -> np.ndarray:
     return image
 
 
-def qc(volume: Volume, axis: str | int = 2, **asked: Any) -> np.ndarray:
+def qc(volume: Volume, scale: int = 2, axis: str | int = 2, like: Volume | None = None) -> np.ndarray:
     """The picture of a volume upscaled by linear interpolation."""
-    asked = asked or {"scale": 2}
-    result = upscale(volume, axis=axis, method="linear", **asked)
-    return pixels(qc_picture(volume, result, target_of(volume, axis=axis, **asked)))
+    target: dict[str, Any] = {"scale": scale} if like is None else {"like": like.grid}
+    request = Request(**target, axis=axis, method="linear")
+    result = run_request(request, volume)
+    return pixels(draw_qc(volume, result.volume, result.target))
 
 
 def comparing(volume: Volume) -> np.ndarray:
     """The picture of a volume reduced by 2 and interpolated."""
-    return pixels(comparison_picture(compare(volume, 2, "area", ["linear"], axis=2)))
+    return pixels(draw_comparison(compare(volume, 2, "area", ["linear"], axis=2)))
 
 
 # ---- orientation -------------------------------------------------------------------------------------------
@@ -87,8 +90,8 @@ def test_the_picture_of_a_head_is_the_same_however_it_and_its_result_are_stored(
 @pytest.mark.parametrize(("scale", "axis"), [(Fraction(27, 10), 0), (4, 2)], ids=str)
 def test_a_comparison_has_a_column_for_the_input_the_truth_and_each_method(scale: float, axis: int) -> None:
     found = compare(head((40, 44, 42), (1.0, 1.0, 1.0)), scale, "area", ["linear", "bicubic", "bspline"], axis=axis)
-    image = pixels(comparison_picture(found))
-    fewer = pixels(comparison_picture(replace(found, images={"linear": found.images["linear"]})))
+    image = pixels(draw_comparison(found))
+    fewer = pixels(draw_comparison(replace(found, images={"linear": found.images["linear"]})))
     assert image.shape[1] / 5 == fewer.shape[1] / 3
     width = image.shape[1] // 5
     for column in range(5):
@@ -97,7 +100,7 @@ def test_a_comparison_has_a_column_for_the_input_the_truth_and_each_method(scale
 
 def test_a_method_without_error_has_a_black_difference_and_one_with_error_a_coloured_one() -> None:
     found = compare(head((48, 44, 3)), 2, "area", ["linear", "bicubic"], axis=2)
-    image = pixels(comparison_picture(replace(found, images=found.images | {"bicubic": found.truth})))
+    image = pixels(draw_comparison(replace(found, images=found.images | {"bicubic": found.truth})))
     third, width = image.shape[0] * 2 // 3, image.shape[1] // 4
     assert np.ptp(image[third + 20 :, 3 * width + 10 :], axis=2).max() < 0.02
     assert np.ptp(image[third + 20 :, 2 * width + 10 : 3 * width - 10], axis=2).max() > 0.3
@@ -122,7 +125,7 @@ def test_the_enlarged_part_is_where_most_happens() -> None:
 
 def test_the_picture_through_the_scales_has_a_column_for_each_and_the_truth() -> None:
     found = [compare(head((48, 44, 3)), scale, "area", ["linear", "bicubic"], axis=2) for scale in (2, 3)]
-    one, two = (pixels(scales_picture(each, ["linear", "bicubic"])) for each in (found[:1], found))
+    one, two = (pixels(draw_scales(each, ["linear", "bicubic"])) for each in (found[:1], found))
     assert one.shape[1] / 2 == two.shape[1] / 3
 
 

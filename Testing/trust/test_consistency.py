@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, head, reordered
-from metasrgan.trust.consistency import data_consistency
-from metasrgan.upscaling.pipeline import target_of, upscale
+from metasrgan.trust.consistency import measure_consistency
+from metasrgan.upscaling.pipeline import upscale
+from metasrgan.upscaling.request import Request, choose_target
 from metasrgan.volumes.volume import Volume
 
 
 def consistency(volume: Volume, result: Volume, **asked: Any) -> float:
     """How far a result on the grid asked for is from the input when averaged back."""
-    return data_consistency(volume, result, target_of(volume, **asked))
+    return measure_consistency(volume, result, choose_target(Request(**asked), volume.grid))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -44,7 +45,7 @@ def test_the_number_does_not_depend_on_how_the_reference_stores_its_axes(
     like = reordered(plain, order, signs)
     expected = consistency(volume, plain, scale=2)
     assert expected > 0
-    assert consistency(volume, like, like=like) == pytest.approx(expected, rel=1e-5)
+    assert consistency(volume, like, like=like.grid) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_shift_by_half_a_voxel_shows() -> None:
@@ -70,7 +71,7 @@ def test_a_reference_that_shows_only_a_part_is_compared_there() -> None:
     shift = np.eye(4)
     shift[:2, 3] = 10, 4
     part = Volume(whole.array[10:20, 4:30], whole.affine @ shift)
-    assert consistency(volume, part, like=part) < 1e-6
+    assert consistency(volume, part, like=part.grid) < 1e-6
 
 
 def test_a_lone_output_voxel_covers_no_more_than_its_own_size() -> None:
