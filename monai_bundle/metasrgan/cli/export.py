@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from fractions import Fraction
 from pathlib import Path
 
 from .. import INTENDED_USE
@@ -34,8 +35,7 @@ def run_export(options: argparse.Namespace) -> None:
         say(f"{options.output}: TorchScript; forward(image, scale) for images (B, 1, H, W) in [0, 1] and any scale")
     else:
         export_onnx(generator, scale, options.output)
-        ratio = str(scale.numerator) if scale.denominator == 1 else f"{scale.numerator}/{scale.denominator}"
-        say(f"{options.output}: ONNX, ×{ratio}; image (B, 1, H, W) in [0, 1] gives super_resolved, for any B, H and W")
+        say(f"{options.output}: ONNX, ×{Fraction(scale)}; image (B, 1, H, W) in [0, 1] gives super_resolved, for any B, H and W")
     say(INTENDED_USE)
 
 

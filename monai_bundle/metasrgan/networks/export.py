@@ -74,7 +74,7 @@ def export_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str |
             f"{path}: writing ONNX takes the packages onnx and onnxscript; pip install 'metasrgan[export]'"
         ) from error
     assert program is not None  # None is what the exporter before dynamo returns.
-    program.model.metadata_props["scale"] = f"{fraction.numerator}/{fraction.denominator}"
+    program.model.metadata_props["scale"] = str(Fraction(fraction))
     with stage(Path(path)) as staging:
         program.save(staging)
 
