@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,10 +56,22 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use: `metasrgan --help` need not wait for torch, nor 3D Slicer have nibabel."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+def import_when_used(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a package's ``__getattr__``, which imports a public name from its module on first use.
 
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    `metasrgan --help` need not wait for torch then, nor does 3D Slicer need nibabel.
+
+    Args:
+        package: its full name.
+        home: the module below it that each public name is in.
+    """
+
+    def get(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{home[name]}"), name)
+
+    return get
+
+
+__getattr__ = import_when_used(__name__, _HOME)

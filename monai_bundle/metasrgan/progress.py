@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")
@@ -28,29 +28,36 @@ class Progress(NamedTuple):
     stage: str = "upscaling"
 
 
+class Steps(Generic[Step, Result]):
+    """Iterates over a generator's steps, and keeps what it returns as ``result``."""
+
+    result: Result
+
+    def __init__(self, steps: Generator[Step, None, Result]) -> None:
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[Step]:
+        """Take the steps."""
+        self.result = yield from self._steps
+
+
 def finish(steps: Generator[Step, None, Result], progress: Callable[[Step], None] | None = None) -> Result:
     """Return the result, all steps taken and each told to ``progress``; what that raises closes the work."""
     with contextlib.closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
+        taken = Steps(steps)
+        for step in taken:
             if progress is not None:
                 progress(step)
+        return taken.result
 
 
 def map_steps(steps: Generator[Any, None, Result], change: Callable[[Any], Step]) -> Generator[Step, None, Result]:
     """Pass steps on, each changed, and return their result."""
     with contextlib.closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
+        taken = Steps(steps)
+        for step in taken:
             yield change(step)
+        return taken.result
 
 
 # Given what is being done, a context that takes how far it is.

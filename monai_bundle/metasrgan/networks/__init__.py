@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .. import import_when_used
 
 if TYPE_CHECKING:
     from .baseline import ByTwo
@@ -15,19 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["EDSR", "RECEPTIVE_RADIUS", "SRGAN", "ByTwo", "Discriminator", "MetaSRGAN", "MetaUpscale"]
 
-_HOME = {
-    "ByTwo": "baseline",
-    "Discriminator": "discriminator",
-    "EDSR": "edsr",
-    "RECEPTIVE_RADIUS": "generator",
-    "MetaSRGAN": "generator",
-    "MetaUpscale": "meta_upscale",
-    "SRGAN": "srgan",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: finding and verifying weights, in this folder too, needs no torch."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+# Imported when used: finding and verifying weights, in this folder too, needs no torch.
+__getattr__ = import_when_used(
+    __name__,
+    {
+        "ByTwo": "baseline",
+        "Discriminator": "discriminator",
+        "EDSR": "edsr",
+        "RECEPTIVE_RADIUS": "generator",
+        "MetaSRGAN": "generator",
+        "MetaUpscale": "meta_upscale",
+        "SRGAN": "srgan",
+    },
+)
