@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from metasrgan.errors import DataError
-from metasrgan.geometry.scale import as_fraction
+from metasrgan.geometry.scale import Scale
 from metasrgan.image.degradation import degrade
 from metasrgan.training import augmentation
 from metasrgan.training.mini_batches import MiniBatches, ResumableSampler, make_loader
@@ -34,7 +34,7 @@ GROUPS = [make_group(*[draw_noise(200, 210)] * 3), make_group(draw_noise(256, 25
 
 def reduce(batch: dict[str, Any]) -> torch.Tensor:
     """The mini-batch's high-resolution patches, each reduced by its own filter."""
-    scale = as_fraction(batch["scale"])
+    scale = Scale(batch["scale"])
     return torch.cat([degrade(each[None], scale, name) for each, name in zip(batch["label"], batch["degradations"])])
 
 
@@ -55,7 +55,7 @@ def test_every_mini_batch_has_one_scale_that_divides_its_patches(lr_patch: int |
     batches = MiniBatches(GROUPS, SCALES, ALL, lr_patch=lr_patch, batch_size=2)
     seen: Counter[float | str] = Counter()
     for batch in (batches[index] for index in range(90)):
-        scale, low, high = as_fraction(batch["scale"]), batch["image"].shape[-1], batch["label"].shape[-1]
+        scale, low, high = Scale(batch["scale"]), batch["image"].shape[-1], batch["label"].shape[-1]
         assert low * scale == high
         assert high % scale.numerator == 0
         assert high > 96 - scale.numerator if lr_patch is None else low <= lr_patch

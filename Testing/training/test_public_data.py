@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from metasrgan.errors import DataError, InputMissingError, OutputError
 from metasrgan.training import public_data
-from metasrgan.training.public_data import COLLECTIONS, PACKAGED, PackagedVolume, fetch, sha256_of
+from metasrgan.training.public_data import COLLECTIONS, PACKAGED, PackagedVolume, fetch
+from metasrgan.volumes.staging import hash_file
 
 WHOLE = {"first.nii.gz": b"the first volume", "second.nii.gz": b"the second volume"}
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb, a Debian tool, is not here")
@@ -174,6 +175,6 @@ def test_the_real_packages_hold_the_real_volumes(tmp_path: Path) -> None:
         if probe.returncode:
             pytest.skip(f"apt-get cannot download {package} here: {probe.stderr.strip().splitlines()[-1]}")
     fetch(tmp_path / "data")
-    assert {path.name: sha256_of(path) for path in (tmp_path / "data").iterdir()} == {
+    assert {path.name: hash_file(path) for path in (tmp_path / "data").iterdir()} == {
         volume.name: volume.sha256 for volume in PACKAGED
     }

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from metasrgan.evaluation.metrics import border_of, inner, psnr
-from metasrgan.geometry.scale import as_fraction
+from metasrgan.evaluation.metrics import choose_border, crop_border, psnr
+from metasrgan.geometry.scale import Scale
 from metasrgan.training.sources import read_volume_group
 from metasrgan.training.trainer import prepare_batch
 from metasrgan.training.validation import BorderedInferer, MeanOverSlices, ValidationPairs
@@ -25,7 +25,7 @@ class Nearest(torch.nn.Module):
 @pytest.mark.parametrize("scale", [1.25, 2.0, 2.5])
 def test_validation_continues_the_borders_further_than_the_network_sees(scale: float) -> None:
     torch.manual_seed(0)
-    network, image, factor = meta_srgan(), torch.rand(1, 1, 21, 26), as_fraction(scale)
+    network, image, factor = meta_srgan(), torch.rand(1, 1, 21, 26), Scale(scale)
     far, rim = 40 * factor.denominator, 40 * factor.numerator
     with torch.no_grad():
         found = BorderedInferer()(image, network, scale=scale)
@@ -47,8 +47,8 @@ def test_validation_averages_over_every_nth_slice_and_then_over_conditions() -> 
     evaluator.run()
     by_hand: dict[str, list[float]] = {}
     for pair in (pairs[index] for index in range(len(pairs))):
-        images, border = (pair["label"], Nearest()(pair["image"], pair["scale"])), border_of(pair["scale"])
-        truth, image = (inner(each[0, 0].numpy(), border) for each in images)
+        images, border = (pair["label"], Nearest()(pair["image"], pair["scale"])), choose_border(pair["scale"])
+        truth, image = (crop_border(each[0, 0].numpy(), border) for each in images)
         by_hand.setdefault(pair["condition"], []).append(psnr(truth, image))
     slices = Counter({name: len(values) for name, values in by_hand.items()})
     assert slices == dict.fromkeys(("area_x1.5", "area_x3", "kspace_x1.5", "kspace_x3"), 3)

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from made_volumes import AFFINES, affine_of, head, random_indices, world
 from metasrgan import Volume, from_nibabel, read, to_nibabel, upscale, write
 from metasrgan.errors import DataError, InputMissingError
+from metasrgan.volumes.files import count_declared_bytes
 
 ITK_SUFFIXES = [".nrrd", ".mha", ".mhd"]
 NIFTI_SUFFIXES = [".nii", ".nii.gz"]
@@ -134,6 +135,15 @@ def test_an_image_in_memory_is_taken_and_given_as_it_is() -> None:
     np.testing.assert_allclose(to_nibabel(taken).affine, AFFINES["left-handed"], atol=1e-5)
     with pytest.raises(DataError, match="NIfTI"):
         from_nibabel(nib.MGHImage(numbers("float32"), np.eye(4)))
+
+
+@every_type
+def test_a_header_alone_says_how_much_memory_its_voxels_take(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write(Volume(np.zeros((30, 20, 10), np.uint8), np.eye(4)), path)
+    assert count_declared_bytes(path) == 8 * 30 * 20 * 10
+    path.write_bytes(b"damaged")
+    assert count_declared_bytes(path) == 0
 
 
 # ---- NIfTI headers -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from metasrgan import Volume, read, write
 from metasrgan.errors import OutputError, UsageError, WriteError
-from metasrgan.volumes.staging import check_outputs, staged, write_all
+from metasrgan.volumes.staging import check_outputs, stage, write_all
 
 ARRAY = np.random.default_rng(0).integers(0, 30_000, (20, 20, 20)).astype(np.int16)
 VOLUME = Volume(ARRAY, np.eye(4))
@@ -84,7 +84,7 @@ def test_wherever_a_disk_is_full_it_is_told_in_one_line_and_nothing_is_left(tmp_
 
 
 def put(path: Path, names: list[str], error: BaseException | None = None) -> None:
-    with staged(path) as staging:
+    with stage(path) as staging:
         for name in names:
             staging.with_name(name).write_bytes(b"new")
         if error is not None:

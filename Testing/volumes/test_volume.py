@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_volumes import AFFINES, affine_of, head
 from metasrgan.errors import DataError
-from metasrgan.volumes.volume import Volume, check, check_grid, looks_like_labels
+from metasrgan.volumes.volume import Volume, check_grid, check_volume, looks_like_labels
 from scipy.ndimage import gaussian_filter
 
 SHAPE = (60, 48, 12)
@@ -63,7 +63,7 @@ def test_what_the_header_calls_labels_are_labels() -> None:
 @pytest.mark.parametrize("value", ["a", None, np.nan, 1j])
 def test_what_is_no_real_finite_number_is_refused_by_the_volumes_name(value: object) -> None:
     with pytest.raises(DataError, match=r"^scan\.nii: "):
-        check(Volume(np.full((3, 4, 5), value), np.eye(4), name="scan.nii"))
+        check_volume(Volume(np.full((3, 4, 5), value), np.eye(4), name="scan.nii"))
 
 
 @pytest.mark.parametrize("shape", [(), (3, 4), (3, 4, 5, 1), (3, 0, 5)])
@@ -85,7 +85,7 @@ def test_other_than_three_dimensions_are_refused(shape: tuple[int, ...]) -> None
     ids=["no width", "NaN", "infinite", "two axes alike", "sheared", "stretched after a turn"],
 )
 def test_grids_on_which_voxels_have_no_place_are_refused(affine: np.ndarray) -> None:
-    for refuse in (check, check_grid):
+    for refuse in (check_volume, check_grid):
         with pytest.raises(DataError, match="affine"):
             refuse(Volume(np.zeros((3, 4, 5)), affine))
 
@@ -99,7 +99,7 @@ def test_voxels_may_be_of_any_size_and_off_the_right_angle_by_rounding(size: flo
 def test_other_voxels_keep_the_header_and_move_the_second_affine_alike() -> None:
     volume = replace(head(), qform=AFFINES["oblique"], codes=(4, 1), labels=True, facts={"descrip": b"x"})
     transform = np.diag([0.5, 0.5, 1, 1])
-    moved = volume.moved(np.zeros((2, 2, 2), np.uint8), volume.affine @ transform, transform)
+    moved = volume.replace_voxels(np.zeros((2, 2, 2), np.uint8), volume.affine @ transform, transform)
     assert (moved.codes, moved.labels, moved.facts, moved.name) == ((4, 1), True, {"descrip": b"x"}, volume.name)
     assert moved.stored_dtype == np.uint8
     assert moved.qform is not None
