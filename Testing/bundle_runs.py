@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import nibabel
-from metasrgan.volumes.files import read
-from phantoms import SAMPLE
+from metasrgan import read
+from phantoms import SAMPLE, save
 
 BUNDLE = Path(__file__).resolve().parents[1] / "monai_bundle"
 
@@ -32,8 +31,7 @@ def execute(command: Sequence[str | Path], fails: bool = False) -> subprocess.Co
     return done
 
 
-def told(done: subprocess.CompletedProcess[str]) -> str:
-    """Everything that a command printed."""
+def printed_by(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout + done.stderr
 
 
@@ -45,5 +43,5 @@ def make_cohort(folder: Path, patients: int = 5) -> Path:
         (folder / name).mkdir()
         part = scan.array[80:144, 80:144, 5 + 3 * patient : 8 + 3 * patient]
         for contrast in ("t1ce", "flair"):
-            nibabel.save(nibabel.Nifti1Image(part, scan.affine), folder / name / f"{name}_{contrast}.nii.gz")
+            save(folder / name / f"{name}_{contrast}.nii.gz", part, scan.affine)
     return folder

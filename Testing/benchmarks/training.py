@@ -19,7 +19,7 @@ import torch
 from ignite.engine import Events
 from metasrgan.geometry.scale import Scale
 from metasrgan.training import mini_batches as data
-from metasrgan.training.mini_batches import FromIteration, MiniBatches
+from metasrgan.training.mini_batches import MiniBatches, ResumableSampler
 from monai.bundle import ConfigParser
 from monai.engines.utils import IterationEvents
 from torch import Tensor
@@ -164,7 +164,7 @@ class _Run:
         self.seen: dict[float, list[dict[str, float]]] = {scale: [] for scale in scales}
         self.trainer = parser.get_parsed_content("train#trainer")
         every_scale = _EveryScale(parser.get_parsed_content("batches"), scales)
-        self.trainer.data_loader = DataLoader(every_scale, batch_size=None, sampler=FromIteration(1_000_000))
+        self.trainer.data_loader = DataLoader(every_scale, batch_size=None, sampler=ResumableSampler(1_000_000))
         self.trainer.state.max_epochs = 0
         if variant.strided_only:
             self.trainer.generator.module.upscale.largest_strided_training = STRIDED_ONLY

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from bundle_runs import bundle_command, execute
+from bundle_runs import BUNDLE, bundle_command, execute
+from ignite.engine import Events
 from metasrgan import read
 from metasrgan.cli.main import main
-from metasrgan.cohort.bundle import VolumeEvaluator, VolumeFolder, VolumeInferer
-from metasrgan.networks.loading import load_model
+from monai.bundle import create_workflow
 from phantoms import head, save
 
 
@@ -25,82 +25,86 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def inferring(folder: Path, **settings: object) -> list[str]:
+def make_command(folder: Path, **settings: object) -> list[str]:
     paths = {"dataset_dir": folder / "in", "output_dir": folder / "out", "device": "cpu"}
     return bundle_command("inferring", ["inference"], **(paths | settings))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", [{"scale": 2.5}, {"spacing": 0.7}])
-def test_every_result_and_report_is_the_command_lines(folder: Path, target: dict[str, float]) -> None:
-    done = execute(inferring(folder, pattern="**/*", **target))
-    ((name, value),) = target.items()
+@pytest.mark.parametrize(("name", "value"), [("scale", 2.5), ("spacing", 0.7)])
+def test_every_result_and_report_is_the_command_lines(folder: Path, name: str, value: float) -> None:
+    done = execute(make_command(folder, pattern="**/*", **{name: value}))
     for image in ("a_T1w.nii.gz", "deeper/b_T2w.nii"):
         alone, report = folder / Path(image).name, folder / "report.json"
-        assert main(
-            ["upscale", "-i", str(folder / "in" / image), "-o", str(alone), f"--{name}", str(value), "--threads", "1",
-             "--report", str(report), "--device", "cpu", "--overwrite", "-q"]
-        ) == 0  # fmt: skip
-        assert (folder / "out" / image).read_bytes() == alone.read_bytes()
-        facts = [
-            json.loads(each.read_text())
-            for each in (report, (folder / "out" / image.split(".")[0]).with_suffix(".json"))
-        ]
-        for each in facts:
-            del each["Seconds"], each["Output"]
-        assert facts[0] == facts[1]
-        assert f"{folder / 'out' / image}: " in done.stdout
+        files = ["-i", folder / "in" / image, "-o", alone, "--report", report, "--overwrite"]
+        words = ["upscale", *files, f"--{name}", value, "--threads", 1, "--device", "cpu", "-q"]
+        assert main([str(word) for word in words]) == 0
+        result = folder / "out" / image
+        assert result.read_bytes() == alone.read_bytes()
+        reports = [json.loads(path.read_text()) for path in (report, folder / "out" / f"{image.split('.')[0]}.json")]
+        for facts in reports:
+            del facts["Seconds"], facts["Output"]
+        assert reports[0] == reports[1]
+        assert f"{result}: " in done.stdout
+    assert len([path for path in (folder / "out").rglob("*") if path.is_file()]) == 4
 
 
 @pytest.mark.slow
 def test_one_bad_volume_is_named_the_others_are_done_and_the_exit_code_says_so(folder: Path) -> None:
     (folder / "in" / "bad.nii.gz").write_bytes(b"garbage")
-    done = execute(inferring(folder, method="bspline"), fails=True)
+    done = execute(make_command(folder, method="bspline"), fails=True)
     assert done.returncode == 65
-    assert "1 of 2 volumes failed" in done.stderr
+    assert "1 of 2" in done.stderr
     assert "bad.nii.gz" in done.stderr
     assert "Traceback" not in done.stderr
     assert {path.name for path in (folder / "out").iterdir()} == {"a_T1w.nii.gz", "a_T1w.json"}
 
 
-@pytest.mark.slow
+def make_workflow(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Any:
+    """The same in this process, as a program would call it."""
+    monkeypatch.chdir(BUNDLE)
+    paths = {"dataset_dir": str(folder / "in"), "output_dir": str(folder / "out"), "device": "cpu"}
+    return create_workflow(config_file="configs/inference.yaml", workflow_type="infer", **(paths | settings))
+
+
 @pytest.mark.parametrize(
-    ("settings", "code", "said"),
+    ("settings", "code", "named"),
     [
-        ({"dataset_dir": "/nowhere"}, 66, "/nowhere: no such folder"),
-        ({"pattern": "*_FLAIR.nii.gz"}, 66, "no volume there has a name like"),
+        ({"dataset_dir": "/nowhere"}, 66, "/nowhere"),
+        ({"pattern": "*_FLAIR.nii.gz"}, 66, "--pattern"),
         ({"scale": 0.5}, 64, "0.5"),
-        ({"method": "magic"}, 64, "'magic' is unknown"),
-        ({"device": "cuda:99"}, 64, "'cuda:99' is not there"),
-        ({"weights": "/nowhere.pt"}, 66, "/nowhere.pt: no weights there"),
+        ({"method": "magic"}, 64, "'magic'"),
+        ({"device": "cuda:99"}, 64, "'cuda:99'"),
+        ({"weights": "/nowhere.pt"}, 66, "/nowhere.pt"),
+        # A network of whatever weights would not be what the report says.
+        ({"network_def": "$load_model(@weights).generator"}, 64, "--weights"),
     ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_makes_no_sense_is_one_sentence_and_leaves_nothing(
-    settings: dict[str, object], code: int, said: str, folder: Path
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, object],
+    code: int,
+    named: str,
 ) -> None:
-    done = execute(inferring(folder, **settings), fails=True)
-    assert done.returncode == code
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    with pytest.raises(SystemExit, match=str(code)):
+        make_workflow(folder, monkeypatch, **settings).run()
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert named in sentence
     assert not (folder / "out").exists()
 
 
 def test_the_evaluator_is_a_monai_evaluator_whose_output_is_the_report(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = load_model()
-    evaluator = VolumeEvaluator(
-        VolumeFolder(folder / "in", folder / "out", "*.nii.gz"),
-        model.generator,
-        VolumeInferer(model, 1.5, device="cpu"),
-    )
-    evaluator.run()
-    output: object = evaluator.state.output
-    assert isinstance(output, dict)
-    assert output["OutputShape"] == [60, 54, 4]
+    (folder / "in" / "bad.nii.gz").write_bytes(b"garbage")
+    workflow = make_workflow(folder, monkeypatch, scale=1.5)
+    outputs: list[dict[str, object]] = []
+    evaluator = workflow.evaluator
+    evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda: outputs.append(evaluator.state.output))
+    with pytest.raises(SystemExit, match="65"):
+        workflow.run()
+    assert [each.get("OutputShape") for each in outputs] == [[60, 54, 4], None]
     assert read(folder / "out" / "a_T1w.nii.gz").array.shape == (60, 54, 4)
-    assert "×1.5 by net" in capsys.readouterr().out
-    # A network of whatever weights would not be what the report says.
-    with pytest.raises(Exception, match="not the one of the verified weights"):
-        VolumeInferer(model, 1.5).settings(load_model().generator)
-    assert np.array_equal(read(folder / "in" / "a_T1w.nii.gz").array, head().array)

@@ -82,15 +82,15 @@ class PerceptualLoss(nn.Module):
                 f"use a larger hr_patch"
             )
         with torch.no_grad():
-            wanted = self._features_of(truth)
+            wanted = self._extract(truth)
         # Squared and summed in single precision, whatever the features were computed in.
-        return F.mse_loss(self._features_of(prediction).float(), wanted.float())
+        return F.mse_loss(self._extract(prediction).float(), wanted.float())
 
-    def _features_of(self, image: Tensor) -> Tensor:
+    def _extract(self, image: Tensor) -> Tensor:
         colours = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
         features: Tensor = self.features(colours.contiguous(memory_format=torch.channels_last))
         return features
 
     def train(self, mode: bool = True) -> PerceptualLoss:
-        """Stay in eval mode: it is a ruler, not a network in training."""
+        """Stay in eval mode: this network measures and is not trained."""
         return super().train(False)

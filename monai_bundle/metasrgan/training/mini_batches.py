@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ..errors import DataError
 from ..geometry.scale import Scale
 from ..image.degradation import degrade, fit_size
-from . import augmentation as augment
+from . import augmentation
 from .sources import Group
 
 
@@ -35,11 +35,11 @@ class MiniBatches(Dataset[dict[str, Any]]):
         batch_size: patches a mini-batch.
         hr_patch: HR side in pixels, reduced to what the scale divides; the paper's is 96.
         lr_patch: LR side instead, so that mini-batches of every scale cost the same.
-        patches_per_slice: every slice has so many random places for patches of a size, once and for all (paper: 16);
+        patches_per_slice: random places for patches of a size in every slice, drawn once and for all (paper: 16);
             None for a new place each time.
         clamp: clamp HR patches, then LR patches, to [0, 1], as the paper's 8-bit images are.
         seed: of the run.
-        gamma, brightness, bias: strengths of the augmentations in `augment`.
+        gamma, brightness, bias: strengths of the augmentations in `augmentation`.
         noise: largest deviation of noise on LR patches.
         noise_probability: part of the LR patches that get noise.
     """
@@ -70,7 +70,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         self.gamma, self.brightness, self.bias = gamma, brightness, bias
         self.noise, self.noise_probability = noise, noise_probability
 
-    def side(self, scale: Fraction) -> int:
+    def hr_side(self, scale: Fraction) -> int:
         """The HR patch's side for a scale, a multiple of its numerator."""
         wanted = self.hr_patch if self.lr_patch is None else int(self.lr_patch * scale)
         return max(fit_size(wanted, scale), scale.numerator)
@@ -80,19 +80,19 @@ class MiniBatches(Dataset[dict[str, Any]]):
         rng = np.random.default_rng((self.seed, index))
         scale = self.scales[rng.integers(len(self.scales))]
         names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
-        side = self.side(scale)
-        high = np.stack([self._augmented(self._patch(side, rng), rng) for _ in names])[:, None]
+        side = self.hr_side(scale)
+        high = np.stack([self._augment(self._draw_patch(side, rng), rng) for _ in names])[:, None]
         label = torch.from_numpy(high).clamp(0, 1) if self.clamp else torch.from_numpy(high)
-        image = torch.cat([self._reduced(patch[None], scale, name, rng) for patch, name in zip(label, names)])
+        image = torch.cat([self._reduce(patch[None], scale, name, rng) for patch, name in zip(label, names)])
         image = image.clamp(0, 1) if self.clamp else image
         return {"image": image, "label": label, "scale": float(scale), "degradations": names}
 
-    def _reduced(self, patch: torch.Tensor, scale: Fraction, name: str, rng: np.random.Generator) -> torch.Tensor:
+    def _reduce(self, patch: torch.Tensor, scale: Fraction, name: str, rng: np.random.Generator) -> torch.Tensor:
         low = degrade(patch, scale, name)
         noisy = rng.random() < self.noise_probability
-        return torch.from_numpy(augment.noise(low.numpy(), rng, self.noise)) if noisy else low
+        return torch.from_numpy(augmentation.add_noise(low.numpy(), rng, self.noise)) if noisy else low
 
-    def _patch(self, side: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_patch(self, side: int, rng: np.random.Generator) -> np.ndarray:
         for _ in range(1000):
             group = int(rng.integers(len(self.groups)))
             planes = self.groups[group].planes
@@ -108,29 +108,29 @@ class MiniBatches(Dataset[dict[str, Any]]):
                     (self.seed, group, plane, number, int(rng.integers(self.patches_per_slice)))
                 )
             top, bottom, left, right = chosen.crop
-            row, column = _origin(top, bottom, height, side, place), _origin(left, right, width, side, place)
-            return chosen.part(row, row + side, column, column + side)
+            row, column = _draw_origin(top, bottom, height, side, place), _draw_origin(left, right, width, side, place)
+            return chosen.cut(row, row + side, column, column + side)
         raise DataError(f"no training slice holds a patch of {side}x{side} pixels; use a smaller patch")
 
-    def _augmented(self, patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        patch = augment.flip_and_turn(patch, rng)
-        patch = augment.gamma(patch, rng, self.gamma)
-        patch = augment.bias_field(patch, rng, self.bias)
-        return np.ascontiguousarray(augment.brightness(patch, rng, self.brightness), np.float32)
+    def _augment(self, patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        patch = augmentation.flip_and_turn(patch, rng)
+        patch = augmentation.change_contrast(patch, rng, self.gamma)
+        patch = augmentation.add_bias_field(patch, rng, self.bias)
+        return np.ascontiguousarray(augmentation.change_brightness(patch, rng, self.brightness), np.float32)
 
 
-def _origin(low: int, high: int, size: int, side: int, rng: np.random.Generator) -> int:
+def _draw_origin(low: int, high: int, size: int, side: int, rng: np.random.Generator) -> int:
     """A random start for a patch inside the crop [low, high), or around it where the crop is smaller."""
     first, last = (low, high - side) if high - low >= side else (high - side, low)
     return int(np.clip(rng.integers(first, last + 1), 0, size - side))
 
 
-class FromIteration(Sampler[int]):
+class ResumableSampler(Sampler[int]):
     """The mini-batches of updates ``first`` … ``stop``-1 in order; a resumed trainer sets ``first``.
 
     Args:
         stop: updates of the whole run.
-        rank, ranks: of processes that train together: each takes every so-manieth mini-batch.
+        rank, ranks: of processes that train together: each takes every nth mini-batch, n = ``ranks``.
     """
 
     def __init__(self, stop: int, rank: int = 0, ranks: int = 1) -> None:
@@ -141,12 +141,12 @@ class FromIteration(Sampler[int]):
         return iter(range(self.first * self.ranks + self.rank, self.stop * self.ranks, self.ranks))
 
     def __len__(self) -> int:
-        """How many are left."""
+        """Mini-batches left."""
         return self.stop - self.first
 
 
-def loader(
+def make_loader(
     batches: MiniBatches, updates: int, workers: int = 0, rank: int = 0, ranks: int = 1
 ) -> DataLoader[dict[str, Any]]:
-    """Return the loader of a run of ``updates``, read by so many worker processes; see `FromIteration` for ranks."""
-    return DataLoader(batches, batch_size=None, sampler=FromIteration(updates, rank, ranks), num_workers=workers)
+    """Return the loader of a run of ``updates``, read by ``workers`` processes; see `ResumableSampler` for ranks."""
+    return DataLoader(batches, batch_size=None, sampler=ResumableSampler(updates, rank, ranks), num_workers=workers)

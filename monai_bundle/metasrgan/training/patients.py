@@ -26,8 +26,8 @@ def find_volumes(folder: str | Path, pattern: str = "**/*t1ce.nii*") -> list[Pat
     return found
 
 
-def patient_of(path: Path, folder: str | Path) -> str:
-    """Return whose volume a file is: its first folder below ``folder``, or the name before the last underscore.
+def name_patient(path: Path, folder: str | Path) -> str:
+    """Name the patient of a volume: its first folder below ``folder``, or the name before the last underscore.
 
     That is ``BraTS20_Training_001`` for ``BraTS20_Training_001/BraTS20_Training_001_t1ce.nii.gz``, ``sub-01`` for
     ``sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz``, and ``sub-01`` for ``sub-01_ses-2_T1w.nii.gz`` too.
@@ -58,19 +58,19 @@ def split_by_patient(
     """
     if not 0 < validation < 1:
         raise UsageError(f"validation_fraction {validation} is not a part of the patients; give one between 0 and 1")
-    patients = sorted({patient_of(path, folder) for path in paths}, key=lambda name: _draw(seed, name))
+    patients = sorted({name_patient(path, folder) for path in paths}, key=lambda name: _draw_number(seed, name))
     if len(patients) < 2:
         raise UsageError(f"{folder}: {len(patients)} patient cannot be split into training and validation; add some")
     count = min(max(1, round(validation * len(patients))), len(patients) - 1)
     held_out = set(patients[:count])
-    chosen = [path for path in paths if patient_of(path, folder) in held_out]
+    chosen = [path for path in paths if name_patient(path, folder) in held_out]
     return [path for path in paths if path not in set(chosen)], chosen
 
 
-def _draw(seed: int, name: str) -> str:
+def _draw_number(seed: int, name: str) -> str:
     return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()
 
 
-def cohort_sources(paths: Sequence[Path], planes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return volumes as `metasrgan.training.mini_batches.load_groups` takes them, to be cut along the planes given."""
+def list_sources(paths: Sequence[Path], planes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return volumes as `metasrgan.training.sources.load_groups` takes them, to be cut along the planes given."""
     return [{"volume": str(path), "planes": list(planes)} for path in paths]

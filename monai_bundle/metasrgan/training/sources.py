@@ -37,7 +37,7 @@ class Slice:
     image: np.ndarray
     crop: tuple[int, int, int, int]
 
-    def part(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    def cut(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         """Return a part of the image, float32 in [0, 1]."""
         part = self.image[top:bottom, left:right]
         return part.astype(np.float32) / np.float32(255) if part.dtype == np.uint8 else part
@@ -51,12 +51,12 @@ class Group:
     planes: tuple[tuple[Slice, ...], ...]
 
 
-def _slice(image: np.ndarray) -> Slice | None:
+def _crop_slice(image: np.ndarray) -> Slice | None:
     crop = find_informational_crop(image)
     return None if crop is None else Slice(image, crop)
 
 
-def volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
+def read_volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
     """Read a volume as a group, its intensities mapped to [0, 1] by its own percentiles.
 
     Args:
@@ -69,13 +69,13 @@ def volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
     stacks = []
     for plane in planes:
         stack = np.moveaxis(image, find_plane_axis(scan.affine, plane), 0)
-        stacks.append(tuple(found for found in map(_slice, stack) if found is not None))
+        stacks.append(tuple(found for found in map(_crop_slice, stack) if found is not None))
     if not any(stacks):
         raise DataError(f"{path}: no slice has enough foreground to train on")
     return Group(path.name, tuple(stack for stack in stacks if stack))
 
 
-def image_groups(
+def read_image_groups(
     folder: Path,
     pattern: str | Sequence[str] = "*.png",
     run: int = 40,
@@ -105,35 +105,35 @@ def image_groups(
     paths = [path for path in files if any(fnmatch(path.name.lower(), each.lower()) for each in patterns)]
     if not paths:
         raise InputMissingError(f"{folder}: no file matches {', '.join(patterns)}")
-    kept = [path for path in paths if not any(low <= _number(path) <= high for low, high in exclude)]
-    read_one = _read_photograph if intensities == "8bit" else _read_slice
+    kept = [path for path in paths if not any(low <= _last_number(path) <= high for low, high in exclude)]
+    read_image = _read_photograph if intensities == "8bit" else _read_slice
     groups = []
     for start in range(0, len(kept), run):
-        slices = (read_one(path, halve) for path in kept[start : start + run])
+        slices = (read_image(path, halve) for path in kept[start : start + run])
         found = tuple(each for each in slices if each is not None)
         if found:
             groups.append(Group(f"{folder.name}/{kept[start].stem}", (found,)))
     return groups
 
 
-def _number(path: Path) -> int:
+def _last_number(path: Path) -> int:
     numbers = re.findall(r"\d+", path.stem)
     return int(numbers[-1]) if numbers else -1
 
 
 def _read_slice(path: Path, halve: bool) -> Slice | None:
-    pixels = _luminance(path, halve)
-    return _slice(IntensityMap.fit(pixels).forward(pixels))
+    pixels = _read_luminance(path, halve)
+    return _crop_slice(IntensityMap.fit(pixels).forward(pixels))
 
 
 def _read_photograph(path: Path, halve: bool) -> Slice:
-    pixels = _luminance(path, halve)
+    pixels = _read_luminance(path, halve)
     # Means of four are no 8-bit numbers, but there are only a quarter as many.
     image = pixels if pixels.dtype == np.uint8 else pixels / np.float32(255)
     return Slice(image, (0, image.shape[0], 0, image.shape[1]))
 
 
-def _luminance(path: Path, halve: bool) -> np.ndarray:
+def _read_luminance(path: Path, halve: bool) -> np.ndarray:
     """(H, W), ITU-R 601: 8-bit, or float32 means of 2x2 of them."""
     try:
         with Image.open(path) as image:
@@ -152,25 +152,25 @@ def load_groups(sources: Sequence[Mapping[str, Any]]) -> list[Group]:
 
     Args:
         sources: each either {"volume": path, "planes": […]} or
-            {"images": folder, …} with the options of `image_groups`.
+            {"images": folder, …} with the options of `read_image_groups`.
     """
     groups: list[Group] = []
     for source in sources:
         options = {key: value for key, value in source.items() if key not in ("volume", "images")}
         if "volume" in source:
-            groups.append(volume_group(source["volume"], **options))
+            groups.append(read_volume_group(source["volume"], **options))
         elif "images" in source:
-            groups.extend(image_groups(Path(source["images"]), **options))
+            groups.extend(read_image_groups(Path(source["images"]), **options))
         else:
             raise DataError(f"training source {dict(source)} names neither a volume nor a folder of images")
     return groups
 
 
-def statistics(groups: Sequence[Group]) -> tuple[float, float, int]:
+def measure_statistics(groups: Sequence[Group]) -> tuple[float, float, int]:
     """Return mean, standard deviation and number of the pixels inside all informational crops (paper, section 3)."""
     count, total, squares = 0, 0.0, 0.0
     for each in (one for group in groups for plane in group.planes for one in plane):
-        pixels = each.part(*each.crop).astype(np.float64)
+        pixels = each.cut(*each.crop).astype(np.float64)
         count, total, squares = count + pixels.size, total + pixels.sum(), squares + np.square(pixels).sum()
     mean = total / count
     return float(mean), float(np.sqrt(squares / count - mean**2)), count
@@ -178,7 +178,7 @@ def statistics(groups: Sequence[Group]) -> tuple[float, float, int]:
 
 def record_normalisation(groups: Sequence[Group], path: str | Path) -> str:
     """Write the normalisation constants of training data as JSON; return a line that says them."""
-    mean, std, count = statistics(groups)
+    mean, std, count = measure_statistics(groups)
     facts = {"mean": mean, "std": std, "pixels": count, "groups": len(groups)}
     with make_folder(Path(path).parent), stage(Path(path)) as staging:
         staging.write_text(json.dumps(facts, indent=2) + "\n")

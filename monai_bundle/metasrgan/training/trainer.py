@@ -24,7 +24,7 @@ from ..volumes.staging import hash_file, stage
 from .calibration import recalibrate
 from .learner import Learner
 from .losses import AdversarialLoss
-from .mini_batches import FromIteration
+from .mini_batches import ResumableSampler
 
 
 def prepare_batch(
@@ -105,7 +105,7 @@ class SuperResolutionTrainer(Trainer):
     Args:
         device: where to compute.
         max_epochs: epochs of the whole run, those before a resume included.
-        train_data_loader: of `metasrgan.training.mini_batches.loader`; on resume it starts at the next mini-batch.
+        train_data_loader: of `metasrgan.training.mini_batches.make_loader`; on resume it starts at the next mini-batch.
         generator: its network is called as network(image, scale=r).
         losses: of the generator.
         epoch_length: updates an epoch.
@@ -156,23 +156,23 @@ class SuperResolutionTrainer(Trainer):
 
     def _iteration(self, engine: SuperResolutionTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self._updated(batchdata)
+            return self._update(batchdata)
         except DivergedError as error:
             raise DivergedError(
                 f"update {self.state.iteration}: {error}; training stopped before it could spoil the weights, "
                 f"and the checkpoints written are good: go on from one with a lower learning rate"
             ) from None
 
-    def _updated(self, batchdata: dict[str, Any]) -> dict[str, Any]:
+    def _update(self, batchdata: dict[str, Any]) -> dict[str, Any]:
         image, label, _, options = self.prepare_batch(batchdata, self.state.device, self.non_blocking)
         self.generator.train()
         with self.generator.autocast():
             prediction = self.inferer(image, self.generator.network, **options)
         prediction = prediction.float()
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
-        told: dict[str, float] = {}
+        figures: dict[str, float] = {}
         if self.adversary is not None:
-            told["discriminator"] = self.adversary.learn(label, prediction.detach())
+            figures["discriminator"] = self.adversary.learn(label, prediction.detach())
         with self.generator.autocast():
             terms = [(each.name, each.weight, each.function(prediction, label)) for each in self.losses]
         if self.adversary is not None:
@@ -183,18 +183,18 @@ class SuperResolutionTrainer(Trainer):
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
         self.generator.step()
         self.fire_event(IterationEvents.MODEL_COMPLETED)
-        told |= {name: value.item() for name, _, value in terms}
+        figures |= {name: value.item() for name, _, value in terms}
         return {
             CommonKeys.IMAGE: image,
             CommonKeys.LABEL: label,
             CommonKeys.PRED: prediction.detach(),
             CommonKeys.LOSS: loss.item(),
-            **told,
+            **figures,
         }
 
 
-def epochs_of(updates: int, epoch_length: int) -> int:
-    """Return how many epochs a run of so many updates has.
+def count_epochs(updates: int, epoch_length: int) -> int:
+    """Return the number of epochs in a run of ``updates``.
 
     Raises:
         UsageError: the last epoch would not be whole.
@@ -208,14 +208,14 @@ def epochs_of(updates: int, epoch_length: int) -> int:
     return epochs
 
 
-def scalars(output: dict[str, Any]) -> dict[str, float]:
+def select_scalars(output: dict[str, Any]) -> dict[str, float]:
     """Return an iteration's losses by name, of all that it put out: for TensorBoard and the progress bar."""
     return {name: value for name, value in output.items() if isinstance(value, float)}
 
 
 def _continue_data(engine: Engine) -> None:
     sampler = getattr(engine.state.dataloader, "sampler", None)
-    if isinstance(sampler, FromIteration):
+    if isinstance(sampler, ResumableSampler):
         sampler.first = engine.state.iteration
 
 
@@ -235,7 +235,7 @@ class WeightAverage(EMAHandler):
         super().attach(engine, name="ema_momentum", warn_if_exists=False)
 
 
-def latest_checkpoint(folder: str) -> str | None:
+def find_latest_checkpoint(folder: str) -> str | None:
     """Return the checkpoint of the latest epoch in a folder, or None where there is none to resume from."""
     found = sorted(Path(folder).glob("checkpoint_epoch=*.pt"), key=lambda path: int(path.stem.split("=")[1]))
     return str(found[-1]) if found else None
@@ -254,7 +254,7 @@ def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], p
         trained: a training checkpoint, or a file of averaged weights such as the run's best.
         network: of the same architecture; gets the weights.
         images: (B, 1, h, w) low-resolution mini-batches, over which batch-norm statistics are taken anew: a moving
-            average of statistics is not the statistics of the averaged weights. None at all keeps them.
+            average of statistics is not the statistics of the averaged weights. No mini-batches at all keep them.
         path: of the file, in the bundle's models folder.
 
     Returns:

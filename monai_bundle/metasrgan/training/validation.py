@@ -29,7 +29,7 @@ class ValidationPairs(Dataset[dict[str, Any]]):
     Args:
         groups: whose slices are used, cropped to the maximal informational crop.
         scales, degradations: every combination is one condition.
-        every: use every so-manieth slice.
+        every: n, to use every nth slice.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ValidationPairs(Dataset[dict[str, Any]]):
         """Return {"image": LR (1, 1, h, w), "label": HR (1, 1, H, W), "scale": float, "condition": str}."""
         chosen, scale, name = self.items[index]
         top, bottom, left, right = chosen.crop
-        label = crop_to_fit(torch.from_numpy(chosen.part(top, bottom, left, right)[None, None].copy()), scale)
+        label = crop_to_fit(torch.from_numpy(chosen.cut(top, bottom, left, right)[None, None].copy()), scale)
         return {
             CommonKeys.IMAGE: degrade(label, scale, name),
             CommonKeys.LABEL: label,

@@ -25,7 +25,7 @@ URLS = {
 _PREFIX = "features."
 
 
-def vgg_features(name: str) -> nn.Sequential:
+def build_vgg(name: str) -> nn.Sequential:
     """Return the convolutional part of a VGG network, (B, 3, H, W) to (B, 512, H/32, W/32), untrained.
 
     Raises:
@@ -56,8 +56,8 @@ def load_vgg(name: str, weights: str | Path | None = None) -> nn.Sequential:
         InputMissingError: no such file, or it cannot be downloaded.
         DataError: a damaged file, or one of another network.
     """
-    features = vgg_features(name)
-    state = _downloaded(name) if weights is None else _read(Path(weights))
+    features = build_vgg(name)
+    state = _download(name) if weights is None else _read(Path(weights))
     found = {key.removeprefix(_PREFIX): value.float() for key, value in state.items() if key.startswith(_PREFIX)}
     try:
         features.load_state_dict(found)
@@ -76,7 +76,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         raise DataError(f"{path}: not a file of weights (a state_dict with torchvision's names)") from error
 
 
-def _downloaded(name: str) -> Mapping[str, Tensor]:
+def _download(name: str) -> Mapping[str, Tensor]:
     try:
         state: Mapping[str, Tensor] = torch.hub.load_state_dict_from_url(
             URLS[name], map_location="cpu", check_hash=True, weights_only=True
