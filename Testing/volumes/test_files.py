@@ -121,7 +121,9 @@ def test_nibabel_and_simpleitk_find_every_voxel_where_we_put_it(
         np.testing.assert_allclose(world(nib.load(path).affine, chosen), wanted, atol=ATOL)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["A.NII", "A.NII.GZ", "A.NRRD", "A.MHA", "A.MHD", "ä b.nii.gz", "ä b.mhd", "a.b.mha"])
+@pytest.mark.parametrize(
+    "name", ["A.NII", "a.Nii", "a.Nii.gz", "A.NII.GZ", "A.NRRD", "A.MHA", "A.MHD", "ä b.nii.gz", "ä b.mhd", "a.b.mha"]
+)
 def test_a_name_is_kept_as_it_is_given(tmp_path: Path, name: str) -> None:
     write(Volume(numbers(), np.eye(4)), tmp_path / name)
     assert (tmp_path / name).is_file()

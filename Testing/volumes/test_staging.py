@@ -40,10 +40,11 @@ def test_an_existing_file_is_replaced_only_when_told_to(tmp_path: Path, suffix: 
         path.unlink()
 
 
-@pytest.mark.parametrize("name", ["missing/a.nii", "missing/a.mhd", "file/a.nii", "folder.nii"])
+@pytest.mark.parametrize("name", ["missing/a.nii", "missing/a.mhd", "file/a.nii", "folder.nii", "folder.mhd"])
 def test_where_nothing_can_be_created_nothing_is(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_bytes(b"precious")
-    (tmp_path / "folder.nii").mkdir()
+    for folder in ("folder.nii", "folder.mhd"):
+        (tmp_path / folder).mkdir()
     with pytest.raises(OutputError, match=name):
         write(VOLUME, tmp_path / name, overwrite=True)
     assert contents(tmp_path) == {"file": b"precious"}

@@ -35,9 +35,8 @@ def run_export(options: argparse.Namespace) -> None:
         say(f"{options.output}: TorchScript; forward(image, scale) for images (B, 1, H, W) in [0, 1] and any scale")
     else:
         export_onnx(generator, scale, options.output)
-        say(
-            f"{options.output}: ONNX, ×{Fraction(scale)}; image (B, 1, H, W) in [0, 1] gives super_resolved, for any B, H and W"
-        )
+        named = f"{options.output}: ONNX, ×{Fraction(scale)}"
+        say(f"{named}; image (B, 1, H, W) in [0, 1] gives super_resolved, for any B, H and W")
     say(INTENDED_USE)
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..errors import DataError, InputMissingError, UsageError
 from ..geometry.orientation import PLANES, find_plane_axis
 from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
 from ..volumes.files import read
+from ..volumes.photographs import read_luminance
 from ..volumes.staging import make_folder, stage
 
 INTENSITIES = ("percentiles", "8bit")
@@ -122,29 +122,15 @@ def _last_number(path: Path) -> int:
 
 
 def _read_slice(path: Path, halve: bool) -> Slice | None:
-    pixels = _read_luminance(path, halve)
+    pixels = read_luminance(path, halve)
     return _crop_slice(IntensityMap.fit(pixels).forward(pixels))
 
 
 def _read_photograph(path: Path, halve: bool) -> Slice:
-    pixels = _read_luminance(path, halve)
+    pixels = read_luminance(path, halve)
     # Means of four are no 8-bit numbers, but there are only a quarter as many.
     image = pixels if pixels.dtype == np.uint8 else pixels / np.float32(255)
     return Slice(image, (0, image.shape[0], 0, image.shape[1]))
-
-
-def _read_luminance(path: Path, halve: bool) -> np.ndarray:
-    """(H, W), ITU-R 601: 8-bit, or float32 means of 2x2 of them."""
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L"))
-    except OSError as error:
-        raise DataError(f"{path}: not an image that can be read ({error})") from error
-    if not halve:
-        return pixels
-    height, width = (size // 2 for size in pixels.shape)
-    blocks = pixels[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-    return blocks.mean((1, 3), dtype=np.float32)
 
 
 def load_groups(sources: Sequence[Mapping[str, Any]]) -> list[Group]:

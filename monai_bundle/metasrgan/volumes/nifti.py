@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from ..errors import DataError, find_reason
-from .formats import find_suffix
+from .formats import find_suffix, split_suffix
 from .volume import Volume, make_storable
 
 # NIfTI's codes for units of length that are not millimetres; 0 and undefined ones are taken for it.
@@ -87,7 +87,7 @@ def read_nifti(path: Path) -> Volume:
     try:
         if find_suffix(path) == ".nii.gz":
             _check_gzip(path)
-        return from_nibabel(nib.load(path), str(path))
+        return from_nibabel(_load_image(path), str(path))
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
@@ -108,3 +108,13 @@ def _check_gzip(path: Path) -> None:
     with gzip.open(path) as file:
         while file.read(1 << 20):
             pass
+
+
+def _load_image(path: Path) -> nib.filebasedimages.FileBasedImage:
+    """As `nib.load`, which looks for another file where letters are small and large (scan.Nii)."""
+    letters = split_suffix(path)[1][:4]
+    if letters not in (letters.lower(), letters.upper()):
+        for kind in (nib.Nifti1Image, nib.Nifti2Image):
+            if kind.path_maybe_image(path)[0]:
+                return kind.from_file_map({"image": nib.FileHolder(filename=str(path))})
+    return nib.load(path)

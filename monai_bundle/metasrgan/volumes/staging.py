@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -76,7 +77,11 @@ def stage(path: Path) -> Iterator[Path]:
     try:
         yield scratch / path.name
         # The named file last: while it is missing, nobody takes the others for a result.
-        for part in sorted(scratch.iterdir(), key=lambda part: part.name == path.name):
+        parts = sorted(scratch.iterdir(), key=lambda part: part.name == path.name)
+        for taken in (path.parent / part.name for part in parts):
+            if taken.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken))
+        for part in parts:
             os.replace(part, path.parent / part.name)
     except (OSError, RuntimeError) as error:
         if isinstance(error, OutputError):
