@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
-REPORT = {"Tool": {"Name": "metasrgan"}, "Sources": ["scan.nii"], "Output": "scan.nii.gz", "Warnings": []}
+REPORT = {"Tool": {"Name": "metasrgan"}, "Sources": ["scan.nii"], "Output": "scan.nii.gz", "Warnings": ["größer"]}
 VOLUME = bytes(range(256)) * 1000
+INFO = {"models": {"metasrgan": {}}, "uploads": ["application/octet-stream"]}
 
 
 @dataclass
@@ -31,76 +31,67 @@ class Connection:
     heads: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
-    def read(self, body: bool = True) -> bytes:
-        """Read a request, its body too unless told otherwise; returns its head."""
+    def read(self, body: bool = True) -> None:
+        """Read a request, its body too unless told otherwise."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += self._some(1)
+            head += self._receive(1)
         self.heads.append(head)
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         left = int(lengths[0].split(b":")[1]) if lengths and body else 0
         content = b""
         while len(content) < left:
-            content += self._some(left - len(content))
+            content += self._receive(left - len(content))
         self.bodies.append(content)
-        return head
 
-    def send(self, content: bytes) -> None:
-        """Send bytes as they are."""
-        self.socket.sendall(content)
+    def answer(self, status: str = "200 OK", content: bytes = b"", headers: str = "", kept: int | None = None) -> None:
+        """Send an answer of a known length, or less of its content than that."""
+        self._send(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}\r\n", content[:kept])
 
-    def answer(self, status: str = "200 OK", content: bytes = b"", headers: str = "") -> None:
-        """Send an answer of a known length."""
-        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
-        self.send(head.encode() + content)
-
-    def answer_info(self, models: Any = ("metasrgan",)) -> None:
+    def answer_info(self, headers: str = "") -> None:
         """Read the question for what the server has, and answer it."""
         self.read()
-        self.answer(content=json.dumps({"models": {name: {} for name in models}}).encode())
+        self.answer(content=json.dumps(INFO).encode(), headers=headers)
+
+    def answer_volume(self, kept: int | None = None, headers: str = "") -> None:
+        """Send the result and its report, or only as much of the result."""
+        self.answer(content=VOLUME, headers=f"X-MetaSRGAN-Report: {json.dumps(REPORT)}\r\n{headers}", kept=kept)
+
+    def answer_pieces(self, kept: int | None = None) -> None:
+        """Send the result and its report in chunks, as proxies may, or only as much of that."""
+        pieces = (VOLUME[start : start + 7777] for start in range(0, len(VOLUME), 7777))
+        chunks = b"".join(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in pieces) + b"0\r\n\r\n"
+        report = f"Transfer-Encoding: chunked\r\nX-MetaSRGAN-Report: {json.dumps(REPORT)}\r\n"
+        self._send(f"HTTP/1.1 200 OK\r\n{report}\r\n", chunks[:kept])
 
     def drain(self) -> None:
         """Read all that comes until the client has left."""
         with contextlib.suppress(ConnectionError):
             while True:
-                self._some(1 << 16)
+                self._receive(1 << 16)
 
-    def left(self) -> bool:
-        """Whether the client has closed the connection; waits until it does, or says something."""
-        with contextlib.suppress(ConnectionError):
-            return self.socket.recv(1) == b""
-        return True
+    def _send(self, head: str, content: bytes) -> None:
+        self.socket.sendall(head.encode() + content)
 
-    def _some(self, most: int) -> bytes:
+    def _receive(self, most: int) -> bytes:
         piece = self.socket.recv(min(most, 1 << 16))
         if not piece:
             raise ConnectionError
         return piece
 
 
-def result(boundary: str = "b0undary", content: bytes = VOLUME) -> tuple[bytes, str]:
-    """The body and the headers of an answer with a report and a volume."""
-    body = f'--{boundary}\r\nContent-Disposition: form-data; name="params"\r\n\r\n{json.dumps(REPORT)}\r\n'
-    body += f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="scan.nii.gz"\r\n\r\n'
-    return (
-        body.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
-        f"Content-Type: multipart/form-data; boundary={boundary}\r\n",
-    )
-
-
-def whole(connection: Connection) -> None:
+def serve(connection: Connection) -> None:
     """Do what a server should."""
     connection.answer_info()
     connection.read()
-    body, headers = result()
-    connection.answer("200 OK", body, headers)
+    connection.answer_volume()
 
 
 class Peer:
     """Listens, and lets a script deal with each connection, one after another, until the context ends."""
 
     def __init__(
-        self, script: Callable[[Connection], None], wrap: Callable[[socket.socket], socket.socket] | None = None
+        self, script: Callable[[Connection], object], wrap: Callable[[socket.socket], socket.socket] = lambda it: it
     ):
         self._script, self._wrap = script, wrap
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -126,7 +117,7 @@ class Peer:
             except OSError:
                 return
             with contextlib.suppress(OSError):
-                connection = Connection(client if self._wrap is None else self._wrap(client), len(self.connections))
+                connection = Connection(self._wrap(client), len(self.connections))
                 self.connections.append(connection)
                 with connection.socket:
                     self._script(connection)

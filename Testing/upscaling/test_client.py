@@ -5,6 +5,7 @@ Against real sockets that behave badly; that a real server gives the right bytes
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import socket
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from metasrgan.cli import main as cli
@@ -27,8 +29,12 @@ from metasrgan.errors import (
     UsageError,
     WriteError,
 )
-from metasrgan.upscaling.client import MODEL, Progress, Server, read_token
-from peers import REPORT, VOLUME, Connection, Peer, deaf, nobody, result, whole
+from metasrgan.progress import Progress
+from metasrgan.upscaling.remote import Server, read_token
+from metasrgan.upscaling.request import Request
+from peers import REPORT, VOLUME, Connection, Peer, deaf, nobody, serve
+
+TWICE = Request(scale=2)
 
 
 @pytest.fixture(autouse=True)
@@ -52,136 +58,127 @@ def scan(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """An empty folder."""
+    """A path in an empty folder."""
     path = tmp_path / "out"
     path.mkdir()
-    return path
+    return path / "out.nii.gz"
 
 
-def server_at(url: str, **options: Any) -> Server:
+def at(url: str, **options: Any) -> Server:
     return Server(url, **{"timeout": 5, "patience": 5, "retries": 0} | options)
 
 
-def failure(whom: Server, scan: Path, out: Path, kind: type[MetaSRGANError]) -> str:
+def fail(whom: Server, scan: Path, out: Path, kind: type[MetaSRGANError] = ServerError) -> str:
     """The sentence of a request that must fail, and leave nothing."""
     with pytest.raises(MetaSRGANError) as caught:
-        whom.run(scan, out / "out.nii.gz", {"scale": 2})
+        whom.run(scan, out, TWICE)
     assert type(caught.value) is kind
-    assert list(out.iterdir()) == []
+    assert list(out.parent.iterdir()) == []
     sentence = str(caught.value)
-    assert "\n" not in sentence
     assert sentence.strip()
+    assert "\n" not in sentence
     return sentence
 
 
-# ---- what it needs -----------------------------------------------------------------------------------------
+def then(*answers: Callable[[Connection], object]) -> Callable[[Connection], None]:
+    """A script of a server that has the model, is asked for a result, and then does this."""
 
+    def script(connection: Connection) -> None:
+        connection.answer_info()
+        connection.read()
+        for answer in answers:
+            answer(connection)
 
-def test_it_needs_the_standard_library_alone(scan: Path, out: Path) -> None:
-    code = """
-import sys
-for name in ("numpy", "torch", "nibabel", "SimpleITK", "scipy", "tqdm", "monai"):
-    sys.modules[name] = None
-from metasrgan.upscaling.client import Server
-Server(sys.argv[1]).run(sys.argv[2], sys.argv[3], {"scale": 2})
-"""
-    with Peer(whole) as peer:
-        subprocess.run([sys.executable, "-c", code, peer.url, scan, out / "out.nii.gz"], check=True, timeout=60)
-    assert (out / "out.nii.gz").read_bytes() == VOLUME
+    return script
 
 
 # ---- a request that goes well ------------------------------------------------------------------------------
 
 
-def test_the_result_and_its_report_come_back(scan: Path, out: Path) -> None:
-    with Peer(whole) as peer:
-        report = server_at(peer.url).run(scan, str(out / "out.nii.gz"), {"scale": "4/3", "method": "net"})
-    assert (out / "out.nii.gz").read_bytes() == VOLUME
-    assert [path.name for path in out.iterdir()] == ["out.nii.gz"]
-    own = {"Sources": [str(scan)], "Output": str(out / "out.nii.gz"), "Server": peer.url}
-    assert report == REPORT | own
+@pytest.mark.parametrize(("url_end", "token"), [("", None), ("/mri/", "s3cret")])
+def test_a_file_goes_and_its_result_and_report_come_back(
+    url_end: str, token: str | None, scan: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = scan.rename(scan.with_name('q"uote\\ new\nline größe \udcff.nii'))
+    output = out.with_name("out.NRRD")
+    # Neither a dead proxy nor somebody's password comes between.
+    (scan.parent / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    for name, value in (("NETRC", str(scan.parent / "netrc")), ("http_proxy", "http://127.0.0.1:1"), ("no_proxy", "")):
+        monkeypatch.setenv(name, value)
+    with Peer(serve) as peer:
+        server = at(peer.url + url_end, token=token)
+        report = server.run(scan, str(output), Request(scale="4/3", method="bspline"))
+    assert output.read_bytes() == VOLUME
+    assert list(out.parent.iterdir()) == [output]
+    assert report == REPORT | {"Sources": [str(scan)], "Output": str(output), "Server": peer.url + url_end}
+    assert "s3cret" not in repr(server)
 
     (connection,) = peer.connections
-    assert connection.heads[0].startswith(b"GET /info/ HTTP/1.1\r\n")
-    assert connection.heads[1].startswith(f"POST /infer/{MODEL}?output=all HTTP/1.1\r\n".encode())
-    assert b"Authorization" not in b"".join(connection.heads)
-    body = connection.bodies[1]
-    assert b'{"scale": "4/3", "method": "net", "result_extension": ".nii.gz"}' in body
-    assert b'filename="scan.nii"' in body
-    assert scan.read_bytes() in body
+    path = url_end.rstrip("/")
+    asked, posted = (head.decode().split("\r\n") for head in connection.heads)
+    assert (asked[0], posted[0]) == (
+        f"GET {path}/info/ HTTP/1.1",
+        f"POST {path}/infer/metasrgan?output=image HTTP/1.1",
+    )
+    for lines in (asked, posted):
+        assert [line for line in lines if line.startswith("Authorization")] == (
+            [f"Authorization: Bearer {token}"] if token else []
+        )
+    headers = dict(line.split(": ", 1) for line in posted[1:-2])
+    wanted = {"scale": "4/3", "method": "bspline", "result_extension": ".nrrd"}
+    assert json.loads(headers["X-MetaSRGAN-Request"]) == wanted
+    assert unquote_to_bytes(headers["X-MetaSRGAN-Name"]).decode(errors="surrogateescape") == scan.name
+    assert connection.bodies[1] == scan.read_bytes()
 
 
-def test_a_file_that_is_there_is_replaced_by_a_whole_one_and_by_nothing_else(scan: Path, out: Path) -> None:
-    (out / "out.nii.gz").write_bytes(b"before")
-
-    def cut(connection: Connection) -> None:
-        connection.answer_info()
-        connection.read()
-        body, headers = result()
-        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body[:-9])
-
-    with Peer(cut) as peer, pytest.raises(ServerError, match="cut off"):
-        server_at(peer.url).run(scan, out / "out.nii.gz", {"scale": 2})
-    assert (out / "out.nii.gz").read_bytes() == b"before"
-    with Peer(whole) as peer:
-        server_at(peer.url).run(scan, out / "out.nii.gz", {"scale": 2})
-    assert (out / "out.nii.gz").read_bytes() == VOLUME
-
-
-@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".NII.GZ"])
-def test_the_outputs_suffix_is_the_type_asked_for(suffix: str, scan: Path, out: Path) -> None:
-    with Peer(whole) as peer:
-        server_at(peer.url).run(scan, out / f"out{suffix}", {"scale": 2})
-    assert f'"result_extension": "{suffix.lower()}"'.encode() in peer.connections[0].bodies[1]
+@pytest.mark.parametrize("send", [Connection.answer_volume, Connection.answer_pieces])
+@pytest.mark.parametrize("kept", [0, 30, 5000, -5, None])
+def test_an_answer_counts_when_all_of_it_is_there(
+    kept: int | None, send: Callable[[Connection, int | None], None], scan: Path, out: Path
+) -> None:
+    out.write_bytes(b"before")
+    with Peer(then(lambda connection: send(connection, kept))) as peer:
+        if kept is None:
+            at(peer.url).run(scan, out, TWICE)
+        else:
+            with pytest.raises(ServerError, match="cut off"):
+                at(peer.url).run(scan, out, TWICE)
+    assert out.read_bytes() == (VOLUME if kept is None else b"before")
+    assert list(out.parent.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("end", [b"", b"\r\n--b0undary--\r", b"\r\n--b0undary--\r\nmore"])
-def test_a_volume_may_hold_what_looks_like_the_end(end: bytes, scan: Path, out: Path) -> None:
-    content = b"\r\n--b0undary--\r\n" + end
+def test_an_answer_of_unknown_length_does_not_count(scan: Path, out: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nX-MetaSRGAN-Report: {}\r\n\r\n"
+    with Peer(then(lambda connection: connection.socket.sendall(head + VOLUME))) as peer:
+        assert "did not say its length" in fail(at(peer.url), scan, out)
 
+
+def test_a_server_that_answers_once_a_connection_is_asked_on_a_second_one(scan: Path, out: Path) -> None:
     def script(connection: Connection) -> None:
-        connection.answer_info()
-        connection.read()
-        body, headers = result(content=content)
-        connection.answer("200 OK", body, headers)
+        if connection.number == 0:
+            connection.answer_info("Connection: close\r\n")
+        else:
+            connection.read()
+            connection.answer_volume(headers="Connection: close\r\n")
 
     with Peer(script) as peer:
-        server_at(peer.url).run(scan, out / "out.nii.gz", {"scale": 2})
-    assert (out / "out.nii.gz").read_bytes() == content
+        at(peer.url).run(scan, out, TWICE)
+    assert len(peer.connections) == 2
+    assert out.read_bytes() == VOLUME
 
 
-def test_an_answer_in_chunks_as_proxies_send_it_is_read_too(scan: Path, out: Path) -> None:
-    def script(connection: Connection) -> None:
-        connection.answer_info()
-        connection.read()
-        body, headers = result()
-        connection.send(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{headers}\r\n".encode())
-        for start in range(0, len(body), 7777):
-            piece = body[start : start + 7777]
-            connection.send(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-        connection.send(b"0\r\n\r\n")
-
-    with Peer(script) as peer:
-        server_at(peer.url).run(scan, out / "out.nii.gz", {"scale": 2})
-    assert (out / "out.nii.gz").read_bytes() == VOLUME
-
-
-def test_a_server_under_a_path_and_behind_a_token_is_asked_so(scan: Path, out: Path) -> None:
-    with Peer(whole) as peer:
-        whom = server_at(f"{peer.url}/mri/", token="s3cret")
-        whom.run(scan, out / "out.nii.gz", {"scale": 2})
-    assert "s3cret" not in repr(whom)
-    heads = peer.connections[0].heads
-    assert [head.split()[1] for head in heads] == [b"/mri/info/", f"/mri/infer/{MODEL}?output=all".encode()]
-    assert all(b"\r\nAuthorization: Bearer s3cret\r\n" in head for head in heads)
-
-
-def test_a_file_of_any_name_can_be_sent(scan: Path, out: Path) -> None:
-    odd = scan.rename(scan.with_name('q"uote\\ new\nline größe \udcff.nii'))
-    with Peer(whole) as peer:
-        report = server_at(peer.url).run(odd, out / "out.nii.gz", {"scale": 2})
-    assert report["Sources"] == [str(odd)]
-    assert 'filename="q_uote_ new_line größe _.nii"'.encode() in peer.connections[0].bodies[1]
+def test_it_needs_neither_torch_nor_what_opens_images(scan: Path, out: Path) -> None:
+    code = """
+import sys
+for name in ("torch", "nibabel", "SimpleITK", "tqdm", "monai", "skimage", "matplotlib"):
+    sys.modules[name] = None
+from metasrgan import Request
+from metasrgan.upscaling.remote import Server
+Server(sys.argv[1]).run(sys.argv[2], sys.argv[3], Request(scale=2))
+"""
+    with Peer(serve) as peer:
+        subprocess.run([sys.executable, "-c", code, peer.url, scan, out], check=True, timeout=60)
+    assert out.read_bytes() == VOLUME
 
 
 # ---- progress and giving up --------------------------------------------------------------------------------
@@ -193,10 +190,10 @@ def test_progress_goes_through_its_stages_and_never_back(scan: Path, out: Path) 
 
     def script(connection: Connection) -> None:
         go_on.wait(30)
-        whole(connection)
+        serve(connection)
 
     with Peer(script) as peer:
-        for step in server_at(peer.url, timeout=30).steps(scan, out / "out.nii.gz", {"scale": 2}):
+        for step in at(peer.url, timeout=30).run_steps(scan, out, TWICE):
             seen.append(step)
             if len(seen) == 3:
                 go_on.set()
@@ -214,83 +211,66 @@ def test_closing_the_steps_gives_the_request_up_at_any_stage(stage: str, scan: P
 
     def script(connection: Connection) -> None:
         if stage != "connecting":
-            connection.answer_info()
+            connection.answer_info("Connection: close\r\n" if connection.number else "")
             connection.read(body=stage != "sending")
         if stage == "receiving":
-            body, headers = result()
-            connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body[:5000])
+            connection.answer_volume(kept=100_000)
         # Nothing is read before, so that 30 MB are still on their way.
         closed.wait(60)
         connection.drain()
         seen_to_leave.set()
 
     with Peer(script) as peer:
-        steps = server_at(peer.url, timeout=60, patience=60).steps(scan, out / "out.nii.gz", {"scale": 2})
+        steps = at(peer.url, timeout=60, patience=60).run_steps(scan, out, TWICE)
         while next(steps).stage != stage:
             pass
         steps.close()
         closed.set()
         assert seen_to_leave.wait(30)
-    assert list(out.iterdir()) == []
+    assert list(out.parent.iterdir()) == []
 
 
 def test_an_error_of_whoever_is_told_the_progress_gives_the_request_up(scan: Path, out: Path) -> None:
-    def told(step: Progress) -> None:
+    def tell(step: Progress) -> None:
         raise KeyboardInterrupt
 
-    def script(connection: Connection) -> None:
-        connection.left()
-
-    with Peer(script) as peer, pytest.raises(KeyboardInterrupt):
-        server_at(peer.url).run(scan, out / "out.nii.gz", {"scale": 2}, told)
-    assert list(out.iterdir()) == []
+    with Peer(Connection.drain) as peer, pytest.raises(KeyboardInterrupt):
+        at(peer.url).run(scan, out, TWICE, tell)
+    assert list(out.parent.iterdir()) == []
 
 
 # ---- failures of the connection ----------------------------------------------------------------------------
 
 
-def test_nobody_listening_is_tried_again_and_told(scan: Path, out: Path) -> None:
+def test_a_server_that_is_not_there_is_told(scan: Path, out: Path) -> None:
     with nobody() as url:
-        told = "nothing listens there; is the server running?"
-        assert failure(server_at(url), scan, out, ServerError) == f"{url}: {told}"
-        assert failure(server_at(url, retries=1), scan, out, ServerError) == f"{url}: {told} (tried 2 times)"
-
-
-def test_a_host_that_is_not_there_is_told(scan: Path, out: Path) -> None:
-    said = failure(server_at("http://no-such-host.invalid", retries=2), scan, out, ServerError)
-    assert said == "http://no-such-host.invalid: there is no such host, or no name service; check the address"
-
-
-def test_a_server_that_does_not_let_in_is_told(scan: Path, out: Path) -> None:
+        told = f"{url}: nothing listens there; is the server running?"
+        assert fail(at(url), scan, out) == told
+        assert fail(at(url, retries=1), scan, out) == f"{told} (tried 2 times)"
     with deaf() as url:
-        said = failure(server_at(url, timeout=0.3), scan, out, ServerError)
-    assert said == f"{url}: did not connect within 0.3 seconds"
+        assert fail(at(url, timeout=0.3), scan, out) == f"{url}: did not connect within 0.3 seconds"
+    for url in ("http://no-such-host.invalid", "http://no such host"):
+        assert fail(at(url, retries=2), scan, out).startswith(f"{url}: there is no such host, or no name service")
 
 
-def test_a_server_that_says_nothing_is_told_and_not_asked_again(scan: Path, out: Path) -> None:
-    def silent(connection: Connection) -> None:
-        connection.read()
-        connection.left()
-
-    def never_done(connection: Connection) -> None:
-        connection.answer_info()
-        silent(connection)
-
-    def stops(connection: Connection) -> None:
-        connection.answer_info()
-        connection.read()
-        body, headers = result()
-        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body[:5000])
-        connection.left()
-
-    for script, options, said in (
-        (silent, {"timeout": 0.3}, "sent no answer within 0.3 seconds"),
-        (never_done, {"patience": 0.4}, "sent no result within 0.4 seconds"),
-        (stops, {"timeout": 0.5}, "sent no rest of the answer within 0.5 seconds"),
-    ):
-        with Peer(script) as peer:
-            assert said in failure(server_at(peer.url, retries=2, **options), scan, out, ServerError)
-        assert len(peer.connections) == 1
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        (Connection.drain, {"timeout": 0.3}, "sent no answer within 0.3 seconds"),
+        (then(Connection.drain), {"patience": 0.4}, "sent no result within 0.4 seconds"),
+        (
+            then(lambda connection: connection.answer_volume(5000), Connection.drain),
+            {"timeout": 0.5},
+            "sent no rest of the answer within 0.5 seconds",
+        ),
+    ],
+)
+def test_a_server_that_stands_still_is_told_and_not_asked_again(
+    script: Callable[[Connection], None], options: dict[str, float], said: str, scan: Path, out: Path
+) -> None:
+    with Peer(script) as peer:
+        assert fail(at(peer.url, retries=2, **options), scan, out) == f"{peer.url}: {said}"
+    assert len(peer.connections) == 1
 
 
 @pytest.mark.parametrize(
@@ -299,148 +279,85 @@ def test_a_server_that_says_nothing_is_told_and_not_asked_again(scan: Path, out:
 def test_a_connection_that_is_lost_is_tried_again(where: str, scan: Path, out: Path) -> None:
     scan.write_bytes(bytes(3_000_000))
 
-    def script(connection: Connection) -> None:
-        if connection.number == 2:
-            whole(connection)
-            return
+    def lose(connection: Connection) -> None:
         if where == "after the question":
             connection.read()
         elif where != "at once":
             connection.answer_info()
             connection.read(body=where != "in the upload")
         if where == "in the answer":
-            body, headers = result()
-            connection.send(
-                f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body[:200_000]
-            )
+            connection.answer_volume(kept=200_000)
 
-    with Peer(script) as peer:
-        server_at(peer.url, retries=2).run(scan, out / "out.nii.gz", {"scale": 2})
+    with Peer(lambda connection: (serve if connection.number == 2 else lose)(connection)) as peer:
+        at(peer.url, retries=2).run(scan, out, TWICE)
     assert len(peer.connections) == 3
-    assert (out / "out.nii.gz").read_bytes() == VOLUME
-    (out / "out.nii.gz").unlink()
-    with Peer(lambda connection: script(Connection(connection.socket, 0))) as peer:
-        said = failure(server_at(peer.url), scan, out, ServerError)
+    assert out.read_bytes() == VOLUME
+    out.unlink()
+    with Peer(lose) as peer:
+        said = fail(at(peer.url), scan, out)
     assert "the connection was lost before" in said or said.endswith("the answer was cut off")
-
-
-@pytest.mark.parametrize("kept", [0, 30, 150, 400, 20_000, -1, -5])
-def test_an_answer_that_is_cut_off_anywhere_is_no_result(kept: int, scan: Path, out: Path) -> None:
-    def script(connection: Connection) -> None:
-        connection.answer_info()
-        connection.read()
-        body, headers = result()
-        connection.send(f"HTTP/1.1 200 OK\r\n{headers}\r\n".encode() + body[:kept])
-
-    with Peer(script) as peer:
-        assert "the answer was cut off" in failure(server_at(peer.url), scan, out, ServerError)
-
-
-def test_an_answer_in_chunks_that_is_cut_off_is_no_result(scan: Path, out: Path) -> None:
-    def script(connection: Connection) -> None:
-        connection.answer_info()
-        connection.read()
-        body, headers = result()
-        connection.send(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{headers}\r\n".encode())
-        connection.send(f"{len(body):x}\r\n".encode() + body[:5000])
-
-    with Peer(script) as peer:
-        assert "the answer was cut off" in failure(server_at(peer.url), scan, out, ServerError)
-
-
-def test_a_server_that_answers_once_a_connection_is_asked_on_a_second_one(scan: Path, out: Path) -> None:
-    def script(connection: Connection) -> None:
-        if connection.number == 0:
-            connection.read()
-            connection.answer(content=b'{"models": {"metasrgan": {}}}', headers="Connection: close\r\n")
-        else:
-            connection.read()
-            body, headers = result()
-            connection.answer("200 OK", body, headers + "Connection: close\r\n")
-
-    with Peer(script) as peer:
-        server_at(peer.url).run(scan, out / "out.nii.gz", {"scale": 2})
-    assert len(peer.connections) == 2
-    assert (out / "out.nii.gz").read_bytes() == VOLUME
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("status", "content", "said"),
     [
-        (lambda each: each.send(b"SSH-2.0-OpenSSH_9.2p1\r\n"), "is not a MONAI Label server, its answer is not HTTP"),
-        (lambda each: (each.read(), each.answer(content=b"<html>")), "is not a MONAI Label server; check the address"),
-        (lambda each: (each.read(), each.answer(content=b'{"a": 1}')), "is not a MONAI Label server"),
-        (lambda each: (each.read(), each.answer(content=b"[1]")), "is not a MONAI Label server"),
-        (lambda each: (each.read(), each.answer("404 Not Found", b"no")), "is not a MONAI Label server"),
-        (lambda each: each.answer_info(["deepedit", "other"]), "has no model metasrgan (it has: deepedit, other)"),
-        (lambda each: each.answer_info([]), "has no model metasrgan (it has: none)"),
-        (
-            lambda each: (each.read(), each.answer("301 Moved", headers="Location: https://mri.example.org/\r\n")),
-            "has moved; give its new address, https://mri.example.org/",
-        ),
-        (lambda each: (each.read(), each.answer("502 Bad Gateway", b"<h1>")), "failed, HTTP 502 (Bad Gateway)"),
+        ("200 OK", b"<html>", "is not a MONAI Label server; check the address"),
+        ("200 OK", b'{"a": 1}', "is not a MONAI Label server; check the address"),
+        ("200 OK", b"[1]", "is not a MONAI Label server; check the address"),
+        ("404 Not Found", b"no", "is not a MONAI Label server; check the address"),
+        ("200 OK", b'{"models": {"deepedit": {}, "x": {}}}', "has no model metasrgan (it has: deepedit, x); start it"),
+        ("200 OK", b'{"models": {}}', "has no model metasrgan (it has: none); start it with that app"),
+        ("200 OK", b'{"models": {"metasrgan": {}}}', "is older than this client; update it, and start it by serve.py"),
+        ("301 Moved", b"", "has moved; give its new address, https://mri.example.org/"),
+        ("502 Bad Gateway", b"<h1>", "failed, HTTP 502 (Bad Gateway)"),
     ],
 )
 def test_a_server_that_is_another_one_is_told_before_the_file_is_sent(
-    script: Callable[[Connection], None], said: str, scan: Path, out: Path
+    status: str, content: bytes, said: str, scan: Path, out: Path
 ) -> None:
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.answer(status, content, "Location: https://mri.example.org/\r\n")
+
     with Peer(script) as peer:
-        sentence = failure(server_at(peer.url, retries=2), scan, out, ServerError)
-    assert sentence.startswith(f"{peer.url}: {said}")
+        assert fail(at(peer.url, retries=2), scan, out).startswith(f"{peer.url}: {said}")
     assert len(peer.connections) == 1
+
+
+def test_a_server_that_speaks_something_else_is_told(scan: Path, out: Path) -> None:
+    with Peer(lambda connection: connection.socket.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")) as peer:
+        assert fail(at(peer.url), scan, out) == f"{peer.url}: is not a MONAI Label server, its answer is not HTTP"
+    with Peer(lambda connection: connection.answer("400 Bad")) as peer:
+        assert "no secure connection" in fail(at(peer.url.replace("http", "https")), scan, out)
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "headers", "kind", "said"),
+    ("status", "content", "kind", "said"),
     [
-        ("400 Bad", b'{"detail": "scale 9 is beyond 8"}', "", UsageError, "scale 9 is beyond 8"),
-        ("422 No", b'{"detail": "scan.nii: is damaged"}', "", DataError, "scan.nii: is damaged"),
-        ("400 Bad", b"<html>", "", ServerError, "failed, HTTP 400 (Bad); its log says more"),
-        ("401 Who", b"", "", ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
-        ("403 Not you", b"", "", ServerError, "wants a token"),
-        (
-            "413 Large",
-            b'{"detail": "3 MiB were sent"}',
-            "",
-            ServerError,
-            "scan.nii is too large for it (3 MiB were sent)",
-        ),
-        ("413 Large", b"<html>nginx", "", ServerError, "scan.nii is too large for it (or for a proxy before it)"),
-        ("503 Busy", b"", "Retry-After: 7\r\n", ServerError, "is busy; try again in 7 seconds"),
-        ("503 Busy", b"", "", ServerError, "is busy; try again in some seconds"),
-        ("500 Oh", b'{"detail": "disk"}', "", ServerError, "failed, HTTP 500 (disk); its log says more"),
-        (
-            "200 OK",
-            b"{}",
-            "Content-Type: application/json\r\n",
-            ServerError,
-            "sent no volume; is it this package's app?",
-        ),
+        ("400 Bad", b'{"detail": "scale 9 is beyond 8"}', UsageError, "scale 9 is beyond 8"),
+        ("422 No", b'{"detail": "scan.nii: is damaged"}', DataError, "scan.nii: is damaged"),
+        ("400 Bad", b"<html>", ServerError, "failed, HTTP 400 (Bad); its log says more"),
+        ("401 Who", b"", ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
+        ("403 Not you", b"", ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
+        ("413 Large", b'{"detail": "3 MiB were sent"}', ServerError, "scan.nii is too large for it (3 MiB were sent)"),
+        ("413 Large", b"<html>nginx", ServerError, "scan.nii is too large for it (or for a proxy before it)"),
+        ("503 Busy\r\nRetry-After: 7", b"", ServerError, "is busy; try again in 7 seconds"),
+        ("503 Busy", b"", ServerError, "is busy; try again in some seconds"),
+        ("500 Oh", b'{"detail": "disk"}', ServerError, "failed, HTTP 500 (disk); its log says more"),
+        ("200 OK", b"{}", ServerError, "sent no report; is it this package's app?"),
     ],
 )
 def test_a_refusal_is_told_by_its_kind_and_not_tried_again(
-    status: str, content: bytes, headers: str, kind: type[MetaSRGANError], said: str, scan: Path, out: Path
+    status: str, content: bytes, kind: type[MetaSRGANError], said: str, scan: Path, out: Path
 ) -> None:
-    def script(connection: Connection) -> None:
-        connection.answer_info()
-        connection.read()
-        connection.answer(status, content, headers)
-
-    with Peer(script) as peer:
-        assert said in failure(server_at(peer.url, retries=2), scan, out, kind)
-    assert len(peer.connections) == 1
-
-
-def test_a_token_that_is_refused_is_told_from_one_that_is_missing(scan: Path, out: Path) -> None:
-    def script(connection: Connection) -> None:
-        connection.read()
-        connection.answer("401 Who")
-
-    with Peer(script) as peer:
-        assert "refuses the token" in failure(server_at(peer.url, token="wrong"), scan, out, ServerError)
+    with Peer(then(lambda connection: connection.answer(status, content))) as peer:
+        assert said in fail(at(peer.url, retries=2), scan, out, kind)
+        if status.startswith("401"):
+            assert "refuses the token; give" in fail(at(peer.url, token="wrong"), scan, out)
+    assert len(peer.connections) == 1 + status.startswith("401")
 
 
 def test_a_refusal_that_comes_while_the_file_is_sent_is_heard(scan: Path, out: Path) -> None:
@@ -452,47 +369,63 @@ def test_a_refusal_that_comes_while_the_file_is_sent_is_heard(scan: Path, out: P
         connection.answer("413 Large", b'{"detail": "40 MB were sent"}')
 
     with Peer(script) as peer:
-        assert "is too large for it (40 MB were sent)" in failure(server_at(peer.url), scan, out, ServerError)
+        assert "is too large for it (40 MB were sent)" in fail(at(peer.url), scan, out)
 
 
-# ---- files -------------------------------------------------------------------------------------------------
+# ---- files, addresses, tokens ------------------------------------------------------------------------------
 
 
-def test_files_that_cannot_be_read_or_written_are_told_before_anybody_is_asked(scan: Path, out: Path) -> None:
-    whom = server_at("http://127.0.0.1:1")
-    for source, output, kind, said in (
-        (scan.with_name("gone.nii"), out / "out.nii", InputMissingError, "gone.nii: no such file"),
-        (scan, out / "missing" / "out.nii", OutputError, "cannot be created (No such file or directory)"),
-        (scan, out / "out.mha", DataError, "out.mha: a server takes and returns .nii.gz, .nii, .nrrd; convert it"),
-        (scan.with_suffix(".mhd"), out / "out.nii", DataError, "scan.mhd: a server takes"),
+def test_what_no_server_can_do_is_told_before_any_is_asked(scan: Path, out: Path) -> None:
+    whom = at("http://127.0.0.1:1")
+    for source, output, request, kind, said in (
+        (scan.with_name("gone.nii"), out, TWICE, InputMissingError, "gone.nii: no such file"),
+        (scan, out.parent / "missing" / "out.nii", TWICE, OutputError, "cannot be created (No such file or directory)"),
+        (scan, out.with_name("out.mha"), TWICE, DataError, "out.mha: a server takes and returns .nii.gz, .nii, .nrrd"),
+        (scan.with_suffix(".mhd"), out, TWICE, DataError, "scan.mhd: a server takes"),
+        (scan, out, Request(scale=2, weights="my.pt"), UsageError, "weights 'my.pt': a server has only the shipped"),
+        (scan, out, Request(scale=2, device="cuda"), UsageError, "device cuda: is not for a server; leave it out"),
     ):
         with pytest.raises(kind) as caught:
-            whom.run(source, output, {"scale": 2})
+            whom.run(source, output, request)
         assert said in str(caught.value)
-    assert list(out.iterdir()) == []
+    assert list(out.parent.iterdir()) == []
+    for url in ("", "localhost:8000", "ftp://host", "http://", "http://host:port", "http://h?x=1"):
+        with pytest.raises(UsageError, match="is no address; give one such as http://127"):
+            Server(url)
+    for token in ("a\r\nX: y", "größe", "\x00"):
+        with pytest.raises(UsageError, match="the token holds signs that cannot be sent"):
+            Server("http://host", token)
+
+
+def test_a_file_that_vanishes_or_shrinks_on_its_way_is_told(scan: Path, out: Path) -> None:
+    def shrink(connection: Connection) -> None:
+        connection.answer_info()
+        connection.read(body=False)
+        scan.write_bytes(b"")
+        connection.drain()
+
+    scan.write_bytes(bytes(40_000_000))
+    with Peer(shrink) as peer:
+        assert "scan.nii: became shorter while it was sent; try again" in fail(at(peer.url), scan, out, DataError)
+
+    def remove(connection: Connection) -> None:
+        scan.unlink()
+        connection.answer_info()
+
+    with Peer(remove) as peer:
+        said = fail(at(peer.url), scan, out, DataError)
+    assert said == f"{scan}: cannot be read (No such file or directory)"
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(scan: Path, out: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Peer(whole) as peer:
+    with Peer(serve) as peer:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
         try:
-            said = failure(server_at(peer.url, retries=2), scan, out, WriteError)
+            said = fail(at(peer.url, retries=2), scan, out, WriteError)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert said == "out.nii.gz: cannot be written (File too large)"
-
-
-@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://host", "http://", "http://host:port", "http://h?x=1"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="is no address; give one such as http://127"):
-        Server(url)
-
-
-@pytest.mark.parametrize("token", ["a\r\nX: y", "größe", "\x00"])
-def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
-    with pytest.raises(UsageError, match="the token holds signs that cannot be sent"):
-        Server("http://host", token)
 
 
 def test_a_token_comes_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -503,85 +436,57 @@ def test_a_token_comes_from_a_file_or_the_environment(tmp_path: Path, monkeypatc
     path = tmp_path / "token"
     with pytest.raises(InputMissingError, match="token: no such file"):
         read_token(path)
-    path.write_text("\n")
-    with pytest.raises(DataError, match="there is no token in it"):
-        read_token(path)
+    for content, said in ((b"\n", "there is no token in it"), (b"\xff", "cannot be read as a token")):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=said):
+            read_token(path)
     path.write_text("from-a-file\n")
     assert read_token(path) == "from-a-file"
 
 
-# ---- TLS ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A file with a key and a certificate for 127.0.0.1 that nobody has signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here to make a certificate")
-    path = tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
-    files = ["-keyout", str(path), "-out", str(path)]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *subject]
-    subprocess.run(command, check=True, capture_output=True)
-    return path
-
-
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here to make a certificate")
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 def test_tls_works_with_a_certificate_that_is_trusted_and_with_no_other(
-    certificate: Path, scan: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, tmp_path: Path, scan: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    certificate = str(tmp_path / "certificate.pem")
+    subject = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", certificate, "-out", certificate]
+    subprocess.run([*command, *subject], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
     def wrap(client: socket.socket) -> socket.socket:
         return context.wrap_socket(client, server_side=True)
 
-    with Peer(whole, wrap) as peer:
-        whom = server_at(peer.url.replace("http", "https"))
-        said = failure(whom, scan, out, ServerError)
+    with Peer(serve, wrap) as peer:
+        whom = at(peer.url.replace("http", "https"))
+        said = fail(whom, scan, out)
         assert "its certificate cannot be trusted (self-signed certificate); SSL_CERT_FILE names further" in said
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        whom.run(scan, out / "out.nii.gz", {"scale": 2})
-    assert (out / "out.nii.gz").read_bytes() == VOLUME
-
-
-def test_https_to_a_server_without_it_is_told(scan: Path, out: Path) -> None:
-    with Peer(lambda connection: connection.answer("400 Bad")) as peer:
-        said = failure(server_at(peer.url.replace("http", "https")), scan, out, ServerError)
-    assert "no secure connection" in said
+        monkeypatch.setenv(variable, certificate)
+        whom.run(scan, out, TWICE)
+    assert out.read_bytes() == VOLUME
 
 
 # ---- the command line --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "code", "said"),
     [
-        ("--device cpu", "--device cpu: is not for a server"),
-        ("--threads 2", "--threads 2: is not for a server"),
-        ("--like scan.nii", "--like scan.nii: is not for a server"),
-        ("--model weights.pt", "--model weights.pt: a server has only the shipped weights; give l1 or gan"),
+        ("--scale 2 --device cpu --server http://127.0.0.1:1", 64, "device cpu: is not for a server"),
+        ("--scale 2 --threads 2 --server http://127.0.0.1:1", 64, "--threads 2: is not for a server"),
+        ("--like x.nii --server http://127.0.0.1:1", 64, "like x.nii: is not for a server"),
+        ("--scale 2 --model my.pt --server http://127.0.0.1:1", 64, "weights 'my.pt': a server has only the shipped"),
+        ("--scale 2 --token-file x", 64, "--token-file x: a token is for a server; give --server"),
+        ("--scale 2 --report {folder}/report.json --server {nobody}", 69, "nothing listens there"),
     ],
 )
-def test_flags_that_make_no_sense_with_a_server_are_refused(
-    flags: str, said: str, scan: Path, out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    grid = [] if "--like" in flags else ["--scale", "2"]
-    words = ["-i", str(scan), "-o", str(out / "out.nii"), *grid, *flags.split(), "--server", "http://127.0.0.1:1"]
-    assert cli.main(["upscale", *words]) == 64
-    assert said in capsys.readouterr().err
-
-
-def test_a_token_without_a_server_is_refused(scan: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["-i", str(scan), "-o", str(out / "out.nii"), "--scale", "2", "--token-file", "x"]
-    assert cli.main(["upscale", *words]) == 64
-    assert "--token-file x: a token is for a server; give --server" in capsys.readouterr().err
-
-
-def test_a_server_that_cannot_be_reached_is_exit_code_69(
-    scan: Path, out: Path, capsys: pytest.CaptureFixture[str]
+def test_the_command_line_refuses_what_makes_no_sense_with_a_server_or_without(
+    flags: str, code: int, said: str, scan: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with nobody() as url:
-        words = ["-i", str(scan), "-o", str(out / "out.nii"), "--scale", "2", "--report", str(out / "r.json")]
-        assert cli.main(["upscale", *words, "--server", url]) == 69
-    assert "nothing listens there" in capsys.readouterr().err
-    assert list(out.iterdir()) == []
+        words = flags.format(folder=out.parent, nobody=url).split()
+        assert cli.main(["upscale", "-i", str(scan), "-o", str(out), *words]) == code
+    assert said in capsys.readouterr().err
+    assert list(out.parent.iterdir()) == []

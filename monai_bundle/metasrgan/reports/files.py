@@ -6,16 +6,18 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WriteError
 from ..progress import Progress
-from ..upscaling.remote import Server
 from ..upscaling.request import Request, choose_target
 from ..upscaling.result import Result
 from ..volumes.files import read, write
 from ..volumes.staging import write_all
 from .sidecar import encode_report
+
+if TYPE_CHECKING:
+    from ..upscaling.remote import Server
 
 
 def write_result(

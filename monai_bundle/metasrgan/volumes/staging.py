@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import OutputError, UsageError, WriteError, find_reason
+from ..errors import MetaSRGANError, OutputError, UsageError, WriteError, find_reason
 
 
 def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path] = ()) -> None:
@@ -83,9 +83,9 @@ def stage(path: Path) -> Iterator[Path]:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken))
         for part in parts:
             os.replace(part, path.parent / part.name)
+    except MetaSRGANError:
+        raise
     except (OSError, RuntimeError) as error:
-        if isinstance(error, OutputError):
-            raise
         raise WriteError(f"{path}: cannot be written ({find_reason(error)})") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
