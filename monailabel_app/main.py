@@ -7,14 +7,14 @@ from typing import Any
 
 import metasrgan
 from fastapi import HTTPException
+from metasrgan import INTENDED_USE
 from metasrgan.errors import DataError, InputMissingError
-from metasrgan.intended_use import INTENDED_USE
-from metasrgan.upscaling.client import MODEL
+from metasrgan.upscaling.remote import MODEL
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from service.batch import EveryVolume
-from service.series import SeriesStore, client_of
+from service.series import SeriesStore, make_client
 from service.task import MetaSRGANTask
 from service.uploads import Upload
 
@@ -46,7 +46,7 @@ class MetaSRGANApp(MONAILabelApp):
 
     def _init_dicomweb_datastore(self) -> Datastore:
         """As MONAI Label's, without the tools that it downloads for segmentations."""
-        client = client_of(
+        client = make_client(
             self.studies,
             settings.MONAI_LABEL_DICOMWEB_USERNAME,
             settings.MONAI_LABEL_DICOMWEB_PASSWORD,
@@ -76,7 +76,7 @@ class MetaSRGANApp(MONAILabelApp):
         store = datastore or self.datastore()
         if model not in self._infers:
             raise HTTPException(404, f"model {model!r} is not here; this server has {MODEL}")
-        source = image if isinstance(image, Upload) else _path_of(str(image), store)
+        source = image if isinstance(image, Upload) else _find_path(str(image), store)
         file, report = self._infers[model]({**request, "image": source})
         tag = request.get("label_tag", DefaultLabelTag.ORIGINAL)
         if request.get("save_label") and not isinstance(image, Upload):
@@ -84,15 +84,13 @@ class MetaSRGANApp(MONAILabelApp):
         return {"label": file, "tag": tag, "file": file, "params": report}
 
 
-def _path_of(image: str, store: Datastore) -> str:
-    """The path of an image of the datastore, by its name."""
+def _find_path(image: str, store: Datastore) -> str:
+    """Return the path of an image of the datastore, by its name."""
     try:
         # A DICOMweb store may have more than it lists.
         path = store.get_image_uri(image) if isinstance(store, SeriesStore) or image in store.list_images() else ""
-    except InputMissingError as error:
-        raise HTTPException(404, str(error)) from error
-    except DataError as error:
-        raise HTTPException(422, str(error)) from error
+    except (InputMissingError, DataError) as error:
+        raise HTTPException(error.http_status, str(error)) from error
     if not path:
         raise HTTPException(404, f"image {image!r} is not in the studies; choose one that /datastore/ lists")
     return str(path)

@@ -31,13 +31,13 @@ _SETTINGS = {
 
 def main() -> None:
     """Run the command line."""
-    from metasrgan.cli.console import exit_code_of
+    from metasrgan.cli.console import run_for_exit_code
 
-    options = _parser().parse_args()
-    sys.exit(exit_code_of(lambda: _serve(options)))
+    options = _make_parser().parse_args()
+    sys.exit(run_for_exit_code(lambda: _serve(options)))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Serve Meta-SRGAN by MONAI Label.")
     parser.add_argument("--studies", required=True, help="a folder of volumes, or the address of a DICOMweb store")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1: this machine)")
@@ -59,7 +59,7 @@ def _serve(options: argparse.Namespace) -> None:
     """
     import uvicorn
     from metasrgan.errors import InputMissingError, UsageError
-    from metasrgan.upscaling.client import read_token
+    from metasrgan.upscaling.remote import read_token
 
     token = read_token(options.token_file)
     if token is None and not _is_loopback(options.host):
@@ -83,7 +83,7 @@ def _serve(options: argparse.Namespace) -> None:
     from monailabel.config import settings
     from monailabel.interfaces.utils.app import app_instance
     from service.guard import Guard
-    from service.routes import server_of
+    from service.routes import build_server
 
     if settings.MONAI_LABEL_AUTH_ENABLE:
         raise UsageError(
@@ -91,7 +91,7 @@ def _serve(options: argparse.Namespace) -> None:
         )
     instance = app_instance()
     instance.server_mode(True)
-    guarded = Guard(server_of(instance), token, int(options.upload_limit * 2**20), options.queue + 1)
+    guarded = Guard(build_server(instance), token, int(options.upload_limit * 2**20), options.queue + 1)
     # So that being told to end is as orderly as Ctrl-C, which takes temporary files along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     uvicorn.run(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
-from metasrgan.upscaling.client import PARAMETERS
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
+
+from .task import PARAMETERS
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class EveryVolume(BatchInferTask):
         """Upscale all images that a request names.
 
         Args:
-            request: "images" is "all", "labeled" or "unlabeled"; see `service.parameters.Asked` for the rest.
+            request: "images" is "all", "labeled" or "unlabeled"; the rest are `service.task.PARAMETERS`.
             datastore: whose images, and where results are kept: under its ``labels/original``.
             infer: `monailabel.interfaces.app.MONAILabelApp.infer`.
 

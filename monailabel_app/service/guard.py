@@ -39,7 +39,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        refusal = self._refusal(scope, headers)
+        refusal = self._find_refusal(scope, headers)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -50,21 +50,21 @@ class Guard:
         finally:
             self.under_way -= work
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> JSONResponse | None:
+    def _find_refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> JSONResponse | None:
         if self.token is not None:
             given, expected = headers.get(b"authorization", b""), f"Bearer {self.token}".encode()
             if not hmac.compare_digest(given, expected):
-                return _refused(401, "a valid token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
+                return _refuse(401, "a valid token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
         length = headers.get(b"content-length", b"0")
         if b"transfer-encoding" in headers or not length.isdigit():
-            return _refused(411, "the request does not say its size: Content-Length is needed")
+            return _refuse(411, "the request does not say its size: Content-Length is needed")
         if int(length) > self.largest:
-            return _refused(
+            return _refuse(
                 413,
                 f"{int(length) / 2**20:.1f} MiB were sent, and this server takes {self.largest / 2**20:.1f} at most",
             )
         if _is_work(scope) and self.under_way >= self.most:
-            return _refused(
+            return _refuse(
                 503, f"the server is busy with {self.under_way} requests; try again later", {"Retry-After": _AGAIN}
             )
         return None
@@ -92,5 +92,5 @@ def _is_work(scope: Scope) -> bool:
     return scope["method"] == "POST" and scope["path"].startswith(("/infer/", "/batch/infer/"))
 
 
-def _refused(status: int, sentence: str, headers: dict[str, Any] | None = None) -> JSONResponse:
+def _refuse(status: int, sentence: str, headers: dict[str, Any] | None = None) -> JSONResponse:
     return JSONResponse({"detail": sentence}, status, headers)

@@ -11,24 +11,26 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import requests
-from fastapi import FastAPI, File, Form, HTTPException, Request, UploadFile
+from fastapi import FastAPI, File, Form, Header, HTTPException, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from metasrgan.errors import DataError, UsageError
-from metasrgan.upscaling.client import MODEL, PARAMETERS
+from metasrgan.upscaling.remote import MODEL, NAME_HEADER, OCTETS, REPORT_HEADER, REQUEST_HEADER
 from monailabel.endpoints import batch_infer, datastore
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from requests_toolbelt import MultipartEncoder
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
-from .parameters import Asked
-from .task import Caller, CallerLeftError
-from .uploads import kept
+from .task import Caller, CallerLeftError, drop_housekeeping, read_parameters
+from .uploads import Upload, check_upload, make_upload
 
 _OUTPUTS = ("all", "image", "json")
 _LOOK = 0.5  # seconds between two looks at whether a client is still there
@@ -37,7 +39,7 @@ _CHUNK = 1 << 18
 _CLIENT_LEFT = 499
 
 
-def server_of(instance: MONAILabelApp) -> FastAPI:
+def build_server(instance: MONAILabelApp) -> FastAPI:
     """Return the web application around a MONAI Label app."""
     server = FastAPI(title=instance.name, version=instance.version, redoc_url=None)
 
@@ -52,8 +54,8 @@ def server_of(instance: MONAILabelApp) -> FastAPI:
 
     @server.get("/info/")
     def info() -> dict[str, Any]:
-        """What the server is, and which models it has."""
-        return instance.info()
+        """What the server is, which models it has, and as what it takes files."""
+        return {**instance.info(), "uploads": ["multipart/form-data", OCTETS]}
 
     @server.get("/datastore/")
     def images() -> dict[str, Any]:
@@ -72,28 +74,30 @@ def server_of(instance: MONAILabelApp) -> FastAPI:
         model: str,
         image: str = "",
         output: str = "all",
-        params: Annotated[str, Form()] = "{}",
+        params: Annotated[str, Form()] = "",
         file: Annotated[UploadFile | None, File()] = None,
+        asked: Annotated[str, Header(alias=REQUEST_HEADER)] = "",
+        name: Annotated[str, Header(alias=NAME_HEADER)] = "",
     ) -> Response:
-        """Upscale an image of the studies, or a file that is sent along."""
+        """Upscale an image of the studies, or a file that is sent along: in a form, or as all there is of the body."""
         if output not in _OUTPUTS:
             raise HTTPException(400, f"output {output!r} is unknown; choose from {', '.join(_OUTPUTS)}")
         _check_model(model)
-        if bool(image) == (file is not None):
+        whole = request.headers.get("content-type", "").partition(";")[0].strip().lower() == OCTETS
+        if bool(image) == (whole or file is not None):
             raise HTTPException(400, "give either image, a name in the studies, or file, a volume")
-        asked = _parameters(params)
-        with contextlib.ExitStack() as stack:
-            if file is None:
-                source: Any = image
-            else:
-                try:
-                    source = await run_in_threadpool(stack.enter_context, kept(file.file, file.filename or ""))
-                except DataError as error:
-                    raise HTTPException(422, str(error)) from error
-            try:
-                result = await _while_there(request, instance, {**asked, "model": model, "image": source})
-            except CallerLeftError:
-                return Response(status_code=_CLIENT_LEFT)
+        work = {**_check_parameters(_read_json(asked if whole else params)), "model": model, "image": image}
+        try:
+            with contextlib.ExitStack() as stack:
+                if not image:
+                    filename = unquote(name) if file is None else file.filename or ""
+                    work["image"] = stack.enter_context(make_upload(filename))
+                    await _keep(request, file, work["image"])
+                result = await _infer_while_there(request, instance, work)
+        except DataError as error:
+            raise HTTPException(error.http_status, str(error)) from error
+        except (CallerLeftError, ClientDisconnect):
+            return Response(status_code=_CLIENT_LEFT)
         return _answer(result["file"], result["params"], output)
 
     @server.post("/batch/infer/{model}")
@@ -105,7 +109,7 @@ def server_of(instance: MONAILabelApp) -> FastAPI:
     ) -> Any:
         """Upscale all images of the studies, in a process of its own unless ``run_sync``."""
         _check_model(model)
-        _checked(params or {})
+        _check_parameters(drop_housekeeping(params or {}))
         return batch_infer.run(model, images, params, run_sync)
 
     @server.get("/batch/infer")
@@ -126,29 +130,37 @@ def _check_model(model: str) -> None:
         raise HTTPException(404, f"model {model!r} is not here; this server has {MODEL}")
 
 
-def _parameters(text: str) -> dict[str, Any]:
+def _read_json(text: str) -> dict[str, Any]:
     try:
         parameters = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"params is not JSON ({error})") from error
     if not isinstance(parameters, dict):
         raise HTTPException(400, 'params is not a JSON object, such as {"scale": 2.5}')
-    for name in parameters:
-        if name not in PARAMETERS:
-            raise HTTPException(400, f"parameter {name!r} is unknown; choose from {', '.join(PARAMETERS)}")
-    return _checked(parameters)
-
-
-def _checked(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Refuse parameters that no volume makes sense with, before one is read."""
-    try:
-        Asked.of(parameters)
-    except UsageError as error:
-        raise HTTPException(400, str(error)) from error
     return parameters
 
 
-async def _while_there(request: Request, instance: MONAILabelApp, work: dict[str, Any]) -> dict[str, Any]:
+def _check_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Refuse parameters that no volume makes sense with, before one is read."""
+    try:
+        read_parameters(parameters)
+    except UsageError as error:
+        raise HTTPException(error.http_status, str(error)) from error
+    return parameters
+
+
+async def _keep(request: Request, file: UploadFile | None, upload: Upload) -> None:
+    """Write what a client sends, the file of a form or else the body, to its place."""
+    with upload.path.open("wb") as copy:
+        if file is None:
+            async for piece in request.stream():
+                await run_in_threadpool(copy.write, piece)
+        else:
+            await run_in_threadpool(shutil.copyfileobj, file.file, copy, _CHUNK)
+    await run_in_threadpool(check_upload, upload)
+
+
+async def _infer_while_there(request: Request, instance: MONAILabelApp, work: dict[str, Any]) -> dict[str, Any]:
     """Run an inference on another thread for as long as its client is there."""
     caller = Caller()
     running = asyncio.ensure_future(run_in_threadpool(instance.infer, {**work, "caller": caller}))
@@ -173,19 +185,20 @@ def _answer(path: str, report: dict[str, Any], output: str) -> Response:
     name = report["Output"].encode("ascii", "replace").decode().replace('"', "?")
     if output == "image":
         headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(_pieces(file, file), media_type="application/octet-stream", headers=headers)
+        headers[REPORT_HEADER] = json.dumps(report)
+        return StreamingResponse(_read_pieces(file, file), media_type=OCTETS, headers=headers)
     parts = MultipartEncoder(
         {
             "params": (None, json.dumps(report), "application/json"),
-            "image": (name, file, "application/octet-stream"),
+            "image": (name, file, OCTETS),
         }
     )
     return StreamingResponse(
-        _pieces(parts, file), media_type=parts.content_type, headers={"Content-Length": str(parts.len)}
+        _read_pieces(parts, file), media_type=parts.content_type, headers={"Content-Length": str(parts.len)}
     )
 
 
-def _pieces(content: Any, file: Any) -> Iterator[bytes]:
+def _read_pieces(content: Any, file: Any) -> Iterator[bytes]:
     with file:
         while piece := content.read(_CHUNK):
             yield piece

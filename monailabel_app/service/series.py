@@ -16,6 +16,7 @@ import requests
 from metasrgan.errors import DataError, InputMissingError
 from monailabel.datastore.dicom import DICOMwebClientX, DICOMWebDatastore
 from monailabel.datastore.utils.convert import dicom_to_nifti
+from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -35,7 +36,7 @@ class _Impatient(HTTPAdapter):
         return super().send(request, **options | {"timeout": options.get("timeout") or _TIMEOUT})
 
 
-def client_of(url: str, user: str, password: str, **prefixes: str | None) -> DICOMwebClientX:
+def make_client(url: str, user: str, password: str, **prefixes: str | None) -> DICOMwebClientX:
     """Return a client of a DICOMweb store that tries twice at most.
 
     Args:
@@ -95,7 +96,10 @@ class SeriesStore(DICOMWebDatastore):
         found = self._client.search_for_series(search_filters={"SeriesInstanceUID": series})
         if not found:
             raise InputMissingError(f"{series}: no such series in the store")
-        instances = self._client.retrieve_series(found[0]["0020000D"]["Value"][0], series)
+        try:
+            instances = self._client.retrieve_series(found[0]["0020000D"]["Value"][0], series)
+        except InvalidDicomError as error:
+            raise DataError(f"{series}: the store returns no DICOM files of it; choose another series") from error
         check_stack(instances, series)
         folder.mkdir(parents=True)
         for instance in instances:

@@ -13,26 +13,57 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
-from metasrgan.cli.console import failure_of
-from metasrgan.errors import DataError
-from metasrgan.intended_use import INTENDED_USE
+from metasrgan import INTENDED_USE
+from metasrgan.cli.console import ignore_warning
+from metasrgan.errors import DataError, UsageError, explain_failure
+from metasrgan.geometry.grid import format_shape
 from metasrgan.networks.devices import resolve_device
 from metasrgan.networks.loading import Model, load_model
-from metasrgan.reports.sidecar import shape_text, summary_of
-from metasrgan.upscaling.client import MODEL, PARAMETERS
-from metasrgan.upscaling.job import upscaled, write_results
-from metasrgan.upscaling.pipeline import Progress, Settings, memory_of, target_of
-from metasrgan.volumes.files import read, suffix_of
+from metasrgan.progress import Progress
+from metasrgan.reports.files import write_result
+from metasrgan.reports.sidecar import summarise_report
+from metasrgan.upscaling.pipeline import estimate_memory, run_request
+from metasrgan.upscaling.remote import MODEL
+from metasrgan.upscaling.request import TARGETS, Request, check_for_server, choose_target, list_fields
+from metasrgan.volumes.files import count_declared_bytes, read
+from metasrgan.volumes.formats import SINGLE_FILE, split_suffix
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from .parameters import Asked
-from .uploads import Upload, declared_bytes
+from .uploads import Upload
 
 logger = logging.getLogger(__name__)
 
-# HTTP's word for each exit code of the command line.
-_STATUS = {64: 400, 65: 422, 66: 404}
+# What a client may ask: fields of `Request`, and the file type of the result.
+PARAMETERS = (*list_fields(to_server=True), "result_extension")
+# The device is the server's choice, not its clients'.
+_HOUSEKEEPING = (
+    *("model", "image", "images", "label", "description", "session", "caller", "_id", "_image_id", "bundle_path"),
+    *("save_label", "label_tag", "device", "multi_gpu", "gpus", "max_workers", "max_batch_size", "logging", "timeout"),
+)
 _TURN = 0.2  # seconds between two looks at whether a caller is still there
+
+
+def drop_housekeeping(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request of MONAI Label's asks for, without what it and its clients put beside that."""
+    return {name: value for name, value in request.items() if name not in _HOUSEKEEPING}
+
+
+def read_parameters(parameters: Mapping[str, Any]) -> tuple[Request, str]:
+    """Return what is asked, and the result's suffix; null means that a parameter is not given.
+
+    Raises:
+        UsageError: an unknown parameter, or a value that makes no sense for any volume or not for a server.
+    """
+    asked = {name: value for name, value in parameters.items() if value is not None}
+    suffix = asked.pop("result_extension", SINGLE_FILE[0])
+    if suffix not in SINGLE_FILE:
+        raise UsageError(f"result_extension {suffix!r} is unknown; choose from {', '.join(SINGLE_FILE)}")
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise UsageError(f"parameter {name!r} is unknown; choose from {', '.join(PARAMETERS)}")
+    request = Request.from_json(asked)
+    check_for_server(request.to_json())
+    return request, suffix
 
 
 class CallerLeftError(Exception):
@@ -67,13 +98,14 @@ class MetaSRGANTask(InferTask):
     """
 
     def __init__(self, device: str = "auto", memory: int = 8 * 2**30) -> None:
-        defaults = Asked(scale="2")
+        defaults = Request(scale=2, weights="l1")
         super().__init__(
             type=InferType.OTHERS,
             labels=[],
             dimension=3,
             description=f"Super-resolve brain MRI in plane, at any scale. {INTENDED_USE}",
-            config={name: getattr(defaults, name) for name in PARAMETERS if name not in ("scale", "spacing")},
+            config={name: getattr(defaults, name) for name in list_fields(to_server=True) if name not in TARGETS}
+            | {"result_extension": SINGLE_FILE[0]},
         )
         self._device = str(resolve_device(device))
         self._memory = memory
@@ -89,7 +121,7 @@ class MetaSRGANTask(InferTask):
         """Upscale the volume of a request.
 
         Args:
-            request: "image" is a path as text, or an `Upload`; "caller" may be a `Caller`; see `Asked` for the rest.
+            request: "image" is a path as text, or an `Upload`; "caller" may be a `Caller`; the rest are `PARAMETERS`.
 
         Returns:
             The result's path, a file that is the caller's to remove, and the report.
@@ -101,40 +133,39 @@ class MetaSRGANTask(InferTask):
         image, caller = request["image"], request.get("caller", Caller())
         upload = image if isinstance(image, Upload) else Upload(Path(image), Path(image).name)
         try:
-            work = self._worker.submit(self._upscaled, upload, Asked.of(request), caller)
-            return _awaited(work, caller)
+            asked, suffix = read_parameters(drop_housekeeping(request))
+            work = self._worker.submit(self._upscale, upload, asked, suffix, caller)
+            return _wait(work, caller)
         except Exception as error:
-            failure = failure_of(error)
+            failure = explain_failure(error)
             if failure is None:
                 raise
-            code, sentence = failure
-            sentence = sentence.replace(str(upload.path), upload.name)
+            sentence = str(failure).replace(str(upload.path), upload.name)
             logger.warning("%s: %s", upload.name, sentence)
-            raise HTTPException(_STATUS.get(code, 500), sentence) from error
+            raise HTTPException(failure.http_status, sentence) from error
 
-    def _upscaled(self, upload: Upload, asked: Asked, caller: Caller) -> tuple[str, dict[str, Any]]:
+    def _upscale(self, upload: Upload, asked: Request, suffix: str, caller: Caller) -> tuple[str, dict[str, Any]]:
         caller.check()
-        self._check_memory(upload.name, declared_bytes(upload.path))
+        self._check_memory(upload.name, count_declared_bytes(upload.path))
+        request = replace(asked, device=self._device)
         volume = replace(read(upload.path), name=upload.name)
-        target = target_of(volume, asked.scale, asked.spacing, axis=asked.axis)
-        model = self._model(asked.weights) if asked.method == "net" else None
-        settings = Settings(asked.method, model, self._device, asked.dtype, asked.clip)
-        self._check_memory(upload.name, memory_of(volume, target, settings))
-        sizes = f"{shape_text(volume.array.shape)} → {shape_text(target.shape)}"
-        logger.info("%s: %s, %s on %s", upload.name, sizes, asked.method, self._device)
+        target = choose_target(request, volume.grid)
+        self._check_memory(upload.name, estimate_memory(request, volume, target))
+        sizes = f"{format_shape(volume.array.shape)} → {format_shape(target.shape)}"
+        logger.info("%s: %s, %s on %s", upload.name, sizes, request.method, self._device)
 
-        def told(step: Progress) -> None:
+        def tell(step: Progress) -> None:
             caller.check()
             logger.info("%s: %d of %d slices", upload.name, step.done, step.total)
 
-        done = upscaled(volume, target, settings, asked.target, quiet=True, progress=told)
-        stem = upload.name[: -len(suffix_of(Path(upload.name.lower())))]
-        output = Path(self._results.name) / f"{uuid.uuid4().hex}{asked.result_extension}"
-        facts = write_results(done, output) | {"Output": f"{stem}{asked.result_extension}"}
-        logger.info("%s", summary_of(facts).splitlines()[0])
+        model = self._load(request.weights or "l1") if request.method == "net" else None
+        result = run_request(request, volume, model=model, warn=ignore_warning, progress=tell)
+        output = Path(self._results.name) / f"{uuid.uuid4().hex}{suffix}"
+        facts = write_result(result, output) | {"Output": f"{split_suffix(upload.name)[0]}{suffix}"}
+        logger.info("%s", summarise_report(facts).splitlines()[0])
         return str(output), facts
 
-    def _model(self, name: str) -> Model:
+    def _load(self, name: str) -> Model:
         if name not in self._models:
             self._models[name] = load_model(name)
         return self._models[name]
@@ -147,7 +178,7 @@ class MetaSRGANTask(InferTask):
             )
 
 
-def _awaited(work: Future[tuple[str, dict[str, Any]]], caller: Caller) -> tuple[str, dict[str, Any]]:
+def _wait(work: Future[tuple[str, dict[str, Any]]], caller: Caller) -> tuple[str, dict[str, Any]]:
     while not wait([work], timeout=_TURN).done:
         try:
             caller.check()
