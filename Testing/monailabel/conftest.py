@@ -6,39 +6,38 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from made_volumes import AFFINES
+from made_volumes import head as made_head
 from metasrgan.volumes.files import write
 from metasrgan.volumes.volume import Volume
 from phantoms import head
 from servers import Running, served
 
-# Some tests compare bytes with the command line's; threads change the order of sums.
-os.environ["OMP_NUM_THREADS"] = "1"
-
-
-@pytest.fixture(scope="session")
-def volumes() -> dict[str, Volume]:
-    """Small volumes by their file's name, on an oblique, a left-handed and a straight grid."""
-    from made_volumes import AFFINES
-    from made_volumes import head as other_head
-
-    return {
-        "oblique.nii.gz": other_head(affine=AFFINES["oblique"], dtype="int16", seed=1),
-        "left.nii": other_head((24, 30, 4), AFFINES["left-handed"], seed=2),
-        "head.nrrd": head((32, 28, 3)),
-    }
+# Some tests compare bytes with the command line's; threads change the order of sums, and so would a GPU.
+os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 @pytest.fixture
-def studies(volumes: dict[str, Volume], tmp_path: Path) -> Path:
-    """A folder of the volumes that nobody else changes."""
-    return _filled(tmp_path / "studies", volumes)
+def studies(tmp_path: Path) -> Path:
+    """A folder of volumes that nobody else changes: on an oblique, a left-handed and a straight grid."""
+    return _fill(tmp_path / "studies")
 
 
 @pytest.fixture(scope="session")
-def shared_studies(volumes: dict[str, Volume], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The studies of the shared server."""
-    return _filled(tmp_path_factory.mktemp("shared") / "studies", volumes)
+    return _fill(tmp_path_factory.mktemp("shared") / "studies")
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A volume that takes longer, upscaled by 4 on one thread, than any of these tests would wait for it."""
+    path = tmp_path_factory.mktemp("long") / "long.nii"
+    voxels = np.random.default_rng(0).integers(0, 999, (256, 256, 240), np.int16)
+    write(Volume(voxels, np.diag([1.0, 1.0, 4.0, 1.0])), path)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +57,9 @@ def still_alive(request: pytest.FixtureRequest) -> Iterator[None]:
         assert running.leftovers() == []
 
 
-def _filled(folder: Path, volumes: dict[str, Volume]) -> Path:
+def _fill(folder: Path) -> Path:
     folder.mkdir()
-    for name, volume in volumes.items():
-        write(volume, folder / name)
+    write(made_head(affine=AFFINES["oblique"], dtype="int16", seed=1), folder / "oblique.nii.gz")
+    write(made_head((24, 30, 4), AFFINES["left-handed"], seed=2), folder / "left.nii")
+    write(head((32, 28, 3)), folder / "head.nrrd")
     return folder

@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-import requests
+from dicomweb_client.api import DICOMwebClient
 from metasrgan.volumes.volume import Volume
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
-from servers import free_port
+from servers import free_port, running
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
@@ -39,38 +36,14 @@ def orthanc(folder: Path) -> Iterator[str]:
         "Plugins": [_PLUGIN], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings))
-    with (folder / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen([program, str(folder / "orthanc.json")], stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 60
-        while not _answers(url):
-            said = (folder / "orthanc.log").read_text()
-            assert process.poll() is None, f"Orthanc ended:\n{said}"
-            assert time.monotonic() < until, f"Orthanc does not answer:\n{said}"
-            time.sleep(0.1)
+    url, command = f"http://127.0.0.1:{port}", [program, str(folder / "orthanc.json")]
+    with running(command, f"{url}/dicom-web/studies", folder / "orthanc.log", folder):
         yield url
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def push(url: str, slices: list[pydicom.Dataset]) -> str:
     """Store slices by STOW-RS; returns their SeriesInstanceUID."""
-    boundary = "slice"
-    body = b""
-    for each in slices:
-        content = BytesIO()
-        each.save_as(content, write_like_original=False)
-        body += f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + content.getvalue() + b"\r\n"
-    headers = {
-        "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-        "Accept": "application/dicom+json",
-    }
-    answer = requests.post(
-        f"{url}/dicom-web/studies", data=body + f"--{boundary}--\r\n".encode(), headers=headers, timeout=60
-    )
-    assert answer.status_code == 200, answer.text
+    DICOMwebClient(f"{url}/dicom-web").store_instances(slices)
     return str(slices[0].SeriesInstanceUID)
 
 
@@ -106,7 +79,8 @@ def mr_series(volume: Volume) -> list[pydicom.Dataset]:
         each.SamplesPerPixel, each.PhotometricInterpretation = 1, "MONOCHROME2"
         each.BitsAllocated, each.BitsStored, each.HighBit, each.PixelRepresentation = 16, 16, 15, 1
         each.PixelData = np.ascontiguousarray(volume.array[:, :, k].T).astype("<i2").tobytes()
-        each.is_little_endian, each.is_implicit_VR = True, False
+        each.is_little_endian, each.is_implicit_VR, each.preamble = True, False, bytes(128)
+        each.fix_meta_info()
         slices.append(each)
     return [slices[index] for index in np.random.default_rng(0).permutation(len(slices))]
 
@@ -126,10 +100,3 @@ def grid_of(slices: list[pydicom.Dataset]) -> np.ndarray:
 def _decimal(value: float) -> str:
     """A DICOM decimal string holds 16 characters."""
     return f"{value:.16g}" if len(f"{value:.16g}") <= 16 else f"{value:.9f}"[:16]
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/dicom-web/studies", timeout=5).status_code == 200
-    except requests.RequestException:
-        return False

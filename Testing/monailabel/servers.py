@@ -10,17 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from metasrgan.cli.main import main
 
 APP = Path(__file__).resolve().parents[2] / "monailabel_app"
-BIN = Path(sys.executable).parent
-_STARTING = 120.0
+_PATIENCE = 120.0  # seconds for what takes a server a few
 
 
 @dataclass
@@ -39,12 +39,6 @@ class Running:
     log: Path
     temporary: Path
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port."""
-        host, port = self.url.removeprefix("http://").split(":")
-        return host, int(port)
-
     def get(self, path: str, **options: Any) -> requests.Response:
         """GET a path."""
         return requests.get(self.url + path, timeout=60, **options)
@@ -52,20 +46,23 @@ class Running:
     def infer(
         self, parameters: Any, image: str = "", file: Path | None = None, output: str = "image", **options: Any
     ) -> requests.Response:
-        """Have an image of the studies, or a file, upscaled, as any client would."""
+        """Have an image of the studies, or a file in a form, upscaled, as curl would."""
         query = {"output": output} | ({"image": image} if image else {})
         form = {"params": parameters if isinstance(parameters, str) else json.dumps(parameters)}
-        files: dict[str, Any] = {} if file is None else {"file": (file.name, file.read_bytes())}
+        files = None if file is None else {"file": (file.name, file.read_bytes())}
         url = f"{self.url}/infer/metasrgan"
-        return requests.post(url, params=query, data=form, files=files or None, timeout=300, **options)
+        return requests.post(url, params=query, data=form, files=files, timeout=300, **options)
+
+    def infer_octets(self, parameters: Any, name: str, content: Any, **headers: str) -> requests.Response:
+        """Have a file upscaled that is all of the body."""
+        headers |= {"X-MetaSRGAN-Request": json.dumps(parameters), "X-MetaSRGAN-Name": quote(name)}
+        headers |= {"Content-Type": "application/octet-stream"}
+        url = f"{self.url}/infer/metasrgan?output=image"
+        return requests.post(url, data=content, headers=headers, timeout=300)
 
     def wait_for(self, text: str, since: int = 0) -> None:
         """Wait until the log says something, from an offset on."""
-        until = time.monotonic() + 60
-        while text not in self.said(since):
-            assert time.monotonic() < until, f"the server never said {text!r}:\n{self.said(since)}"
-            assert self.process.poll() is None, self.said()
-            time.sleep(0.05)
+        wait(lambda: text in self.said(since), self)
 
     def said(self, since: int = 0) -> str:
         """The log from an offset on."""
@@ -83,6 +80,15 @@ class Running:
         return left
 
 
+def wait(until: Callable[[], bool], server: Running) -> None:
+    """Wait for something while a server runs."""
+    last = time.monotonic() + _PATIENCE
+    while not until():
+        assert server.process.poll() is None, f"it ended:\n{server.said()}"
+        assert time.monotonic() < last, f"waited in vain:\n{server.said()}"
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def served(studies: Path | str, *flags: str, env: dict[str, str] | None = None) -> Iterator[Running]:
     """Run the server for as long as the context lasts; then it must end in order when it is told to."""
@@ -91,25 +97,31 @@ def served(studies: Path | str, *flags: str, env: dict[str, str] | None = None) 
         temporary.mkdir()
         port = free_port()
         command = [sys.executable, str(APP / "serve.py"), "--studies", str(studies), "--port", str(port), *flags]
-        environment = os.environ | {"TMPDIR": str(temporary), "HOME": folder} | (env or {})
-        with running(command, f"http://127.0.0.1:{port}", Path(folder) / "log", temporary, environment) as server:
+        environment = {"TMPDIR": str(temporary), "HOME": folder} | (env or {})
+        with running(command, f"http://127.0.0.1:{port}/", Path(folder) / "log", temporary, environment) as server:
             yield server
         assert server.process.returncode == 0, server.said()
         assert list(temporary.iterdir()) == []
 
 
 @contextlib.contextmanager
-def running(command: list[str], url: str, log: Path, temporary: Path, environment: dict[str, str]) -> Iterator[Running]:
-    """Run a command until the context ends, from the moment that its address answers."""
+def running(
+    command: list[str], page: str, log: Path, temporary: Path, env: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """Run a command until the context ends, from the moment that a page of it answers."""
     with log.open("wb") as file:
+        environment = os.environ | (env or {})
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=temporary)
-    server = Running(url, process, log, temporary)
+    server = Running(page.rpartition("/")[0], process, log, temporary)
+
+    def answers() -> bool:
+        with contextlib.suppress(requests.RequestException):
+            requests.get(page, timeout=5)
+            return True
+        return False
+
     try:
-        until = time.monotonic() + _STARTING
-        while not _answers(url):
-            assert process.poll() is None, f"the server ended:\n{server.said()}"
-            assert time.monotonic() < until, f"the server does not answer:\n{server.said()}"
-            time.sleep(0.1)
+        wait(answers, server)
         yield server
     finally:
         process.terminate()
@@ -124,14 +136,19 @@ def free_port() -> int:
         return port
 
 
+def start_command_line(*words: Any, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start `metasrgan upscale` as a process of its own."""
+    command = [sys.executable, "-m", "metasrgan", "upscale", *(str(word) for word in words)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | (env or {}))
+
+
 def command_line(*words: Any, code: int = 0, env: dict[str, str] | None = None) -> str:
     """Run `metasrgan upscale`, which must end with a code, and return what it says."""
-    done = subprocess.run(
-        [str(BIN / "metasrgan"), "upscale", *(str(word) for word in words)],
-        capture_output=True, text=True, timeout=300, env=os.environ | (env or {}),
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    return done.stdout + done.stderr
+    process = start_command_line(*words, env=env)
+    said = "".join(process.communicate(timeout=300))
+    assert process.returncode == code, said
+    return said
 
 
 def expected(source: Path, folder: Path, suffix: str = ".nii.gz", **flags: Any) -> bytes:
@@ -140,11 +157,3 @@ def expected(source: Path, folder: Path, suffix: str = ".nii.gz", **flags: Any) 
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     assert main(["upscale", "-i", str(source), "-o", str(output), "--quiet", "--overwrite", *words]) == 0
     return output.read_bytes()
-
-
-def _answers(url: str) -> bool:
-    try:
-        requests.get(f"{url}/", timeout=5)
-    except requests.RequestException:
-        return False
-    return True
