@@ -65,15 +65,9 @@ def detail(answer: requests.Response, status: int) -> str:
         ({"scale": 2, "method": "magic"}, "method 'magic' is unknown"),
         ({"scale": 2, "dtype": "int8"}, "dtype 'int8' is unknown"),
         ({"scale": 2, "clip": 7}, "clip 7 is unknown"),
-        (
-            {"scale": 2, "weights": "/tmp/model.pt"},
-            "weights '/tmp/model.pt': a server has only the shipped ones; choose",
-        ),
+        ({"scale": 2, "weights": "/x.pt"}, "weights '/x.pt': a server has only the shipped ones; choose from l1, gan"),
         ({"scale": 2, "weights": ["l1"]}, "weights ['l1'] is neither a text nor a number"),
-        (
-            {"scale": 2, "result_extension": ".exe"},
-            "result_extension '.exe' is unknown; choose from .nii.gz, .nii, .nrrd",
-        ),
+        ({"scale": 2, "result_extension": ".exe"}, "result_extension '.exe' is unknown; choose from .nii.gz, .nii,"),
         ({"scale": 2, "sharpen": 1}, "parameter 'sharpen' is unknown; choose from scale, spacing,"),
         ({"scale": 2, "image": "/etc/passwd"}, "parameter 'image' is unknown"),
         ({"scale": 2, "device": "cuda"}, "parameter 'device' is unknown; choose from scale, spacing, axis, method,"),
@@ -82,7 +76,7 @@ def detail(answer: requests.Response, status: int) -> str:
         ('{"scale": 2', "params is not JSON"),
         ("[" * 50_000, "params is not JSON"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:40],
 )
 def test_a_parameter_that_makes_no_sense_is_a_400(parameters: Any, said: str, server: Running) -> None:
     assert said in detail(server.infer(parameters, image="head"), 400)

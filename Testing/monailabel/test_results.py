@@ -111,7 +111,7 @@ def test_a_folder_is_upscaled_in_one_batch_that_a_bad_volume_does_not_end(studie
     with served(studies) as server:
         url = f"{server.url}/batch/infer/metasrgan"
         # Of what MONAI Label's clients add, nothing is refused.
-        asked = {"scale": 1.5, "device": "cuda", "max_workers": 1}
+        asked: Any = {"scale": 1.5, "device": "cuda", "max_workers": 1}
         answer = requests.post(url, params={"run_sync": True}, json=asked, timeout=300)
         assert answer.status_code == 200, answer.text
         told = answer.json()

@@ -301,30 +301,54 @@ def test_a_connection_that_is_lost_is_tried_again(where: str, scan: Path, out: P
 # ---- refusals ----------------------------------------------------------------------------------------------
 
 
+# Of a server that is asked what it has.
+OTHERS = [
+    ("200 OK", b"<html>", "is not a MONAI Label server; check the address"),
+    ("200 OK", b'{"a": 1}', "is not a MONAI Label server; check the address"),
+    ("200 OK", b"[1]", "is not a MONAI Label server; check the address"),
+    ("404 Not Found", b"no", "is not a MONAI Label server; check the address"),
+    ("200 OK", b'{"models": {"deepedit": {}, "x": {}}}', "has no model metasrgan (it has: deepedit, x); start it"),
+    ("200 OK", b'{"models": {}}', "has no model metasrgan (it has: none); start it with that app"),
+    ("200 OK", b'{"models": {"metasrgan": {}}}', "is older than this client; update it, and start it by serve.py"),
+    ("301 Moved", b"", "has moved; give its new address, https://mri.example.org/"),
+    ("502 Bad Gateway", b"<h1>", "failed, HTTP 502 (Bad Gateway)"),
+]
+# Of one that is asked for a result.
+REFUSALS = [
+    ("400 Bad", b'{"detail": "scale 9 is beyond 8"}', UsageError, "scale 9 is beyond 8"),
+    ("422 No", b'{"detail": "scan.nii: is damaged"}', DataError, "scan.nii: is damaged"),
+    ("400 Bad", b"<html>", ServerError, "failed, HTTP 400 (Bad); its log says more"),
+    ("401 Who", b"", ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
+    ("403 Not you", b"", ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
+    ("413 Large", b'{"detail": "3 MiB were sent"}', ServerError, "scan.nii is too large for it (3 MiB were sent)"),
+    ("413 Large", b"<html>nginx", ServerError, "scan.nii is too large for it (or for a proxy before it)"),
+    ("503 Busy\r\nRetry-After: 7", b"", ServerError, "is busy; try again in 7 seconds"),
+    ("503 Busy", b"", ServerError, "is busy; try again in some seconds"),
+    ("500 Oh", b'{"detail": "disk"}', ServerError, "failed, HTTP 500 (disk); its log says more"),
+    ("200 OK", b"{}", ServerError, "sent no report; is it this package's app?"),
+]
+
+
 @pytest.mark.parametrize(
-    ("status", "content", "said"),
-    [
-        ("200 OK", b"<html>", "is not a MONAI Label server; check the address"),
-        ("200 OK", b'{"a": 1}', "is not a MONAI Label server; check the address"),
-        ("200 OK", b"[1]", "is not a MONAI Label server; check the address"),
-        ("404 Not Found", b"no", "is not a MONAI Label server; check the address"),
-        ("200 OK", b'{"models": {"deepedit": {}, "x": {}}}', "has no model metasrgan (it has: deepedit, x); start it"),
-        ("200 OK", b'{"models": {}}', "has no model metasrgan (it has: none); start it with that app"),
-        ("200 OK", b'{"models": {"metasrgan": {}}}', "is older than this client; update it, and start it by serve.py"),
-        ("301 Moved", b"", "has moved; give its new address, https://mri.example.org/"),
-        ("502 Bad Gateway", b"<h1>", "failed, HTTP 502 (Bad Gateway)"),
-    ],
+    ("sent", "status", "content", "kind", "said"),
+    [(False, status, content, ServerError, said) for status, content, said in OTHERS]
+    + [(True, *row) for row in REFUSALS],
 )
-def test_a_server_that_is_another_one_is_told_before_the_file_is_sent(
-    status: str, content: bytes, said: str, scan: Path, out: Path
+def test_a_refusal_is_told_by_its_kind_and_not_tried_again(
+    sent: bool, status: str, content: bytes, kind: type[MetaSRGANError], said: str, scan: Path, out: Path
 ) -> None:
     def script(connection: Connection) -> None:
+        if sent:
+            connection.answer_info()
         connection.read()
         connection.answer(status, content, "Location: https://mri.example.org/\r\n")
 
     with Peer(script) as peer:
-        assert fail(at(peer.url, retries=2), scan, out).startswith(f"{peer.url}: {said}")
-    assert len(peer.connections) == 1
+        assert said in fail(at(peer.url, retries=2), scan, out, kind)
+        if status.startswith("401"):
+            assert "refuses the token; give" in fail(at(peer.url, token="wrong"), scan, out)
+    assert len(peer.connections) == 1 + status.startswith("401")
+    assert len(peer.connections[0].heads) == 1 + sent
 
 
 def test_a_server_that_speaks_something_else_is_told(scan: Path, out: Path) -> None:
@@ -332,32 +356,6 @@ def test_a_server_that_speaks_something_else_is_told(scan: Path, out: Path) -> N
         assert fail(at(peer.url), scan, out) == f"{peer.url}: is not a MONAI Label server, its answer is not HTTP"
     with Peer(lambda connection: connection.answer("400 Bad")) as peer:
         assert "no secure connection" in fail(at(peer.url.replace("http", "https")), scan, out)
-
-
-@pytest.mark.parametrize(
-    ("status", "content", "kind", "said"),
-    [
-        ("400 Bad", b'{"detail": "scale 9 is beyond 8"}', UsageError, "scale 9 is beyond 8"),
-        ("422 No", b'{"detail": "scan.nii: is damaged"}', DataError, "scan.nii: is damaged"),
-        ("400 Bad", b"<html>", ServerError, "failed, HTTP 400 (Bad); its log says more"),
-        ("401 Who", b"", ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
-        ("403 Not you", b"", ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
-        ("413 Large", b'{"detail": "3 MiB were sent"}', ServerError, "scan.nii is too large for it (3 MiB were sent)"),
-        ("413 Large", b"<html>nginx", ServerError, "scan.nii is too large for it (or for a proxy before it)"),
-        ("503 Busy\r\nRetry-After: 7", b"", ServerError, "is busy; try again in 7 seconds"),
-        ("503 Busy", b"", ServerError, "is busy; try again in some seconds"),
-        ("500 Oh", b'{"detail": "disk"}', ServerError, "failed, HTTP 500 (disk); its log says more"),
-        ("200 OK", b"{}", ServerError, "sent no report; is it this package's app?"),
-    ],
-)
-def test_a_refusal_is_told_by_its_kind_and_not_tried_again(
-    status: str, content: bytes, kind: type[MetaSRGANError], said: str, scan: Path, out: Path
-) -> None:
-    with Peer(then(lambda connection: connection.answer(status, content))) as peer:
-        assert said in fail(at(peer.url, retries=2), scan, out, kind)
-        if status.startswith("401"):
-            assert "refuses the token; give" in fail(at(peer.url, token="wrong"), scan, out)
-    assert len(peer.connections) == 1 + status.startswith("401")
 
 
 def test_a_refusal_that_comes_while_the_file_is_sent_is_heard(scan: Path, out: Path) -> None:

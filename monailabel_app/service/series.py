@@ -31,9 +31,9 @@ _TIMEOUT = (10.0, 60.0)
 class _Impatient(HTTPAdapter):
     """Gives up on a store that stands still, which dicomweb-client would wait for without end."""
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *more: Any, **options: Any) -> requests.Response:
         """As `requests.adapters.HTTPAdapter.send`."""
-        return super().send(request, **options | {"timeout": options.get("timeout") or _TIMEOUT})
+        return super().send(request, *more, **options | {"timeout": options.get("timeout") or _TIMEOUT})
 
 
 def make_client(url: str, user: str, password: str, **prefixes: str | None) -> DICOMwebClientX:
