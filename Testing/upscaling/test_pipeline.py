@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import torch
 from benchmarks.effort import FULL
 from benchmarks.memory import measure_volume_memory
-from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, head, indices_of, ramp, reordered, world
+from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, head, indices_of, reordered, world
 from metasrgan import Request, Volume, load_model, run_request, upscale
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.grid import Target
@@ -60,7 +59,7 @@ def blank(target: Target) -> Volume:
 
 
 def view(volume: Volume, shape: tuple[int, ...], first: tuple[float, float], step: float) -> Volume:
-    """A reference whose first in-plane voxel lies at ``first``, in voxels of a volume, and the next ``step`` further."""
+    """A reference whose first in-plane voxel lies at ``first``, in voxels of a volume, and the next a step further."""
     rows, columns = (each for each in range(3) if each != choose_slice_axis(volume.affine))
     transform = np.eye(4)
     for each, start in ((rows, first[0]), (columns, first[1])):
@@ -90,36 +89,15 @@ def test_every_method_ends_on_exactly_the_grid_asked_for(name: str, method: str)
     assert np.isfinite(again.array).all()
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("method", ["net", "bspline", "nearest"])
-def test_slices_along_any_axis_in_any_order_are_the_same_work(method: str, axis: int) -> None:
-    volume = head((9, 8, 7))
-    order = np.random.default_rng(0).permutation(volume.array.shape[axis])
-    last = np.moveaxis(volume.array, axis, 2)[:, :, order]
-    expected = run(replace(volume, array=last), scale=1.5, axis=2, method=method).array
-    result = run(volume, scale=1.5, axis=axis, method=method).array
-    np.testing.assert_allclose(np.moveaxis(result, axis, 2)[:, :, order], expected, atol=1e-3)
-
-
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 3), (1, 9, 2), (3, 3, 1)])
 @pytest.mark.parametrize("method", METHODS)
 def test_even_the_smallest_volume_can_be_upscaled(method: str, shape: tuple[int, int, int]) -> None:
     volume = Volume(np.random.default_rng(0).uniform(0, 1, shape), STRAIGHT)
     for asked in ({"scale": 2}, {"scale": 3.7}, {"spacing": 0.45}):
-        result = run(volume, method=method, **asked)
-        assert np.isfinite(result.array).all()
-        assert result.array.shape[2] == shape[2]
+        assert np.isfinite(run(volume, method=method, **asked).array).all()
 
 
 # ---- constants, flips and orders ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("value", "dtype"), [(37, "int16"), (0, "uint8"), (0.1, "float64"), (-2.5, "float32")])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_constant_volume_stays_constant_to_the_rim(method: str, value: float, dtype: str) -> None:
-    volume = Volume(np.full((7, 9, 2), value, dtype), STRAIGHT)
-    for asked in ({"scale": 1.1}, {"scale": 2}, {"scale": 3.7}, {"spacing": 0.61}):
-        assert (run(volume, method=method, **asked).array == volume.array[0, 0, 0]).all()
 
 
 @pytest.mark.parametrize("scale", [1.1, 1.37, 2, 3.7, 4])
@@ -185,28 +163,6 @@ def resolve(volume: Volume, asked: dict[str, Any]) -> dict[str, Any]:
     return {"like": view(volume, tuple(sizes), (0.63, 0.63), 1 / asked["like"])}
 
 
-@pytest.mark.parametrize("asked", ASKED, ids=str)
-@pytest.mark.parametrize("name", SQUARE_AFFINES)
-@pytest.mark.parametrize(("method", "rim"), [("linear", 0), ("bicubic", 2), ("bspline", 9)])
-def test_a_ramp_in_the_world_is_reproduced_by_interpolation_where_the_header_says(
-    method: str, rim: int, name: str, asked: dict[str, Any]
-) -> None:
-    direction = (0.36, -0.48, 0.8)
-    axis = choose_slice_axis(AFFINES[name])
-    first, second, third = (2 if each == axis else 24 for each in range(3))
-    volume = ramp((first, second, third), AFFINES[name], direction)
-    result = run(volume, method=method, **resolve(volume, asked))
-    places = indices_of(result.array.shape)
-    in_input = world(np.linalg.inv(volume.affine) @ result.affine, places)[
-        :, [each for each in range(3) if each != axis]
-    ]
-    inside = ((in_input > rim) & (in_input < 23 - rim)).all(1)
-    assert inside.sum() > 30
-    # 0.001 mm, a thousandth of a voxel.
-    expected = world(result.affine, places) @ direction
-    np.testing.assert_allclose(result.array.ravel()[inside], expected[inside], atol=1e-3)
-
-
 def blobs(places: np.ndarray) -> np.ndarray:
     """A smooth image known everywhere: seven Gaussian blobs, at places in input voxels (N, 2)."""
     rng = np.random.default_rng(4)
@@ -226,19 +182,20 @@ def shift_between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=str)
-@pytest.mark.parametrize("axes", ["RAS", "LPI"])
-def test_the_network_puts_structures_where_interpolation_and_the_truth_have_them(
-    axes: str, asked: dict[str, Any]
-) -> None:
-    low = (1000 * blobs(indices_of((32, 32)))).reshape(32, 32, 1).astype(np.float32)
-    volume = Volume(low, affine_of((1, 1, 4), axes, (10, 20, 30)))
-    net, bspline = (run(volume, method=each, clip="none", **resolve(volume, asked)) for each in ("net", "bspline"))
-    places = world(np.linalg.inv(volume.affine) @ net.affine, indices_of(net.array.shape))[:, :2]
-    truth = 1000 * blobs(places).reshape(net.array.shape[:2])
-    assert np.abs(shift_between(net.array[:, :, 0], truth)).max() < 0.05
-    assert np.abs(shift_between(net.array[:, :, 0], bspline.array[:, :, 0])).max() < 0.05
-    assert np.abs(shift_between(bspline.array[:, :, 0], truth)).max() < 0.005
-    assert np.sqrt(((net.array[:, :, 0] - truth) ** 2).mean()) < 0.02 * truth.max()
+@pytest.mark.parametrize("name", SQUARE_AFFINES)
+def test_every_method_puts_structures_where_the_header_says_that_they_are(name: str, asked: dict[str, Any]) -> None:
+    axis = choose_slice_axis(AFFINES[name])
+    plane = [each for each in range(3) if each != axis]
+    low = np.expand_dims(1000 * blobs(indices_of((32, 32))).reshape(32, 32), axis)
+    volume = Volume(low, AFFINES[name])
+    bounds = {"net": (0.05, 0.02), "bspline": (0.005, 0.01), "bicubic": (0.01, 0.02), "linear": (0.03, 0.1)}
+    for method, (near, alike) in bounds.items():
+        result = run(volume, method=method, clip="none", **resolve(volume, asked))
+        places = world(np.linalg.inv(volume.affine) @ result.affine, indices_of(result.array.shape))[:, plane]
+        image = result.array.squeeze(axis)
+        truth = 1000 * blobs(places).reshape(image.shape)
+        assert np.abs(shift_between(image, truth)).max() < near, method
+        assert np.sqrt(((image - truth) ** 2).mean()) < alike * truth.max(), method
 
 
 @pytest.mark.parametrize(("scale", "size"), [(2, 14), ("3/2", 14), ("4/3", 15), (1.1, 20), (3.7, 10)])
@@ -256,10 +213,12 @@ def test_a_spacing_or_a_reference_that_is_the_grid_of_a_scale_gives_the_same(sca
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", ["uint8", "int16", ">i2", "uint16", "int32", "float16", "float32", ">f4", "float64"])
-def test_the_number_type_is_kept_in_native_order_and_integers_are_rounded(dtype: str, method: str) -> None:
+def test_the_number_type_is_kept_and_integers_are_rounded_however_memory_is_laid_out(dtype: str, method: str) -> None:
     # uint8 holds 255 at the most.
-    volume = replace(head((9, 8, 2)), array=(head((9, 8, 2)).array / 5).astype(dtype))
-    exact = run(replace(volume, array=volume.array.astype(np.float64)), scale=1.5, method=method).array
+    stored = np.asfortranarray((head((9, 8, 2)).array / 5).astype(dtype))[::-1, :, ::-1]
+    stored.flags.writeable = False
+    volume = Volume(stored, STRAIGHT)
+    exact = run(Volume(np.ascontiguousarray(stored, np.float64), STRAIGHT), scale=1.5, method=method).array
     kept = run(volume, scale=1.5, method=method)
     assert kept.array.dtype == kept.stored_dtype == np.dtype(dtype).newbyteorder("=")
     expected = np.rint(exact) if volume.array.dtype.kind in "iu" else exact
@@ -268,28 +227,6 @@ def test_the_number_type_is_kept_in_native_order_and_integers_are_rounded(dtype:
         result = run(asked, scale=1.5, method=method, dtype="float32" if asked is volume else "input")
         assert result.array.dtype == result.stored_dtype == np.float32
         np.testing.assert_allclose(result.array, exact, rtol=1e-6, atol=1e-4)
-
-
-@pytest.mark.parametrize("make", [np.asfortranarray, lambda array: array[::-1, :, ::-1], lambda array: array.T])
-@pytest.mark.parametrize("method", METHODS)
-def test_memory_order_makes_no_difference(method: str, make: Callable[[np.ndarray], np.ndarray]) -> None:
-    stored = make(head((9, 8, 9)).array)
-    stored.flags.writeable = False
-    expected, result = (
-        run(Volume(array, STRAIGHT), scale=1.5, method=method) for array in (np.ascontiguousarray(stored), stored)
-    )
-    np.testing.assert_allclose(result.array, expected.array, atol=1e-3)
-
-
-@pytest.mark.parametrize("method", SMOOTH)
-@pytest.mark.parametrize(("low", "high"), [(1e9, 1e9 + 1), (0, 1e-44), (-1e39, 1e39), (0, 1e300), (0, 1e-60)])
-def test_values_beyond_single_precision_are_scaled_as_any_other(low: float, high: float, method: str) -> None:
-    plain = head((9, 8, 2), dtype="float64")
-    plain = replace(plain, array=plain.array / plain.array.max())
-    volume = replace(plain, array=low + plain.array * (high - low))
-    expected = low + run(plain, scale=2, method=method).array * (high - low)
-    result = run(volume, scale=2, method=method).array
-    np.testing.assert_allclose((result - low) / (high - low), (expected - low) / (high - low), atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["int16", "bool", "float32"])
@@ -423,9 +360,8 @@ def test_a_reference_up_to_the_very_edge_does_not_warn_and_its_voxels_may_be_any
 )
 def test_a_volume_and_a_reference_that_are_none_are_refused(array: np.ndarray, affine: np.ndarray, said: str) -> None:
     bad = Volume(array, affine, name="bad.nii")
-    for asked in ({"scale": 2}, {"spacing": 0.5}, {"like": head()}):
-        with pytest.raises(DataError, match=f"bad.nii: .*{said}"):
-            upscale(bad, method="linear", **asked)
+    with pytest.raises(DataError, match=f"bad.nii: .*{said}"):
+        upscale(bad, method="linear", scale=2)
     if said not in ("complex", "NaN"):
         with pytest.raises(DataError, match=f"bad.nii: .*{said}"):
             upscale(head(), method="linear", like=bad)
@@ -438,23 +374,18 @@ def test_a_baselines_weights_do_two_and_refuse_the_rest_by_name() -> None:
         upscale(head(), scale=1.5, model=baseline)
 
 
-def test_a_device_that_is_not_there_is_refused_for_the_network_alone() -> None:
-    with pytest.raises(UsageError, match="'cuda:99' is not there; use auto or cpu"):
-        upscale(head(), scale=2, device="cuda:99")
-    upscale(head(), scale=2, device="cuda:99", method="linear")
-
-
 def test_interpolation_needs_neither_weights_nor_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import numpy as np, metasrgan as m; v = m.Volume(np.eye(4)[..., None], np.eye(4))"
-    code += f"; [m.upscale(v, scale=2, method=each) for each in {METHODS[1:]}]"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys; sys.modules['torch'] = None; import numpy, metasrgan"
+    code += "; volume = metasrgan.Volume(numpy.ones((4, 4, 1)), numpy.eye(4))"
+    calls = (f"metasrgan.upscale(volume, scale=2, method={method!r})" for method in METHODS[1:])
+    subprocess.run([sys.executable, "-c", "; ".join([code, *calls])], check=True)
 
 
 # ---- steps, memory, leaving things alone -------------------------------------------------------------------
 
 
 class Hungry(MetaSRGAN):
-    """The shipped network, failing the first few times as torch does where memory runs out; knows where it was moved."""
+    """The shipped network, failing a few times as torch does where memory runs out; knows where it was moved."""
 
     def __init__(self, failures: int) -> None:
         super().__init__()

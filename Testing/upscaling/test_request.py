@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from made_volumes import head
 from metasrgan import Request
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.grid import Grid
-from metasrgan.upscaling.request import check_for_server, choose_target, list_fields
+from metasrgan.upscaling.request import TARGETS, check_for_server, choose_target, list_fields
 
 FINE = Grid((52, 44, 3), head().affine @ np.diag([0.5, 0.5, 1, 1]), "fine.nii")
 IDENTITY, INF = np.eye(4).tolist(), float("inf")
@@ -29,23 +29,15 @@ ASKED: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({}, "scale, spacing and like.*none"),
-        ({"scale": 2, "spacing": 0.5}, "scale, spacing and like.*scale, spacing"),
-        ({"scale": "two"}, "scale 'two'.*4/3"),
-        ({"scale": 0.5}, "scale 0.5.*above 1"),
-        ({"scale": 9}, "scale 9.*8"),
-        ({"scale": float("nan")}, "scale nan"),
-        ({"spacing": "fine"}, "spacing 'fine'.*millimetres"),
-        ({"spacing": True}, "spacing True"),
-        ({"spacing": [0.5]}, r"spacing \[0.5\]"),
-        ({"spacing": -1}, "spacing -1.0 mm.*above 0"),
-        ({"spacing": 10**400}, "spacing 1000"),
-        ({"scale": 2, "axis": 3}, "axis 3.*axial"),
-        ({"scale": 2, "axis": True}, "axis True"),
+        ({}, "scale, spacing and like.*none"), ({"scale": 2, "spacing": 0.5}, "and like.*scale, spacing"),
+        ({"scale": "two"}, "scale 'two'.*4/3"), ({"scale": 0.5}, "scale 0.5.*above 1"), ({"scale": 9}, "scale 9.*8"),
+        ({"scale": INF}, "scale inf"), ({"spacing": "fine"}, "spacing 'fine'.*millimetres"),
+        ({"spacing": True}, "spacing True"), ({"spacing": [0.5]}, "spacing .0.5."), ({"spacing": INF}, "spacing inf"),
+        ({"spacing": -1}, "spacing -1.0 mm.*above 0"), ({"spacing": 10**400}, "spacing 1000"),
+        ({"scale": 2, "axis": 3}, "axis 3.*axial"), ({"scale": 2, "axis": True}, "axis True"),
         ({"scale": 2, "method": "lanczos"}, "method 'lanczos'.*net, bspline, bicubic, linear, nearest"),
-        ({"scale": 2, "device": "tpu"}, "device 'tpu'.*cuda:N"),
+        ({"scale": 2, "device": "tpu"}, "device 'tpu'.*cuda:N"), ({"scale": 2, "device": 0}, "device 0"),
         ({"scale": 2, "device": "cuda:128"}, "device 'cuda:128'.*cuda:N"),
-        ({"scale": 2, "device": 0}, "device 0"),
         ({"scale": 2, "dtype": "int16"}, "dtype 'int16'.*input, float32"),
         ({"scale": 2, "clip": "yes"}, "clip 'yes'.*input, none"),
     ],
@@ -78,15 +70,11 @@ def test_json_that_is_no_request_is_refused(asked: dict[str, Any], named: str) -
         Request.from_json(asked)
 
 
-@pytest.mark.parametrize("name", ["scale", "spacing", "like"])
-def test_a_request_is_the_same_after_a_trip_through_json_with_every_field_said(name: str) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_request_is_the_same_after_a_trip_through_json_with_every_field_said(target: str) -> None:
     assert set(ASKED) == {each.name for each in fields(Request)}
-    asked = {
-        other: value for other, value in ASKED.items() if other == name or other not in ("scale", "spacing", "like")
-    }
-    request = Request.from_json(json.loads(json.dumps(asked)))
-    assert request.to_json() == asked
-    assert Request.from_json(request.to_json()).to_json() == asked
+    asked = {name: value for name, value in ASKED.items() if name == target or name not in TARGETS}
+    assert Request.from_json(json.loads(json.dumps(asked))).to_json() == asked
 
 
 def test_what_is_not_asked_is_not_in_json_and_null_is_not_asking() -> None:
@@ -106,11 +94,6 @@ def test_a_scale_is_exact_and_reads_as_it_was_written(written: Any, exact: str) 
 def test_a_report_says_of_a_request_what_has_no_line_of_its_own() -> None:
     assert Request(spacing=0.5, axis=2, method="linear", dtype="float32").asked == {"spacing": "0.5"}
     assert Request(like=FINE).asked == {"like": "fine.nii"}
-
-
-def test_a_request_does_not_change() -> None:
-    with pytest.raises(FrozenInstanceError):
-        Request(scale=2).scale = 3  # type: ignore[misc]
 
 
 def test_the_grid_is_that_of_the_scale_the_spacing_or_the_reference() -> None:
