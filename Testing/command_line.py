@@ -12,7 +12,8 @@ from typing import Any
 from metasrgan.cli.main import main
 
 PROGRAM = [sys.executable, "-m", "metasrgan"]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Output is buffered, as it is for users.
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
 
 
 def run(command: str, *more: str | Path) -> int:
@@ -25,7 +26,7 @@ def run(command: str, *more: str | Path) -> int:
 
 def start(command: str, **options: Any) -> subprocess.Popen[str]:
     """Start the program, its output caught as text unless the options say otherwise."""
-    defaults = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
+    defaults: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
     return subprocess.Popen([*PROGRAM, *command.split()], **defaults | options)
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(b'{"models": {"metasrgan": {}}}', "application/json")
 
     def do_POST(self) -> None:
-        form = f"Content-Type: {self.headers['Content-Type']}\n\n".encode()
-        form += self.rfile.read(int(self.headers["Content-Length"]))
-        asked, image = (part.get_payload(decode=True) for part in email.message_from_bytes(form).get_payload())
+        head = f"Content-Type: {self.headers['Content-Type']}\n\n".encode()
+        form: Any = email.message_from_bytes(head + self.rfile.read(int(self.headers["Content-Length"])))
+        asked, image = (part.get_payload(decode=True) for part in form.get_payload())
         Path("received.nii.gz").write_bytes(image)
         parameters = json.loads(asked)
         output = Path(f"served{parameters.pop('result_extension')}")
