@@ -38,13 +38,10 @@ def test_info_shows_the_weights_and_the_device(flag: str, name: str, capsys: pyt
     assert run(f"info {flag}") == 0
     out = capsys.readouterr().out
     weights = locate_shipped_weights(name)
-    for part in (
-        f"metasrgan {metasrgan.__version__}, torch {torch.__version__}\n",
-        f"{weights}\n",
-        hashlib.sha256(weights.read_bytes()).hexdigest(),
-        f"{resolve_device()}\n{INTENDED_USE}\n",
-    ):
-        assert part in out
+    assert f"metasrgan {metasrgan.__version__}, torch {torch.__version__}\n" in out
+    assert f"{weights}\n" in out
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() in out
+    assert f"{resolve_device()}\n{INTENDED_USE}\n" in out
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.*. is deprecated")
@@ -61,16 +58,13 @@ def test_export_writes_torchscript_that_takes_the_scale_when_it_runs(
 
 
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning")
-@pytest.mark.parametrize(("scale", "said"), [("1.5", "×3/2;"), pytest.param("2", "×2;", marks=pytest.mark.slow)])
-def test_export_writes_onnx_at_the_scale_asked_for(
-    scale: str, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(f"export -o net.ONNX --scale {scale} --model gan") == 0
-    assert said in capsys.readouterr().out
+def test_export_writes_onnx_at_the_scale_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export -o net.ONNX --scale 1.5 --model gan") == 0
+    assert "×3/2;" in capsys.readouterr().out
     image = torch.rand(1, 1, 20, 24)
     (found,) = onnxruntime.InferenceSession("net.ONNX").run(None, {"image": image.numpy()})
     with torch.no_grad():
-        wanted = metasrgan.load_model("gan").generator(image, float(scale))
+        wanted = metasrgan.load_model("gan").generator(image, 1.5)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
@@ -113,13 +107,9 @@ def test_demo_compares_and_upscales_the_sample_and_says_where_to_look(
     out, err = capsys.readouterr()
     assert {path.name for path in (folder / "demo").iterdir()} == DEMO
     assert err == ""
-    for said in (
-        "demo/comparison_bicubic_aa_x2.png ",
-        "demo/t1ce_glioma_x2.png ",
-        "demo/t1ce_glioma_x2.nii.gz ",
-        INTENDED_USE,
-    ):
-        assert said in out
+    for said in ("comparison_bicubic_aa_x2.png ", "t1ce_glioma_x2.png ", "t1ce_glioma_x2.nii.gz "):
+        assert f"  demo/{said}" in out
+    assert INTENDED_USE in out
     facts = json.loads((folder / "demo" / "t1ce_glioma_x2.json").read_text())
     assert (facts["OutputShape"], facts["Asked"]) == ([256, 256, 2], {"scale": "2"})
     assert "exists already" in refused(73, "demo")
@@ -153,12 +143,10 @@ def test_data_copies_what_is_at_hand_and_says_where_the_rest_is(
     assert "brain.nii.gz" in refused(65, "data --output more")
 
 
-@pytest.mark.parametrize(
-    ("output", "code", "said"), [("mri", 66, "METASRGAN_DATA"), ("scan.nii.gz", 73, "scan.nii.gz: cannot")]
-)
 def test_data_that_cannot_be_got_or_put_is_refused(
-    output: str, code: int, said: str, folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+    folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv(public_data.ENVIRONMENT, raising=False)
-    assert said in refused(code, f"data -o {output}")
+    assert "METASRGAN_DATA" in refused(66, "data -o mri")
+    assert "scan.nii.gz: cannot be created" in refused(73, "data -o scan.nii.gz")
