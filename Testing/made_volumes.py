@@ -86,12 +86,6 @@ def head(
     return Volume(array.astype(dtype), AFFINES["straight"] if affine is None else affine, name="head")
 
 
-def ramp(shape: tuple[int, int, int], affine: np.ndarray, direction: tuple[float, float, float]) -> Volume:
-    """Every voxel is its own place along a direction in the world, in mm."""
-    values = world(affine, indices_of(shape)) @ np.array(direction)
-    return Volume(values.reshape(shape).astype(np.float32), affine, name="ramp")
-
-
 def reordered(volume: Volume, order: tuple[int, ...], signs: tuple[int, ...]) -> Volume:
     """The same volume in space, its array's axes in another order and direction."""
     transform = np.zeros((4, 4))

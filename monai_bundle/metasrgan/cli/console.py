@@ -98,7 +98,7 @@ def show_progress(what: str, quiet: bool = False) -> Iterator[Callable[[Progress
                 stage = step.stage
                 bar.unit, bar.unit_scale = "B", True
                 bar.reset()
-                bar.set_description(step.stage)
+                bar.set_description_str(step.stage)
             elif step.done < bar.n:
                 bar.reset()
             bar.total = step.total or None

@@ -32,11 +32,11 @@ def _describe_volume(path: Path) -> None:
 
 
 def _describe_weights(weights: str | None) -> None:
-    from ..networks.devices import TORCH_VERSION, resolve_device
+    from ..networks.devices import find_torch_version, resolve_device
     from ..networks.loading import load_model
 
     model = load_model(weights)
-    say(f"metasrgan {__version__}, torch {TORCH_VERSION}")
+    say(f"metasrgan {__version__}, torch {find_torch_version()}")
     say(f"weights  {model.path}")
     say(f"SHA-256  {model.sha256}")
     say(f"device   {resolve_device()}")

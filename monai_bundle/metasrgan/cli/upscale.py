@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def run_upscale(options: argparse.Namespace) -> None:
         check_suffix(name, getattr(options, name), suffixes)
     _check_where(options)
     set_threads(options)
-    request = _make_request(options)
+    # The reference is a path so far: whatever can be refused is refused before a volume is read.
+    request = Request(**{name: getattr(options, name) for name in list_fields()})
     outputs = [path for path in (*list_parts(options.output), options.report, options.qc) if path is not None]
     inputs = [Path(path) for path in (options.input, options.like, options.weights) if path is not None]
     check_outputs(outputs, options.overwrite, inputs)
@@ -67,15 +69,6 @@ def upscale_volume(
     return write_result(result, output, report, qc, overwrite)
 
 
-def _make_request(options: argparse.Namespace) -> Request:
-    asked = {name: getattr(options, name) for name in list_fields()}
-    if asked["like"] is not None:
-        from ..volumes.files import read
-
-        asked["like"] = read(asked["like"]).grid
-    return Request(**asked)
-
-
 def _check_where(options: argparse.Namespace) -> None:
     """Refuse flags that make no sense on the side, here or on a server, that does the computing."""
     if options.server is None:
@@ -90,9 +83,12 @@ def _check_where(options: argparse.Namespace) -> None:
 def _run_here(request: Request, options: argparse.Namespace) -> dict[str, Any]:
     from ..volumes.files import read
 
+    volume = read(options.input)
+    if options.like is not None:
+        request = replace(request, like=read(options.like).grid)
     return upscale_volume(
         request,
-        read(options.input),
+        volume,
         options.output,
         options.report,
         options.qc,

@@ -7,7 +7,6 @@ goes on as its mirror (B-spline) or as its edge value (the others), never as zer
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve_banded
 
 METHODS = ("bspline", "bicubic", "linear", "nearest")
 
@@ -67,6 +66,9 @@ def _solve_b_spline(size: int) -> np.ndarray:
 
     Solved, and not filtered as scipy does: its recursion starts from a sum cut short, which is 5e-4 off at 2 voxels.
     """
+    # Imported when used: the methods' names alone, which `--help` lists, need not wait for it.
+    from scipy.linalg import solve_banded
+
     bands = np.full((3, size), 1 / 6)
     bands[1] = 4 / 6
     # The mirror of an outermost voxel is that voxel.

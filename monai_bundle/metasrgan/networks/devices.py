@@ -1,12 +1,24 @@
-"""What to compute on."""
+"""What to compute on; torch is imported when used, so that a name can be checked without it."""
 
 from __future__ import annotations
 
-import torch
+import re
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 
-TORCH_VERSION = str(torch.__version__)
+if TYPE_CHECKING:
+    import torch
+
+# Up to two digits: torch takes cuda:128 for cuda:-128.
+_NAME = re.compile(r"auto|(cpu|cuda|mps)(:(0|[1-9][0-9]?))?")
+
+
+def find_torch_version() -> str:
+    """Return torch's version, such as "2.9.1+cpu"."""
+    import torch
+
+    return str(torch.__version__)
 
 
 def list_devices() -> dict[str, str]:
@@ -14,11 +26,23 @@ def list_devices() -> dict[str, str]:
 
     The first is what "auto" takes.
     """
+    import torch
+
     found = {f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     if torch.backends.mps.is_available():
         found["mps"] = "Apple GPU"
     found["cpu"] = f"{torch.get_num_threads()} threads"
     return found
+
+
+def check_device(name: str) -> None:
+    """Refuse a name that no machine has a device of.
+
+    Raises:
+        UsageError: none of "auto", "cpu", "cuda", "cuda:N" and "mps".
+    """
+    if not _NAME.fullmatch(str(name)):
+        raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda, cuda:N or mps")
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -30,16 +54,14 @@ def resolve_device(name: str = "auto") -> torch.device:
     Raises:
         UsageError: an unknown name, or hardware that is not there.
     """
+    check_device(name)
+    import torch
+
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda, cuda:N or mps")
+    device = torch.device(name)
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present[device.type] or (device.index or 0) >= count:
@@ -49,4 +71,6 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 def set_cpu_threads(count: int) -> None:
     """Compute on so many CPU threads from now on."""
+    import torch
+
     torch.set_num_threads(count)

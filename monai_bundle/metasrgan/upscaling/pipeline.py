@@ -135,7 +135,6 @@ def run_request_steps(
         DataError: a volume that cannot be upscaled, or weights that are damaged.
         InputMissingError: no weights.
     """
-    started = time.monotonic()
     told: list[str] = []
 
     def warn_once(text: str) -> None:
@@ -156,6 +155,7 @@ def run_request_steps(
 
         device = str(resolve_device(request.device))
         model = load_model(request.weights) if model is None else model
+    started = time.monotonic()
     result = yield from _upscale_steps(request, volume, target, model, device, warn_once)
     seconds = time.monotonic() - started
     consistency = None

@@ -20,6 +20,7 @@ from ..geometry.grid import Grid, Target, check_scale, check_spacing, match_grid
 from ..geometry.orientation import check_axis
 from ..geometry.scale import Scale
 from ..image import interpolation
+from ..networks.devices import check_device
 from ..networks.weights import SHIPPED
 
 METHODS = ("net", *interpolation.METHODS)
@@ -108,6 +109,7 @@ class Request:
             object.__setattr__(self, "spacing", _read_number("spacing", self.spacing))
             check_spacing(self.spacing)
         check_axis(self.axis)
+        check_device(self.device)
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)
             if known and value not in known:
@@ -215,10 +217,10 @@ def _read_grid(value: Any) -> Grid:
     try:
         shape = tuple(int(size) for size in value["shape"])
         affine = np.array(value["affine"], np.float64)
-        if len(shape) != 3 or affine.shape != (4, 4):
+        if len(shape) != 3 or min(shape) < 1 or affine.shape != (4, 4):
             raise ValueError
         return Grid(shape, affine, str(value.get("name", "reference")))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise UsageError(
             f"like {value!r} is no grid; give its shape (3 numbers) and its affine (4 x 4), voxel indices to RAS mm"
         ) from None

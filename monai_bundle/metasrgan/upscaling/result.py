@@ -28,7 +28,7 @@ class Result:
         device: that the network ran on; "cpu" for an interpolation.
         consistency: root mean square of the result averaged back over the input's voxels minus the input, as a part of
             its range; None where it was not asked for.
-        seconds: how long it took.
+        seconds: how long upscaling took, once the weights were loaded.
         warnings: what the user was warned of.
     """
 

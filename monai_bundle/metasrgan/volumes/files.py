@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import SimpleITK as sitk
 
 from ..errors import InputMissingError, OutputError
 from .formats import NIFTI, find_suffix, list_parts, require_suffix, split_suffix
 from .itk import read_itk, write_itk
-from .nifti import read_nifti, to_nibabel
+from .nifti import load_image, read_nifti, to_nibabel
 from .staging import stage
 from .volume import Volume, check_volume
 
@@ -63,7 +62,7 @@ def count_declared_bytes(path: Path) -> int:
     """
     try:
         if find_suffix(path) in NIFTI:
-            image: Any = nib.load(path)
+            image: Any = load_image(path)
             sizes = image.shape
         else:
             reader = sitk.ImageFileReader()

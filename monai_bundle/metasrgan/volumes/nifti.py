@@ -87,7 +87,7 @@ def read_nifti(path: Path) -> Volume:
     try:
         if find_suffix(path) == ".nii.gz":
             _check_gzip(path)
-        return from_nibabel(_load_image(path), str(path))
+        return from_nibabel(load_image(path), str(path))
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
@@ -110,8 +110,8 @@ def _check_gzip(path: Path) -> None:
             pass
 
 
-def _load_image(path: Path) -> nib.filebasedimages.FileBasedImage:
-    """As `nib.load`, which looks for another file where letters are small and large (scan.Nii)."""
+def load_image(path: Path) -> nib.filebasedimages.FileBasedImage:
+    """As `nib.load`, which looks for another file where letters are small and large (scan.Nii); voxels stay unread."""
     letters = split_suffix(path)[1][:4]
     if letters not in (letters.lower(), letters.upper()):
         for kind in (nib.Nifti1Image, nib.Nifti2Image):

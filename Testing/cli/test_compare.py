@@ -1,0 +1,110 @@
+"""`metasrgan compare` measures under every condition once, and writes a table and a picture for each."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from command_line import contents, run
+from phantoms import head, save
+
+Refused = Callable[[int, str], str]
+ONE = "compare -i scan.nii.gz --scale 2 --degradation area"
+
+
+def rows(folder: str) -> list[dict[str, str]]:
+    with (Path(folder) / "comparison.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def conditions(folder: str) -> list[tuple[str, str, str]]:
+    return [(row["degradation"], row["scale"], row["method"]) for row in rows(folder)]
+
+
+def test_a_table_is_written_and_printed_and_a_picture_drawn_for_each_condition(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = "compare -i scan.nii.gz -o new/out --scale 2,4/3 --degradation area,kspace --method linear,bicubic"
+    assert run(command) == 0
+    pictures = {f"comparison_{name}_x{scale}.png" for name, scale in product(("area", "kspace"), ("2", "4-3"))}
+    assert set(contents(folder / "new" / "out")) == {"comparison.csv", *pictures}
+    assert conditions("new/out") == list(product(("area", "kspace"), ("2", "1.33333"), ("linear", "bicubic")))
+    assert {row["slices"] for row in rows("new/out")} == {"4"}
+    out, err = capsys.readouterr()
+    assert [tuple(line.split()[:3]) for line in out.splitlines()[1:9]] == conditions("new/out")
+    assert "new/out/comparison.csv" in out
+    assert err == ""
+
+
+def test_scales_degradations_and_methods_have_defaults(folder: Path) -> None:
+    save(folder / "one.nii", head().array[:, :, :1], head().affine)
+    assert run("compare -i one.nii -o out --threads 1 --device cpu -q") == 0
+    scales, methods = ("1.5", "2", "3", "4"), ("net", "bspline", "bicubic")
+    assert conditions("out") == list(product(("bicubic_aa", "bilinear_aa"), scales, methods))
+    assert torch.get_num_threads() == 1
+
+
+def test_what_is_listed_twice_is_done_once_and_named_as_it_was_first_written(folder: Path) -> None:
+    words = ["--degradation", "area, area", "--scale", "2.0, 2,4/2", "--method", "linear, linear"]
+    assert run("compare -i scan.nii.gz -o out", *words) == 0
+    assert set(contents(folder / "out")) == {"comparison.csv", "comparison_area_x2.0.png"}
+    assert conditions("out") == [("area", "2", "linear")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("--method net", "--method net --model l1", True),
+        ("--method net", "--method net --model gan", False),
+        ("--method linear", "--method linear --axis axial", True),
+        ("--method linear", "--method linear --axis coronal", False),
+    ],
+)
+def test_the_figures_are_those_of_the_axis_and_the_weights_asked_for(
+    one: str, other: str, same: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cube = head((40, 36, 30), (1.0, 1.0, 1.0))
+    save(folder / "scan.nii.gz", cube.array, cube.affine)
+    assert run(f"{ONE} -o one -q {one}") == run(f"{ONE} -o other -q {other}") == 0
+    assert (rows("one") == rows("other")) == same
+    assert capsys.readouterr() == ("", "")
+
+
+def test_verbose_tells_of_each_condition_and_a_warning_is_said_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compare -i scan.nii.gz -o out --scale 5 --degradation area,kspace --method net -v") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines if "slices" in line] == ["area ×5: 4 slices", "kspace ×5: 4 slices"]
+    assert sum("warning: scale 5" in line for line in lines) == 1
+
+
+def test_a_comparison_is_replaced_only_when_told_to(folder: Path, refused: Refused) -> None:
+    assert run(f"{ONE} -o out --method linear -q") == 0
+    before = contents(folder)
+    assert "comparison.csv: exists already" in refused(73, f"{ONE} -o out --method bicubic")
+    assert run(f"{ONE} -o out --method bicubic -q --overwrite") == 0
+    changed = {name for name, content in contents(folder).items() if content != before[name]}
+    assert changed == {"out/comparison.csv", "out/comparison_area_x2.png"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        ("--scale 2,two", 64, "'two'"), ("--scale 2,", 64, "scale ''"), ("--scale 2,1", 64, "scale above 1"),
+        ("--scale ../../2", 64, "'../../2'"), ("--degradation area,", 64, "--degradation ''"),
+        ("--degradation gaussian", 64, "'gaussian' is unknown; choose from bicubic_aa, "),
+        ("--method net,esrgan", 64, "'esrgan' is unknown; choose from net, bspline, bicubic, linear, nearest"),
+        ("--axis up --method linear", 64, "'up' is unknown"), ("--device tpu", 64, "'tpu' is unknown"),
+        ("--threads 0", 64, "--threads 0"), ("--scale 2,4.11", 65, "40 × 36 cannot be reduced by exactly 4.11"),
+        ("-o scan.nii.gz/out", 73, "scan.nii.gz/out: cannot be created"),
+    ],
+)  # fmt: skip
+def test_a_comparison_that_cannot_be_made_is_refused_and_leaves_no_folder(
+    asked: str, code: int, said: str, refused: Refused
+) -> None:
+    assert said in refused(code, f"compare -i scan.nii.gz -o new/out --method linear {asked}")

@@ -1,0 +1,112 @@
+"""`metasrgan upscale --server` writes what it writes without one; the server here runs the package's own pipeline."""
+
+from __future__ import annotations
+
+import email
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import contents, run
+from metasrgan import Request, read, run_request, write
+from metasrgan.errors import WriteError
+from metasrgan.reports.files import write_server_result
+from metasrgan.upscaling.remote import Server
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as a MONAI Label server with this package's app does, and works in the current folder."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(b'{"models": {"metasrgan": {}}}', "application/json")
+
+    def do_POST(self) -> None:
+        head = f"Content-Type: {self.headers['Content-Type']}\n\n".encode()
+        form: Any = email.message_from_bytes(head + self.rfile.read(int(self.headers["Content-Length"])))
+        asked, image = (part.get_payload(decode=True) for part in form.get_payload())
+        Path("received.nii.gz").write_bytes(image)
+        parameters = json.loads(asked)
+        output = Path(f"served{parameters.pop('result_extension')}")
+        told: list[str] = []
+        result = run_request(Request.from_json(parameters), read("received.nii.gz"), warn=told.append)
+        write(result.volume, output, overwrite=True)
+        part = "--end\r\nContent-Disposition: form-data; name="
+        answer = f'{part}"params"\r\n\r\n{json.dumps(result.describe(output))}\r\n{part}"image"; filename="x"\r\n\r\n'
+        self.answer(answer.encode() + output.read_bytes() + b"\r\n--end--\r\n", "multipart/form-data; boundary=end")
+
+    def answer(self, content: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[str]:
+    """A server's address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("asked", ["--scale 4/3", "--spacing 0.3 --method bspline --dtype float32 --clip none"])
+def test_a_server_gives_the_volume_the_report_and_the_picture_that_this_machine_gives(
+    asked: str, folder: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(f"upscale -i scan.nii.gz {asked} -o a.nii --report a.json --qc a.png -q") == 0
+    assert run(f"upscale -i scan.nii.gz {asked} -o b.nii --report b.json --qc b.png -v --server {server}") == 0
+    out, err = capsys.readouterr()
+    assert err == f"scan.nii.gz: to {server}\n"
+    assert out.startswith("b.nii: ")
+    np.testing.assert_array_equal(read("b.nii").array, read("a.nii").array)
+    assert (folder / "b.png").read_bytes() == (folder / "a.png").read_bytes()
+    here, there = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
+    assert there | {"Seconds": 0} == here | {"Seconds": 0, "Output": "b.nii", "Server": server}
+
+
+@pytest.mark.parametrize(("flag", "times"), [("", 1), ("-q", 0)])
+def test_what_a_server_warns_of_is_said_once_and_nothing_but_the_result_is_left(
+    flag: str, times: int, folder: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(f"upscale -i scan.nii.gz -o out.nii.gz --scale 5 --server {server} {flag}") == 0
+    assert capsys.readouterr().err.count("warning: scale 5") == times
+    assert set(contents(folder)) == {"scan.nii.gz", "received.nii.gz", "served.nii.gz", "out.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--scale 2 --device cpu", "device cpu: is not for a server"),
+        ("--scale 2 --threads 2", "--threads 2: is not for a server"),
+        ("--like scan.nii.gz", "like scan.nii.gz: is not for a server"),
+        ("--scale 2 --model weights.pt", "'weights.pt': a server has only the shipped ones; choose from l1, gan"),
+        ("--scale two", "'two'"),
+    ],
+)
+def test_what_a_server_does_not_do_is_refused_before_it_is_asked(
+    flags: str, said: str, refused: Callable[[int, str], str]
+) -> None:
+    assert said in refused(64, f"upscale -i scan.nii.gz -o out.nii --server http://127.0.0.1:1 {flags}")
+
+
+def test_a_result_whose_name_was_taken_meanwhile_by_a_folder_leaves_nothing(folder: Path, server: str) -> None:
+    (folder / "out.nii.gz").mkdir()
+    with pytest.raises(WriteError, match=r"out.nii.gz: cannot be written"):
+        write_server_result(
+            Server(server), Request(scale=2), Path("scan.nii.gz"), Path("out.nii.gz"), report=Path("out.json")
+        )
+    assert set(contents(folder)) == {"scan.nii.gz", "received.nii.gz", "served.nii.gz", "out.nii.gz"}

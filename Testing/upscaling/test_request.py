@@ -1,0 +1,131 @@
+"""A request is checked once, keeps what was written, goes through JSON and back, and picks a volume's grid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from made_volumes import head
+from metasrgan import Request
+from metasrgan.errors import DataError, UsageError
+from metasrgan.geometry.grid import Grid
+from metasrgan.upscaling.request import TARGETS, check_for_server, choose_target, list_fields
+
+FINE = Grid((52, 44, 3), head().affine @ np.diag([0.5, 0.5, 1, 1]), "fine.nii")
+IDENTITY, INF = np.eye(4).tolist(), float("inf")
+# A value for every field, as JSON has it.
+ASKED: dict[str, Any] = {
+    "scale": "1.50", "spacing": 0.5, "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
+    "axis": "coronal", "method": "bspline", "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [Request, lambda **asked: Request.from_json(asked)], ids=["made", "from JSON"])
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({}, "scale, spacing and like.*none"), ({"scale": 2, "spacing": 0.5}, "and like.*scale, spacing"),
+        ({"scale": "two"}, "scale 'two'.*4/3"), ({"scale": 0.5}, "scale 0.5.*above 1"), ({"scale": 9}, "scale 9.*8"),
+        ({"scale": INF}, "scale inf"), ({"spacing": "fine"}, "spacing 'fine'.*millimetres"),
+        ({"spacing": True}, "spacing True"), ({"spacing": [0.5]}, "spacing .0.5."), ({"spacing": INF}, "spacing inf"),
+        ({"spacing": -1}, "spacing -1.0 mm.*above 0"), ({"spacing": 10**400}, "spacing 1000"),
+        ({"scale": 2, "axis": 3}, "axis 3.*axial"), ({"scale": 2, "axis": True}, "axis True"),
+        ({"scale": 2, "method": "lanczos"}, "method 'lanczos'.*net, bspline, bicubic, linear, nearest"),
+        ({"scale": 2, "device": "tpu"}, "device 'tpu'.*cuda:N"), ({"scale": 2, "device": 0}, "device 0"),
+        ({"scale": 2, "device": "cuda:128"}, "device 'cuda:128'.*cuda:N"),
+        ({"scale": 2, "dtype": "int16"}, "dtype 'int16'.*input, float32"),
+        ({"scale": 2, "clip": "yes"}, "clip 'yes'.*input, none"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_makes_sense_for_no_volume_is_refused_by_name_and_value_with_the_way_out(
+    make: Callable[..., Request], asked: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(UsageError, match=named):
+        make(**asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({"scal": 2}, "'scal' is unknown.*scale, spacing, like, axis"),
+        ({"scale": True}, "scale True"),
+        ({"scale": 2, "method": ["net"]}, r"method \['net'\]"),
+        ({"scale": 2, "weights": {}}, "weights {}"),
+        *(({"like": like}, "like .*shape.*affine") for like in ("fine.nii", {}, [1], {"shape": 3, "affine": [[1]]})),
+        *(
+            ({"like": {"shape": shape, "affine": IDENTITY}}, "like .*shape")
+            for shape in ([1, 2], [1, 2, 0], [1, 2, INF])
+        ),
+    ],
+    ids=str,
+)
+def test_json_that_is_no_request_is_refused(asked: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        Request.from_json(asked)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_request_is_the_same_after_a_trip_through_json_with_every_field_said(target: str) -> None:
+    assert set(ASKED) == {each.name for each in fields(Request)}
+    asked = {name: value for name, value in ASKED.items() if name == target or name not in TARGETS}
+    assert Request.from_json(json.loads(json.dumps(asked))).to_json() == asked
+
+
+def test_what_is_not_asked_is_not_in_json_and_null_is_not_asking() -> None:
+    assert Request(scale=2).to_json() == {"scale": "2"}
+    assert Request.from_json({**dict.fromkeys(ASKED), "scale": 2}).to_json() == {"scale": "2"}
+
+
+@pytest.mark.parametrize(
+    ("written", "exact"), [("1.50", "3/2"), ("4/3", "4/3"), (2, "2"), (1.1, "11/10"), (Fraction(5, 2), "5/2")]
+)
+def test_a_scale_is_exact_and_reads_as_it_was_written(written: Any, exact: str) -> None:
+    request = Request(scale=written)
+    assert request.scale == Fraction(exact)
+    assert request.asked == {"scale": str(written)}
+
+
+def test_a_report_says_of_a_request_what_has_no_line_of_its_own() -> None:
+    assert Request(spacing=0.5, axis=2, method="linear", dtype="float32").asked == {"spacing": "0.5"}
+    assert Request(like=FINE).asked == {"like": "fine.nii"}
+
+
+def test_the_grid_is_that_of_the_scale_the_spacing_or_the_reference() -> None:
+    spacing = float(head().spacing[0])
+    for request in (Request(scale=2), Request(spacing=spacing / 2), Request(like=FINE), Request(scale="2", axis=2)):
+        target = choose_target(request, head().grid)
+        assert (target.shape, target.axis) == ((52, 44, 3), 2)
+    assert choose_target(Request(scale=2, axis="coronal"), head().grid).shape == (52, 22, 6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "said"),
+    [
+        ({"spacing": 1}, UsageError, "a finer spacing"),
+        ({"spacing": 0.5, "axis": 0}, UsageError, "2 and 6"),
+        ({"like": Grid((26, 22, 2), FINE.affine)}, DataError, "not 3 of 3 mm"),
+    ],
+)
+def test_what_does_not_fit_a_volume_is_refused(asked: dict[str, Any], kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        choose_target(Request(**asked), head().grid)
+
+
+def test_a_server_is_asked_for_everything_but_its_device_and_its_files() -> None:
+    assert set(list_fields()) - set(list_fields(to_server=True)) == {"like", "device"}
+    check_for_server({name: ASKED[name] for name in list_fields(to_server=True)} | {"device": "auto", "like": None})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "way_out"),
+    [("like", "fine.nii", "without a server"), ("device", "cpu", "without a server"), ("weights", "w.pt", "l1, gan")],
+)
+def test_what_a_server_has_no_say_in_is_refused(name: str, value: str, way_out: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} .*{value}.*{way_out}"):
+        check_for_server({name: value})
