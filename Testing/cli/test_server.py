@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import email
 import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,26 +23,21 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.answer(b'{"models": {"metasrgan": {}}}', "application/json")
+        self.answer(b'{"models": {"metasrgan": {}}, "uploads": ["application/octet-stream"]}')
 
     def do_POST(self) -> None:
-        head = f"Content-Type: {self.headers['Content-Type']}\n\n".encode()
-        form: Any = email.message_from_bytes(head + self.rfile.read(int(self.headers["Content-Length"])))
-        asked, image = (part.get_payload(decode=True) for part in form.get_payload())
-        Path("received.nii.gz").write_bytes(image)
-        parameters = json.loads(asked)
+        Path("received.nii.gz").write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+        parameters = json.loads(self.headers["X-MetaSRGAN-Request"])
         output = Path(f"served{parameters.pop('result_extension')}")
         told: list[str] = []
         result = run_request(Request.from_json(parameters), read("received.nii.gz"), warn=told.append)
         write(result.volume, output, overwrite=True)
-        part = "--end\r\nContent-Disposition: form-data; name="
-        answer = f'{part}"params"\r\n\r\n{json.dumps(result.describe(output))}\r\n{part}"image"; filename="x"\r\n\r\n'
-        self.answer(answer.encode() + output.read_bytes() + b"\r\n--end--\r\n", "multipart/form-data; boundary=end")
+        self.answer(output.read_bytes(), json.dumps(result.describe(output)))
 
-    def answer(self, content: bytes, kind: str) -> None:
+    def answer(self, content: bytes, report: str = "") -> None:
         self.send_response(200)
-        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-MetaSRGAN-Report", report)
         self.end_headers()
         self.wfile.write(content)
 
