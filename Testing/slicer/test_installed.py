@@ -33,7 +33,7 @@ def test_an_installed_extension_brings_all_it_needs(tmp_path: Path) -> None:
         ["--build", build],
         ["--install", build, "--prefix", installed],
     ):
-        done = subprocess.run([CMAKE, *command], capture_output=True, text=True)
+        done = subprocess.run([str(CMAKE), *map(str, command)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = installed.glob("lib/*/qt-scripted-modules")
     printed = run_python(

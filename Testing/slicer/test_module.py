@@ -152,12 +152,12 @@ def test_a_result_lies_in_the_folder_of_its_input() -> None:
     folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "Study")
     hierarchy.CreateItem(folder, node)
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)
     def add_item(_caller: Any, _event: Any, added: Any) -> None:
         if added.IsA("vtkMRMLVolumeNode"):
             hierarchy.CreateItem(hierarchy.GetSceneItemID(), added)
 
-    observer = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, add_item)
+    observe = vtk.calldata_type(vtk.VTK_OBJECT)(add_item)
+    observer = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, observe)
     try:
         result = module.MetaSRGANLogic().process(node, scale=2, method="bspline").outputVolume
     finally:

@@ -18,7 +18,7 @@ from PySide6 import QtCore
 
 MODELS = ROOT / "monai_bundle" / "models"
 OWN = "Your own file or MONAI bundle"
-STRIP = "metasrgan.upscaling.network_engine.NetworkEngine._strip"
+STRIP = "metasrgan.upscaling.network_engine.run_without_margin"
 
 
 @pytest.fixture
@@ -366,17 +366,15 @@ def test_a_failure_is_told_in_a_sentence_and_the_panel_stays_usable(
 def test_where_memory_runs_out_batches_become_smaller_and_the_log_says_so(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from metasrgan.upscaling.network_engine import NetworkEngine
+    from metasrgan.upscaling.network_engine import run_without_margin
 
-    compute = NetworkEngine._strip
-
-    def little_memory(self: Any, padded: Any, first: int, last: int) -> Any:
-        if len(padded) > 4:
+    def run_with_little_memory(generator: Any, images: Any, *arguments: Any) -> Any:
+        if len(images) > 4:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return compute(self, padded, first, last)
+        return run_without_margin(generator, images, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(STRIP, little_memory)
+        patch.setattr(STRIP, run_with_little_memory)
         panel.run()
     assert "Warning: not enough memory on cpu; going on with smaller batches" in panel.log
     assert "going on with smaller batches" in slicer.util.getNode("T1_x2").GetDescription()
@@ -418,21 +416,20 @@ def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) ->
 
 
 def test_the_event_loop_turns_between_any_two_batches(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    from metasrgan.upscaling.network_engine import NetworkEngine
+    from metasrgan.upscaling.network_engine import run_without_margin
 
     events: list[str] = []
-    compute = NetworkEngine._strip
 
-    def noted(self: Any, *arguments: Any) -> Any:
+    def note_and_run(*arguments: Any) -> Any:
         events.append("batch")
-        return compute(self, *arguments)
+        return run_without_margin(*arguments)
 
     heartbeat = QtCore.QTimer()
     heartbeat.setInterval(0)
     heartbeat.timeout.connect(lambda: events.append("turn"))
     head("Wide", shape=(400, 380, 3))
     panel.set(inputSelector="Wide")
-    monkeypatch.setattr(STRIP, noted)
+    monkeypatch.setattr(STRIP, note_and_run)
     try:
         panel.apply()
         heartbeat.start()
