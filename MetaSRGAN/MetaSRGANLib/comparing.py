@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .nodes import same_window
+from .nodes import copy_window
 
 VIEWS = ("Red", "Yellow")
 
 
-def side_by_side(layout_manager: Any, layout: int, source: Any, result: Any, plane: str) -> None:
+def show_side_by_side(layout_manager: Any, layout: int, source: Any, result: Any, plane: str) -> None:
     """Show the input, interpolated by the viewer, beside the result.
 
     Args:
@@ -20,7 +20,7 @@ def side_by_side(layout_manager: Any, layout: int, source: Any, result: Any, pla
     """
     layout_manager.setLayout(layout)
     source.GetDisplayNode().SetInterpolate(True)
-    same_window(source, result)
+    copy_window(source, result)
     widgets = [layout_manager.sliceWidget(name) for name in VIEWS]
     # Unlinked while each is set up, or what one shows would be copied to the other.
     for widget in widgets:
@@ -34,10 +34,10 @@ def side_by_side(layout_manager: Any, layout: int, source: Any, result: Any, pla
         view.RotateToVolumePlane(source)
     for widget in widgets:
         # To the input's extent in both, so that both show the same millimetres.
-        widget.sliceLogic().FitSliceToBackground(*_size_of(widget))
+        widget.sliceLogic().FitSliceToBackground(*_measure_view(widget))
         widget.mrmlSliceCompositeNode().SetLinkedControl(True)
 
 
-def _size_of(widget: Any) -> tuple[int, int]:
+def _measure_view(widget: Any) -> tuple[int, int]:
     width, height, _depth = widget.mrmlSliceNode().GetDimensions()
     return width, height

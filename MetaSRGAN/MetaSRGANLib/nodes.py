@@ -11,26 +11,18 @@ from typing import Any
 import numpy as np
 import vtk
 from metasrgan.errors import DataError, UsageError
-from metasrgan.geometry.grid import Target
-from metasrgan.upscaling.pipeline import Settings
 from metasrgan.volumes.volume import Volume
 from vtk.util import numpy_support
 
-_DISPLAY = (
-    "Interpolate",
-    "ApplyThreshold",
-    "AutoThreshold",
-    "LowerThreshold",
-    "UpperThreshold",
-)
+_DISPLAY = ("Interpolate", "ApplyThreshold", "AutoThreshold", "LowerThreshold", "UpperThreshold")
 
 
-def volume_of(node: Any, method: str = "net") -> Volume:
+def view_volume(node: Any, method: str = "net") -> Volume:
     """Return a node's image as a volume; its array (I, J, K) is a view of the image, not a copy.
 
     Args:
         node: vtkMRMLScalarVolumeNode.
-        method: of `metasrgan.upscaling.pipeline.METHODS`; "nearest" takes label maps too.
+        method: of `metasrgan.upscaling.request.METHODS`; "nearest" takes label maps too.
 
     Raises:
         UsageError: no node.
@@ -56,10 +48,10 @@ def volume_of(node: Any, method: str = "net") -> Volume:
             "make one with the module Vector to Scalar Volume first"
         )
     array = numpy_support.vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).T
-    return Volume(array, affine_of(node), name=name, labels=labels)
+    return Volume(array, read_affine(node), name=name, labels=labels)
 
 
-def affine_of(node: Any) -> np.ndarray:
+def read_affine(node: Any) -> np.ndarray:
     """Return a volume node's IJKToRAS matrix, (4, 4), in its own frame: a parent transform is not applied."""
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
@@ -93,13 +85,18 @@ def is_frame(node: Any) -> bool:
     return any(browser.IsProxyNodeID(node.GetID()) for browser in browsers)
 
 
-def name_of_result(source: Any, target: Target, settings: Settings) -> str:
-    """Return what a new result is called: the input, and what was done to it."""
-    done = f"x{target.scale:.4g}" if target.exact is not None else f"{target.spacing[target.plane[0]]:.4g}mm"
-    return f"{source.GetName()}_{done}" + ("" if settings.method == "net" else f"_{settings.method}")
+def check_still_there(*nodes: Any) -> None:
+    """Refuse to go on with a node that was removed from its scene; None is always right.
+
+    Raises:
+        DataError: a node was removed.
+    """
+    for node in nodes:
+        if node is not None and node.GetScene() is None:
+            raise DataError(f"{node.GetName()}: removed from the scene while it was worked on; nothing was written")
 
 
-def place(result: Volume, source: Any, output: Any, parent: str | None, name: str, description: str) -> Any:
+def place_volume(result: Volume, source: Any, output: Any, parent: str | None, name: str, description: str) -> Any:
     """Put a result into the scene, and return its node.
 
     Args:
@@ -116,9 +113,9 @@ def place(result: Volume, source: Any, output: Any, parent: str | None, name: st
         output = scene.CreateNodeByClass(source.GetClassName())
         output.UnRegister(None)
         output.SetName(scene.GetUniqueNameByString(name))
-    image = _image_of(result.array)
+    image = _make_image(result.array)
     before = output.StartModify()
-    output.SetIJKToRASMatrix(_matrix_of(result.affine))
+    output.SetIJKToRASMatrix(_make_matrix(result.affine))
     output.SetAndObserveImageData(image)
     output.SetVoxelValueQuantity(source.GetVoxelValueQuantity())
     output.SetVoxelValueUnits(source.GetVoxelValueUnits())
@@ -129,13 +126,13 @@ def place(result: Volume, source: Any, output: Any, parent: str | None, name: st
     output.EndModify(before)
     if output.GetDisplayNode() is None:
         output.CreateDefaultDisplayNodes()
-    _show_alike(source, output)
+    _copy_display(source, output)
     if is_new:
-        _file_beside(scene, source, output)
+        _move_beside(scene, source, output)
     return output
 
 
-def _image_of(array: np.ndarray) -> vtk.vtkImageData:
+def _make_image(array: np.ndarray) -> vtk.vtkImageData:
     image = vtk.vtkImageData()
     image.SetDimensions(array.shape)
     scalars = vtk.vtkDataArray.CreateDataArray(numpy_support.get_vtk_array_type(array.dtype))
@@ -147,20 +144,20 @@ def _image_of(array: np.ndarray) -> vtk.vtkImageData:
     return image
 
 
-def _matrix_of(affine: np.ndarray) -> vtk.vtkMatrix4x4:
+def _make_matrix(affine: np.ndarray) -> vtk.vtkMatrix4x4:
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(affine.ravel().tolist())
     return matrix
 
 
-def same_window(source: Any, output: Any) -> None:
+def copy_window(source: Any, output: Any) -> None:
     """Show a volume at another's window and level."""
     shown, display = source.GetDisplayNode(), output.GetDisplayNode()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(shown.GetWindow(), shown.GetLevel())
 
 
-def _show_alike(source: Any, output: Any) -> None:
+def _copy_display(source: Any, output: Any) -> None:
     """The same window, level and colours, so that any difference that is seen is one of the voxels."""
     shown, display = source.GetDisplayNode(), output.GetDisplayNode()
     if shown is None or display is None:
@@ -169,13 +166,13 @@ def _show_alike(source: Any, output: Any) -> None:
     if shown.GetColorNodeID():
         display.SetAndObserveColorNodeID(shown.GetColorNodeID())
     if shown.IsA("vtkMRMLScalarVolumeDisplayNode"):
-        same_window(source, output)
+        copy_window(source, output)
         for name in _DISPLAY:
             getattr(display, f"Set{name}")(getattr(shown, f"Get{name}")())
     display.EndModify(before)
 
 
-def _file_beside(scene: Any, source: Any, output: Any) -> None:
+def _move_beside(scene: Any, source: Any, output: Any) -> None:
     """In the same folder (study, patient) of the subject hierarchy, where the scene has one."""
     hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     if hierarchy is not None:

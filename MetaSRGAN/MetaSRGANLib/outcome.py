@@ -3,88 +3,87 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-from metasrgan import __version__
-from metasrgan.geometry import grid
-from metasrgan.intended_use import INTENDED_USE
-from metasrgan.reports.sidecar import shape_text
-from metasrgan.upscaling.pipeline import Settings
+from metasrgan import INTENDED_USE, __version__
+from metasrgan.geometry.grid import format_shape
+from metasrgan.geometry.orientation import name_plane
+from metasrgan.upscaling.result import Result
 
-from .stepping import duration
+from .stepping import format_duration
+
+_METHODS = {"net": "the network", "bspline": "B-spline"}
 
 
-def plane_of(affine: np.ndarray, axis: int) -> str:
-    """Return what 3D Slicer calls the orientation of the slices along an axis.
+def name_result(result: Result, name: str) -> str:
+    """Return what a new node with this result is called: the input's name, and what was done to it."""
+    target, method = result.target, result.request.method
+    done = f"x{target.scale:.4g}" if target.exact is not None else f"{target.spacing[target.plane[0]]:.4g}mm"
+    return f"{name}_{done}" + ("" if method == "net" else f"_{method}")
 
-    >>> plane_of(np.eye(4), 1)
-    'Coronal'
+
+def describe_result(result: Result, name: str) -> str:
+    """Return what a result's node says of itself, for whoever finds it in a scene later.
+
+    Args:
+        result: of the run.
+        name: the input's.
     """
-    planes = {grid.plane_axis(affine, plane): plane for plane in grid.PLANES}
-    return planes[axis].capitalize()
+    model = result.model
+    weights = f", weights {model.path.name} ({model.sha256[:12]}…)" if model else ""
+    how = f"×{result.target.scale:.6g} in plane by {result.request.method}{weights}"
+    consistency = format_consistency(result.consistency)
+    parts = [f"metasrgan {__version__}: {name} {how}", consistency, *result.warnings, INTENDED_USE]
+    return "; ".join(part for part in parts if part)
+
+
+def format_consistency(consistency: float | None) -> str:
+    """Return the figure in words; empty where it was not asked for."""
+    if consistency is None:
+        return ""
+    return f"Averaged back, it differs from the input by {100 * consistency:.2f} % of its range"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A volume node super-resolved.
+    """A volume node super-resolved. It holds no voxels: those are in the nodes.
 
     Attributes:
         inputVolume, outputVolume: their nodes.
         plane: "Axial", "Coronal" or "Sagittal": the slices that were upscaled, as 3D Slicer calls their orientation.
-        target, settings: the grid, and how it was filled.
-        consistency: root mean square of the result averaged back minus the input, as a part of its range; None
-            where it was not asked for.
-        seconds: the run took.
-        warnings: what the user was warned of.
+        how: the size, the scale, the method and the device, in words.
+        consistency, seconds, warnings: of `metasrgan.upscaling.result.Result`.
     """
 
     inputVolume: Any
     outputVolume: Any
     plane: str
-    target: grid.Target
-    settings: Settings
+    how: str
     consistency: float | None
     seconds: float
     warnings: tuple[str, ...]
 
-    @property
-    def method(self) -> str:
-        """How it was done, in words."""
-        return {"net": "the network", "bspline": "B-spline"}.get(self.settings.method, self.settings.method)
+    @classmethod
+    def of(cls, result: Result, inputVolume: Any, outputVolume: Any) -> Self:
+        """Keep of a result what is told about it."""
+        target, method = result.target, result.request.method
+        return cls(
+            inputVolume,
+            outputVolume,
+            name_plane(result.source.affine, target.axis).capitalize(),
+            f"{format_shape(target.shape)} voxels, ×{target.scale:.4g} by {_METHODS.get(method, method)}, "
+            f"on {result.device}",
+            result.consistency,
+            result.seconds,
+            result.warnings,
+        )
 
     def is_in_scene(self) -> bool:
         """Whether both nodes are still there."""
         return self.inputVolume.GetScene() is not None and self.outputVolume.GetScene() is not None
 
-    def consistency_text(self) -> str:
-        """Return the figure in words; empty where it was not asked for."""
-        if self.consistency is None:
-            return ""
-        return f"Averaged back, it differs from the input by {100 * self.consistency:.2f} % of its range"
-
     def summary(self) -> str:
         """Return one line for the log."""
-        return ", ".join(
-            part
-            for part in (
-                f"{self.outputVolume.GetName()}: {shape_text(self.target.shape)} voxels",
-                f"×{self.target.scale:.4g} by {self.method}, on {self.settings.device}",
-                duration(self.seconds),
-                self.consistency_text().lower(),
-            )
-            if part
-        )
-
-    def description(self) -> str:
-        """Return what the output's node says of itself, for whoever finds it in a scene later."""
-        model = self.settings.model
-        weights = f", weights {model.path.name} ({model.sha256[:12]}…)" if model else ""
-        how = f"×{self.target.scale:.6g} in plane by {self.settings.method}{weights}"
-        parts = [
-            f"metasrgan {__version__}: {self.inputVolume.GetName()} {how}",
-            self.consistency_text(),
-            *self.warnings,
-            INTENDED_USE,
-        ]
-        return "; ".join(part for part in parts if part)
+        consistency = format_consistency(self.consistency).lower()
+        parts = (f"{self.outputVolume.GetName()}: {self.how}", format_duration(self.seconds), consistency)
+        return ", ".join(part for part in parts if part)

@@ -10,7 +10,7 @@ from metasrgan.errors import UsageError
 REQUIREMENT = ">=2.6"
 
 
-def version() -> str | None:
+def find_version() -> str | None:
     """Return the version of PyTorch that is installed, None without one; it is not imported, which takes seconds."""
     try:
         return importlib.metadata.version("torch")
@@ -18,17 +18,17 @@ def version() -> str | None:
         return None
 
 
-def ensure() -> None:
+def ensure_installed() -> None:
     """Make PyTorch importable: the PyTorch extension asks, downloads and installs it where it is not there yet.
 
     Raises:
         UsageError: there is no PyTorch extension, the installation was declined or failed, or what is installed is
             too old. B-spline interpolation needs none of it.
     """
-    if version() is None:
+    if find_version() is None:
         _install()
-    found = version()
-    if found is None or _comparable(found) < _comparable(REQUIREMENT.lstrip(">=")):
+    found = find_version()
+    if found is None or _split_version(found) < _split_version(REQUIREMENT.lstrip(">=")):
         raise UsageError(
             f"PyTorch {found} is older than this module needs ({REQUIREMENT}); "
             "uninstall it in the module PyTorch Utils, restart 3D Slicer and press Apply again"
@@ -55,5 +55,5 @@ def _install() -> None:
         raise UsageError("PyTorch was not installed; press Apply again to install it, or select B-spline interpolation")
 
 
-def _comparable(text: str) -> tuple[int, ...]:
+def _split_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("+")[0].split(".")[:2])

@@ -1,14 +1,24 @@
-"""The sample volume: it comes with the package, so that trying the module needs no download."""
+"""The sample volume in the module Sample Data: it comes with the package, so that nothing has to be downloaded."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import metasrgan
+NAME = "MetaSRGANGlioma"
+_ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
-CHECKSUM = "SHA256:fffdb111ee8b428ede7256707393c927a7d5be912f0604cf3c6f1bd5fc9644cf"
 
+def register_sample_data() -> None:
+    """Offer the sample volume in the module Sample Data."""
+    import SampleData
+    from metasrgan.volumes.sample import SAMPLE, SHA256
 
-def find() -> Path:
-    """Return where the sample volume lies."""
-    return Path(metasrgan.__file__).resolve().parent / "volumes" / "sample" / "t1ce_glioma.nrrd"
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="MetaSRGAN",
+        sampleName=NAME,
+        thumbnailFileName=str(_ICONS / f"{NAME}.png"),
+        uris=SAMPLE.as_uri(),
+        fileNames=f"{NAME}.nrrd",
+        checksums=f"SHA256:{SHA256}",
+        nodeNames=NAME,
+    )

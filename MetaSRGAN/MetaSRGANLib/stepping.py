@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Generator
+from typing import Generic, TypeVar
 
-from metasrgan.errors import DataError
-from metasrgan.upscaling.pipeline import Progress, UpscaleWarning
+from metasrgan.progress import Progress
 
 Result = TypeVar("Result")
 
@@ -71,75 +69,24 @@ class Stepper(Generic[Result]):
                 self._steps.close()
 
 
-def told(steps: Generator[Any, None, Result], tell: Callable[[str], None]) -> Generator[Any, None, Result]:
-    """Pass steps on, and tell each of the package's warnings once.
-
-    Warnings are caught within a step, never across one: what Python does with them belongs to the whole application.
-    """
-    known: set[str] = set()
-    try:
-        while True:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", UpscaleWarning)
-                try:
-                    step = next(steps)
-                except StopIteration as end:
-                    result: Result = end.value
-                    return result
-                finally:
-                    for text in (str(each.message) for each in caught if issubclass(each.category, UpscaleWarning)):
-                        if text not in known:
-                            known.add(text)
-                            tell(text)
-            yield step
-    finally:
-        steps.close()
-
-
-def while_in_scene(steps: Generator[Any, None, Result], nodes: Sequence[Any]) -> Generator[Any, None, Result]:
-    """Pass steps on as long as every node is in its scene.
-
-    Raises:
-        DataError: a node was removed meanwhile.
-    """
-    names = [node.GetName() for node in nodes]
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
-            yield step
-            for node, name in zip(nodes, names, strict=True):
-                if node.GetScene() is None:
-                    raise DataError(f"{name}: removed from the scene while it was worked on; nothing was written")
-    finally:
-        steps.close()
-
-
 class Clock:
     """Says how long work will still take, from how long it took so far."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
 
-    @property
-    def seconds(self) -> float:
-        """Since the work began."""
-        return time.monotonic() - self._started
-
-    def left(self, progress: Progress) -> str:
+    def estimate_left(self, progress: Progress) -> str:
         """Return the time left in words; empty while there is nothing to tell it from."""
         if progress.done == 0:
             return ""
-        return f"{duration(self.seconds / progress.done * (progress.total - progress.done))} left"
+        seconds = time.monotonic() - self._started
+        return f"{format_duration(seconds / progress.done * (progress.total - progress.done))} left"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as people say it.
 
-    >>> duration(7.4), duration(61), duration(3700)
+    >>> format_duration(7.4), format_duration(61), format_duration(3700)
     ('8 s', '1 min 1 s', '1 h 2 min')
     """
     whole = int(-(-seconds // 1))

@@ -54,13 +54,30 @@ class Panel:
 
     def choose(self, box: Any, text: str) -> None:
         """Choose an entry of a list by the keyboard, from the top down to it."""
-        combo = box if isinstance(box, QtWidgets.QComboBox) else box.findChild(QtWidgets.QComboBox)
+        combo = _find_list(box)
         entries = [combo.itemText(index) for index in range(QtWidgets.QComboBox.count.__get__(combo)())]
         assert text in entries, f"{text!r} is not among {entries}"
         combo.setFocus()
         QtTest.QTest.keyClick(combo, QtCore.Qt.Key.Key_Home)
         while entries[QtWidgets.QComboBox.currentIndex(combo)] != text:
             QtTest.QTest.keyClick(combo, QtCore.Qt.Key.Key_Down)
+
+    def read(self, name: str) -> str:
+        """What a list shows."""
+        return str(QtWidgets.QComboBox.currentText.__get__(_find_list(getattr(self.ui, name)))())
+
+    def set(self, **values: str) -> None:
+        """Type, choose or fill in values, by the widgets' names."""
+        for name, text in values.items():
+            widget = getattr(self.ui, name)
+            if isinstance(widget, QtWidgets.QAbstractSpinBox):
+                self.type(widget, text)
+            elif isinstance(widget, QtWidgets.QLineEdit):
+                self.write(widget, text)
+            elif hasattr(widget, "currentPath"):
+                widget.currentPath = text
+            else:
+                self.choose(widget, text)
 
     def apply(self) -> None:
         """Press Apply."""
@@ -71,6 +88,17 @@ class Panel:
         """Let the run come to its end."""
         self.until(lambda: self.ui.applyButton.text == "Apply")
 
+    def run(self) -> None:
+        """Press Apply, and let the run come to its end."""
+        self.apply()
+        self.wait()
+
+    def fail(self, *answers: str) -> str:
+        """Press Apply, press these buttons of the boxes that open, and return what the last one says."""
+        with kit.answering(*answers or ("OK",)) as texts:
+            self.run()
+        return texts[-1]
+
     def until(self, what: Callable[[], bool]) -> None:
         """Turn the event loop until something is so."""
         kit.wait_until(what, seconds=120)
@@ -79,6 +107,20 @@ class Panel:
     def log(self) -> str:
         """What the log says."""
         return str(self.ui.logTextEdit.plainText)
+
+
+def _find_list(box: Any) -> Any:
+    return box if isinstance(box, QtWidgets.QComboBox) else box.findChild(QtWidgets.QComboBox)
+
+
+def list_volumes() -> list[str]:
+    """The names of the scene's volumes."""
+    return [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+
+
+def read_voxels(node: Any) -> np.ndarray:
+    """A volume's image, (K, J, I), given its node or its name."""
+    return np.asarray(slicer.util.arrayFromVolume(slicer.util.getNode(node) if isinstance(node, str) else node))
 
 
 def head(name: str = "T1", shape: tuple[int, int, int] = (40, 30, 20), dtype: str = "int16", seed: int = 0) -> Any:

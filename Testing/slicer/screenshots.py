@@ -9,7 +9,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import kit
-from module_under_test import ROOT, module
+from module_under_test import ROOT
 from panel_driver import Panel, opened
 
 FOLDER = ROOT / "Screenshots"
@@ -19,9 +19,10 @@ SCALES = {"": 1.0, "_200": 2.0}
 def main() -> None:
     """The tutorial, pictured: before a run, during it, after it with everything open."""
     import SampleData
+    from MetaSRGANLib import sample
 
-    module.registerSampleData()
-    SampleData.downloadSample(module.SAMPLE)
+    sample.register_sample_data()
+    SampleData.downloadSample(sample.NAME)
     FOLDER.mkdir(exist_ok=True)
     with opened() as panel:
         picture(panel, "panel_before")

@@ -13,38 +13,36 @@ import numpy as np
 import pytest
 import slicer
 from module_under_test import ROOT, module
-from panel_driver import Panel, head, opened
+from panel_driver import Panel, head, list_volumes, opened, read_voxels
 from PySide6 import QtCore
 
-WEIGHTS = ROOT / "monai_bundle" / "models"
+MODELS = ROOT / "monai_bundle" / "models"
+OWN = "Your own file or MONAI bundle"
+STRIP = "metasrgan.upscaling.network_engine.run_without_margin"
 
 
 @pytest.fixture
 def panel() -> Iterator[Panel]:
+    """Open, all sections too, on a scene with the volume T1, which it has chosen by itself."""
+    head("T1")
     with opened() as each:
+        each.ui.advancedCollapsibleButton.collapsed = False
+        kit.process_events()
         yield each
-
-
-def volumes() -> list[str]:
-    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    return [node.GetName() for node in nodes]
-
-
-def voxels(node: Any) -> np.ndarray:
-    return np.asarray(slicer.util.arrayFromVolume(node))
 
 
 # ---- before a run ------------------------------------------------------------------------------------------
 
 
-def test_without_a_volume_apply_is_off_and_says_why(panel: Panel) -> None:
-    assert not panel.ui.applyButton.enabled
-    assert panel.ui.applyButton.toolTip == "Select a volume"
-    assert panel.ui.previewLabel.text == "Select a volume"
-    assert not panel.ui.compareButton.enabled
-
-
-def test_the_first_volume_of_the_scene_is_chosen_when_the_panel_opens() -> None:
+def test_the_first_scalar_volume_is_chosen_when_there_is_one() -> None:
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
+    with opened() as panel:
+        assert panel.ui.inputSelector.currentNode() is None
+        assert panel.ui.applyButton.toolTip == panel.ui.previewLabel.text == "Select a volume"
+        assert not panel.ui.applyButton.enabled
+        assert not panel.ui.compareButton.enabled
+        assert "For research only, not for diagnosis" in panel.ui.intendedUseLabel.text
+        assert panel.ui.intendedUseLabel.isVisible()
     head("T1")
     head("T2")
     with opened() as panel:
@@ -52,538 +50,391 @@ def test_the_first_volume_of_the_scene_is_chosen_when_the_panel_opens() -> None:
         assert panel.ui.applyButton.enabled
 
 
-def test_a_label_map_is_not_chosen_by_itself() -> None:
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
-    with opened() as panel:
-        assert panel.ui.inputSelector.currentNode() is None
-        assert not panel.ui.applyButton.enabled
-    head("T1")
-    with opened() as panel:
-        assert panel.ui.inputSelector.currentNode().GetName() == "T1"
+def test_what_apply_would_give_is_shown_as_it_is_chosen(panel: Panel) -> None:
+    for values, shape, pixels in (
+        ({"scaleSpinBox": "1.37"}, "54 × 41 × 20", "pixels 1 → 0.73 mm, slices 4 mm"),
+        ({"scaleSpinBox": "4"}, "160 × 120 × 20", "pixels 1 → 0.25 mm, slices 4 mm"),
+        ({"axisComboBox": "Coronal"}, "160 × 30 × 80", "pixels 1 × 4 → 0.25 × 1 mm, slices 1 mm"),
+        ({"axisComboBox": "Sagittal"}, "40 × 120 × 80", "pixels 1 × 4 → 0.25 × 1 mm, slices 1 mm"),
+        ({"axisComboBox": "Axial", "targetComboBox": "Pixel size"}, "80 × 60 × 20", "pixels 1 → 0.5 mm, slices 4 mm"),
+        ({"spacingSpinBox": "0.2"}, "200 × 150 × 20", "pixels 1 → 0.2 mm, slices 4 mm"),
+    ):
+        panel.set(**values)
+        first, second, memory, *warning = panel.ui.previewLabel.text.splitlines()
+        assert (first, second) == (f"40 × 30 × 20 → {shape} voxels", pixels)
+        assert memory.startswith("about 25")
+        assert panel.ui.applyButton.enabled
+    assert warning == ["×5 is outside 1.1 … 4.0, which the network was trained for"]
+    assert panel.ui.spacingSpinBox.isVisible()
+    assert not panel.ui.scaleSpinBox.isVisible()
 
 
-def test_a_volume_without_an_image_is_refused_in_a_sentence(panel: Panel) -> None:
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"inputSelector": "Empty"}, "Empty: the volume is empty; load an image into it"),
+        ({"outputSelector": "T1"}, "would replace the input"),
+        ({"targetComboBox": "Pixel size", "spacingSpinBox": "1.2"}, "does not upscale"),
+        ({"weightsComboBox": OWN}, "Select a file of weights"),
+        ({"weightsComboBox": OWN, "ownWeightsPathLineEdit": "/nothing.pt"}, "no weights there"),
+        ({"serverLineEdit": "http://there", "weightsComboBox": OWN}, "a server has only the shipped ones"),
+    ],
+)
+def test_what_is_in_the_way_is_said_and_apply_is_off(panel: Panel, values: dict[str, str], says: str) -> None:
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
-    panel.choose(panel.ui.inputSelector, "Empty")
+    assert panel.ui.applyButton.enabled
+    panel.set(**values)
+    assert says in panel.ui.previewLabel.text
+    assert panel.ui.applyButton.toolTip == panel.ui.previewLabel.text
     assert not panel.ui.applyButton.enabled
-    assert panel.ui.previewLabel.text == "Empty: the volume is empty; load an image into it"
-
-
-def test_typed_scales_show_what_they_give(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    for typed, size, pixel in (("1.5", "60 × 45", "0.667"), ("1.37", "54 × 41", "0.73"), ("4", "160 × 120", "0.25")):
-        panel.type(panel.ui.scaleSpinBox, typed)
-        assert panel.ui.scaleSpinBox.value == float(typed)
-        lines = panel.ui.previewLabel.text.splitlines()
-        assert lines[0] == f"40 × 30 × 20 → {size} × 20 voxels"
-        assert lines[1] == f"pixels 1 → {pixel} mm, slices 4 mm"
-        assert lines[2].startswith("about 25")
-        assert lines[2].endswith("MB of memory")
 
 
 def test_a_step_of_the_scale_is_a_tenth_and_its_ends_are_those_of_training(panel: Panel) -> None:
     box = panel.ui.scaleSpinBox
-    box.stepBy(1)
-    assert box.value == pytest.approx(2.1)
+    for steps, value in ((1, 2.1), (100, 4.0), (-100, 1.1)):
+        box.stepBy(steps)
+        assert box.value == pytest.approx(value)
     panel.type(box, "9")
     assert box.value <= 4.0
-    panel.type(box, "4")
-    box.stepBy(1)
-    assert box.value == 4.0
-    box.stepBy(-100)
-    assert box.value == pytest.approx(1.1)
-
-
-def test_a_pixel_size_may_be_typed_instead_and_one_that_is_too_coarse_is_refused(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.choose(panel.ui.targetComboBox, "Pixel size")
-    assert panel.ui.spacingSpinBox.isVisible()
-    assert not panel.ui.scaleSpinBox.isVisible()
-    panel.type(panel.ui.spacingSpinBox, "0.4")
-    assert panel.ui.previewLabel.text.splitlines()[0] == "40 × 30 × 20 → 100 × 75 × 20 voxels"
-    panel.type(panel.ui.spacingSpinBox, "1.2")
-    assert "does not upscale" in panel.ui.previewLabel.text
-    assert not panel.ui.applyButton.enabled
-    assert "does not upscale" in panel.ui.applyButton.toolTip
-    panel.choose(panel.ui.targetComboBox, "Scale factor")
-    assert panel.ui.applyButton.enabled
-
-
-def test_slices_of_another_axis_change_what_comes_out(panel: Panel) -> None:
-    head("T1", shape=(40, 40, 10))
-    panel.choose(panel.ui.inputSelector, "T1")
-    for axis, shape in (("Axial", "80 × 80 × 10"), ("Coronal", "80 × 40 × 20"), ("Sagittal", "40 × 80 × 20")):
-        panel.choose(panel.ui.axisComboBox, axis)
-        assert panel.ui.previewLabel.text.splitlines()[0].endswith(f"{shape} voxels")
-
-
-def test_the_input_cannot_be_its_own_output(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.choose(panel.ui.outputSelector, "T1")
-    assert not panel.ui.applyButton.enabled
-    assert "would replace the input" in panel.ui.applyButton.toolTip
-    panel.choose(panel.ui.outputSelector, "Create new volume")
-    assert panel.ui.applyButton.enabled
-
-
-def test_the_research_use_sentence_is_always_to_be_seen(panel: Panel) -> None:
-    assert panel.ui.intendedUseLabel.isVisible()
-    assert "For research only, not for diagnosis" in panel.ui.intendedUseLabel.text
 
 
 def test_opening_advanced_lists_the_devices_that_were_found(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.ui.advancedCollapsibleButton.collapsed = False
-    kit.process_events()
     box = panel.ui.deviceComboBox
-    entries = [box.itemText(index) for index in range(box.count)]
-    assert entries[0].startswith("Automatic: ")
-    assert any(entry.startswith("CPU (") and "threads" in entry for entry in entries)
-    panel.choose(box, next(entry for entry in entries if entry.startswith("CPU (")))
-    assert panel.widget._parameterNode.device == "cpu"
+    automatic, *others = (box.itemText(index) for index in range(box.count))
+    assert automatic.startswith("Automatic: ")
+    cpu = next(entry for entry in others if entry.startswith("CPU ("))
+    assert "threads" in cpu
+    panel.choose(box, cpu)
+    assert panel.widget.logic.getParameterNode().device == "cpu"
 
 
 # ---- a run -------------------------------------------------------------------------------------------------
 
 
 def test_a_run_makes_a_new_volume_shows_it_and_says_what_it_did(panel: Panel) -> None:
-    node = head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.type(panel.ui.scaleSpinBox, "1.5")
+    panel.set(scaleSpinBox="1.5")
     panel.apply()
     assert panel.ui.applyButton.text == "Cancel"
     assert not panel.ui.inputsCollapsibleButton.enabled
     assert panel.ui.progressBar.isVisible()
     panel.wait()
-    assert volumes() == ["T1", "T1_x1.5"]
-    result = slicer.util.getNode("T1_x1.5")
-    assert voxels(result).shape == (20, 45, 60)
+    assert list_volumes() == ["T1", "T1_x1.5"]
     assert panel.ui.inputsCollapsibleButton.enabled
     assert not panel.ui.progressBar.isVisible()
     assert panel.ui.statusLabel.text == "Done: T1_x1.5"
     assert "of its range" in panel.ui.consistencyLabel.text
-    assert "T1: 40 × 30 × 20 → 60 × 45 × 20, cpu" in panel.log
+    first, second = panel.log.splitlines()
+    assert first == "T1: 40 × 30 × 20 → 60 × 45 × 20, cpu"
+    assert second.startswith("T1_x1.5: 60 × 45 × 20 voxels, ×1.5 by the network, on cpu, ")
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
-    assert composite.GetBackgroundVolumeID() == result.GetID()
-    wanted = module.MetaSRGANLogic().process(node, scale=1.5)
-    np.testing.assert_array_equal(voxels(result), voxels(wanted.outputVolume))
+    assert composite.GetBackgroundVolumeID() == slicer.util.getNode("T1_x1.5").GetID()
+    panel.run()
+    assert list_volumes() == ["T1", "T1_x1.5", "T1_x1.5_1"]
 
 
-def test_progress_counts_slices_and_tells_the_time_left(panel: Panel) -> None:
-    head("T1", shape=(200, 180, 8))
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.apply()
-    seen: list[tuple[int, str]] = []
-    progressed = panel.widget._run.progressed
-
-    def watch(progress: Any) -> None:
-        progressed(progress)
-        seen.append((panel.ui.progressBar.value, panel.ui.statusLabel.text))
-
-    panel.widget._run.progressed = watch
-    panel.wait()
-    counted = [(done, text) for done, text in seen if "/8" in text]
-    assert [done for done, _text in counted] == sorted(done for done, _text in counted)
-    assert len({done for done, _text in counted}) >= 4
-    assert all(text == f"Slice {done}/8, {text.split(', ')[1]}" for done, text in counted if done)
-    assert all(text.endswith(" left") for done, text in counted if done)
-
-
-def test_interpolation_needs_no_network(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.choose(panel.ui.methodComboBox, "B-spline interpolation")
-    assert not panel.ui.weightsComboBox.enabled
-    with kit.pytorch.extension_absent(), kit.pytorch.torch_missing():
-        panel.apply()
-        panel.wait()
-    assert volumes() == ["T1", "T1_x2_bspline"]
-
-
-def test_the_other_shipped_weights_give_another_result(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.apply()
-    panel.wait()
-    panel.ui.advancedCollapsibleButton.collapsed = False
-    panel.choose(panel.ui.weightsComboBox, "Adversarial: sharper")
-    panel.apply()
-    panel.wait()
-    first, second = slicer.util.getNode("T1_x2"), slicer.util.getNode("T1_x2_1")
-    assert (voxels(first) != voxels(second)).any()
-    assert "model_gan.pt" in second.GetDescription()
-
-
-def test_own_weights_are_checked_before_a_run_and_used_in_it(panel: Panel, tmp_path: Path) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.ui.advancedCollapsibleButton.collapsed = False
-    panel.choose(panel.ui.weightsComboBox, "Your own file or MONAI bundle")
-    assert "Select a file of weights" in panel.ui.applyButton.toolTip
-    edit = panel.ui.ownWeightsPathLineEdit
-    assert edit.isVisible()
-    edit.currentPath = str(tmp_path / "nothing.pt")
-    assert "no weights there" in panel.ui.applyButton.toolTip
-    (tmp_path / "models").mkdir()
-    for name in ("model.pt", "SHA256SUMS"):
-        shutil.copy(WEIGHTS / name, tmp_path / "models")
-    edit.currentPath = str(tmp_path)
-    assert panel.ui.ownWeightsStateLabel.text.startswith("found model.pt, SHA-256 ")
-    panel.apply()
-    panel.wait()
-    assert volumes() == ["T1", "T1_x2"]
-    with (tmp_path / "models" / "model.pt").open("ab") as file:
-        file.write(b"x")
-    edit.currentPath = str(tmp_path / "models")
-    edit.currentPath = str(tmp_path)
-    assert "damaged or were changed" in panel.ui.applyButton.toolTip
-    assert not panel.ui.applyButton.enabled
-
-
-def test_a_file_that_is_no_weights_ends_the_run_in_a_sentence(panel: Panel, tmp_path: Path) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.ui.advancedCollapsibleButton.collapsed = False
-    panel.choose(panel.ui.weightsComboBox, "Your own file or MONAI bundle")
-    (tmp_path / "mine.pt").write_bytes(b"not weights")
-    panel.ui.ownWeightsPathLineEdit.currentPath = str(tmp_path / "mine.pt")
-    with kit.answering("OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "not a file of weights" in dialog[-1]
-    assert volumes() == ["T1"]
-
-
-def test_the_check_against_the_input_can_be_left_out(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
+@pytest.mark.parametrize(
+    ("values", "arguments"),
+    [
+        ({"scaleSpinBox": "1.5"}, {"scale": 1.5}),
+        ({"targetComboBox": "Pixel size", "spacingSpinBox": "0.4"}, {"spacing": 0.4}),
+        ({"axisComboBox": "Coronal"}, {"scale": 2, "axis": "coronal"}),
+        ({"weightsComboBox": "Adversarial: sharper"}, {"scale": 2, "weights": "gan"}),
+        (
+            {"weightsComboBox": OWN, "ownWeightsPathLineEdit": str(MODELS / "model_gan.pt")},
+            {"scale": 2, "model": "gan"},
+        ),
+    ],
+)
+def test_a_choice_does_what_it_does_in_a_script(
+    panel: Panel, values: dict[str, str], arguments: dict[str, Any]
+) -> None:
+    panel.set(**values)
     panel.click(panel.ui.consistencyCheckBox)
-    panel.apply()
-    panel.wait()
+    panel.run()
+    result = slicer.util.getNode(list_volumes()[1])
+    wanted = module.MetaSRGANLogic().process(slicer.util.getNode("T1"), checkConsistency=False, **arguments)
+    np.testing.assert_array_equal(read_voxels(result), read_voxels(wanted.outputVolume))
+    assert result.GetDescription() == wanted.outputVolume.GetDescription()
     assert panel.ui.consistencyLabel.text == ""
     assert "averaged back" not in panel.log.lower()
 
 
+def test_interpolation_needs_no_pytorch(panel: Panel) -> None:
+    panel.set(methodComboBox="B-spline interpolation")
+    assert not panel.ui.weightsComboBox.enabled
+    with kit.pytorch.extension_absent(), kit.pytorch.torch_missing():
+        panel.run()
+    assert list_volumes() == ["T1", "T1_x2_bspline"]
+
+
+def test_progress_counts_slices_and_tells_the_time_left(panel: Panel) -> None:
+    seen: list[tuple[int, str]] = []
+    start(panel)
+    panel.ui.progressBar.connect(
+        "valueChanged(int)", lambda done: seen.append((done, panel.ui.statusLabel.text)) if done > 0 else None
+    )
+    panel.wait()
+    assert [done for done, _text in seen] == sorted({done for done, _text in seen})
+    assert len(seen) >= 3
+    assert all(text.startswith(f"Slice {done}/8, ") and text.endswith(" left") for done, text in seen)
+
+
+def test_own_weights_are_checked_before_a_run(panel: Panel, tmp_path: Path) -> None:
+    shutil.copytree(MODELS, tmp_path / "models", ignore=shutil.ignore_patterns("*.ts"))
+    panel.set(weightsComboBox=OWN, ownWeightsPathLineEdit=str(tmp_path))
+    assert panel.ui.ownWeightsStateLabel.text.startswith("found model.pt, SHA-256 ")
+    with (tmp_path / "models" / "model.pt").open("ab") as file:
+        file.write(b"x")
+    panel.set(ownWeightsPathLineEdit="", scaleSpinBox="3")
+    panel.set(ownWeightsPathLineEdit=str(tmp_path))
+    assert "damaged or were changed" in panel.ui.applyButton.toolTip
+    assert not panel.ui.applyButton.enabled
+
+
 def test_compare_lays_input_and_result_side_by_side_linked_and_alike(panel: Panel) -> None:
-    node = head("T1")
+    node = slicer.util.getNode("T1")
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevel(90, 60)
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.apply()
-    panel.wait()
+    panel.run()
     panel.click(panel.ui.compareButton)
-    manager = slicer.app.layoutManager()
+    manager, result = slicer.app.layoutManager(), slicer.util.getNode("T1_x2")
     assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
-    result = slicer.util.getNode("T1_x2")
-    red, yellow = (manager.sliceWidget(name) for name in ("Red", "Yellow"))
-    assert red.mrmlSliceCompositeNode().GetBackgroundVolumeID() == node.GetID()
-    assert yellow.mrmlSliceCompositeNode().GetBackgroundVolumeID() == result.GetID()
-    assert red.mrmlSliceCompositeNode().GetLinkedControl()
-    assert yellow.mrmlSliceCompositeNode().GetLinkedControl()
-    for row in range(4):
-        for column in range(4):
-            assert red.mrmlSliceNode().GetSliceToRAS().GetElement(row, column) == pytest.approx(
-                yellow.mrmlSliceNode().GetSliceToRAS().GetElement(row, column), abs=1e-6
-            )
-    assert red.mrmlSliceNode().GetFieldOfView()[:2] == pytest.approx(yellow.mrmlSliceNode().GetFieldOfView()[:2])
+    views = [manager.sliceWidget(name) for name in ("Red", "Yellow")]
+    composites = [view.mrmlSliceCompositeNode() for view in views]
+    assert [each.GetBackgroundVolumeID() for each in composites] == [node.GetID(), result.GetID()]
+    assert all(each.GetLinkedControl() for each in composites)
+    red, yellow = (view.mrmlSliceNode() for view in views)
+    places = [slicer.util.arrayFromVTKMatrix(each.GetSliceToRAS()) for each in (red, yellow)]
+    np.testing.assert_allclose(places[0], places[1], atol=1e-6)
+    assert red.GetOrientation() == "Axial"
+    assert red.GetFieldOfView()[:2] == pytest.approx(yellow.GetFieldOfView()[:2])
     assert (result.GetDisplayNode().GetWindow(), result.GetDisplayNode().GetLevel()) == (90, 60)
     assert node.GetDisplayNode().GetInterpolate()
-
-
-def test_compare_is_off_once_one_of_the_two_is_gone(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.apply()
-    panel.wait()
-    slicer.mrmlScene.RemoveNode(slicer.util.getNode("T1_x2"))
+    slicer.mrmlScene.RemoveNode(result)
     assert not panel.ui.compareButton.enabled
-
-
-def test_it_can_run_again_at_once(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    for _run in range(3):
-        panel.apply()
-        panel.wait()
-    assert volumes() == ["T1", "T1_x2", "T1_x2_1", "T1_x2_2"]
-    np.testing.assert_array_equal(voxels(slicer.util.getNode("T1_x2")), voxels(slicer.util.getNode("T1_x2_2")))
 
 
 # ---- a run that does not come to its end -------------------------------------------------------------------
 
 
-def start_and_reach(panel: Panel, slices: int, output: str | None = None) -> None:
-    """Start a run on eight slices that take a step each, and let it do some of them."""
-    head("T1", shape=(200, 180, 8))
-    panel.choose(panel.ui.inputSelector, "T1")
-    if output is not None:
-        panel.choose(panel.ui.outputSelector, output)
+def start(panel: Panel, output: str | None = None) -> None:
+    """Start a run on eight slices that take a step each, and let it do two of them."""
+    head("Large", shape=(200, 180, 8))
+    panel.set(inputSelector="Large", **({"outputSelector": output} if output else {}))
     panel.apply()
-    panel.until(lambda: panel.ui.progressBar.value >= slices)
+    panel.until(lambda: panel.ui.progressBar.value >= 2)
     assert panel.ui.applyButton.text == "Cancel"
 
 
-def test_cancel_at_slice_five_leaves_the_output_untouched_and_the_scene_clean(panel: Panel) -> None:
+def test_cancel_leaves_the_output_untouched_and_a_run_can_be_started_again(panel: Panel) -> None:
     chosen = head("Chosen", seed=1)
-    before, time = voxels(chosen).copy(), chosen.GetMTime()
-    start_and_reach(panel, 5, "Chosen")
+    before, time = read_voxels(chosen).copy(), chosen.GetMTime()
+    start(panel, "Chosen")
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     panel.click(panel.ui.applyButton)
-    assert panel.ui.applyButton.text == "Apply"
-    assert panel.ui.applyButton.enabled
-    for _turn in range(20):
-        kit.process_events()
-    np.testing.assert_array_equal(voxels(chosen), before)
-    assert chosen.GetMTime() == time
-    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+    kit.process_events(50)
     assert "Cancelled" in panel.log
+    assert chosen.GetMTime() == time
+    np.testing.assert_array_equal(read_voxels(chosen), before)
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     assert not panel.ui.compareButton.enabled
-
-
-def test_a_cancelled_run_can_be_started_again(panel: Panel) -> None:
-    start_and_reach(panel, 2)
-    panel.click(panel.ui.applyButton)
+    panel.run()
+    assert read_voxels(chosen).shape == (8, 360, 400)
+    before = read_voxels(chosen).copy()
     panel.apply()
-    panel.wait()
-    assert volumes() == ["T1", "T1_x2"]
+    panel.click(panel.ui.applyButton)  # before the first step
+    kit.process_events(50)
+    assert panel.log.count("Cancelled") == 2
+    np.testing.assert_array_equal(read_voxels(chosen), before)
 
 
 def test_the_scene_may_be_closed_during_a_run(panel: Panel) -> None:
-    start_and_reach(panel, 2)
+    start(panel)
     slicer.mrmlScene.Clear()
-    for _turn in range(20):
-        kit.process_events()
-    assert volumes() == []
+    kit.process_events(50)
+    assert list_volumes() == []
     assert "The scene was closed; stopped" in panel.log
     assert panel.ui.applyButton.text == "Apply"
     assert not panel.ui.applyButton.enabled
     head("T2")
-    panel.choose(panel.ui.inputSelector, "T2")
-    panel.apply()
-    panel.wait()
-    assert volumes() == ["T2", "T2_x2"]
+    panel.set(inputSelector="T2")
+    panel.run()
+    assert list_volumes() == ["T2", "T2_x2"]
 
 
-@pytest.mark.parametrize("deleted", ["T1", "Chosen"])
+@pytest.mark.parametrize("deleted", ["Large", "Chosen"])
 def test_a_volume_may_be_deleted_during_a_run(panel: Panel, deleted: str) -> None:
     head("Chosen", seed=1)
-    start_and_reach(panel, 2, "Chosen")
+    start(panel, "Chosen")
     slicer.mrmlScene.RemoveNode(slicer.util.getNode(deleted))
     with kit.answering("OK") as dialog:
         panel.wait()
     assert f"{deleted}: removed from the scene while it was worked on" in dialog[-1]
-    assert len(volumes()) == 1
-    assert panel.ui.applyButton.text == "Apply"
+    assert len(list_volumes()) == 2
 
 
-def test_leaving_for_another_module_lets_the_run_go_on(panel: Panel) -> None:
-    start_and_reach(panel, 2)
+def test_leaving_for_another_module_lets_the_run_go_on_and_closing_the_panel_ends_it() -> None:
+    with opened() as panel:
+        start(panel)
+        leave(panel)
+        panel.wait()
+        assert list_volumes() == ["Large", "Large_x2"]
+        panel.widget.enter()
+        assert panel.ui.compareButton.enabled
+        panel.apply()
+        panel.until(lambda: panel.ui.progressBar.value >= 2)
+    kit.process_events(50)
+    assert list_volumes() == ["Large", "Large_x2"]
+
+
+def test_the_scene_may_change_while_another_module_is_shown(panel: Panel, tmp_path: Path) -> None:
+    panel.run()
+    leave(panel)
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear()
+    assert not panel.ui.compareButton.enabled
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    panel.widget.enter()
+    assert panel.ui.inputSelector.currentNode().GetName() == "T1"
+    assert panel.ui.applyButton.enabled
+
+
+def leave(panel: Panel) -> None:
     panel.widget.parent.isEntered = False
     panel.widget.exit()
-    panel.wait()
-    assert volumes() == ["T1", "T1_x2"]
-    panel.widget.enter()
-    assert panel.ui.compareButton.enabled
 
 
-def test_closing_the_panel_ends_the_run() -> None:
-    with opened() as panel:
-        start_and_reach(panel, 2)
-    for _turn in range(20):
-        kit.process_events()
-    assert volumes() == ["T1"]
+# ---- what can be missing, and what can fail ----------------------------------------------------------------
 
 
-# ---- what may be missing -----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("error", "answers", "says"),
+    [
+        (None, ("Cancel", "OK"), "PyTorch was not installed; press Apply again"),
+        ("No space left on device", ("OK", "OK"), "PyTorch could not be installed"),
+    ],
+)
+def test_pytorch_that_is_not_installed_is_told(
+    panel: Panel, error: str | None, answers: tuple[str, ...], says: str
+) -> None:
+    with kit.pytorch.torch_missing(error=error):
+        assert says in panel.fail(*answers)
+        assert list_volumes() == ["T1"]
+        if error is None:
+            with kit.answering("OK"):
+                panel.run()
+            assert list_volumes() == ["T1", "T1_x2"]
 
 
-def test_a_declined_installation_is_told_and_the_panel_stays_usable(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    with kit.pytorch.torch_missing():
-        with kit.answering("Cancel", "OK") as dialog:
-            panel.apply()
-            panel.wait()
-        assert "PyTorch was not installed" in dialog[-1]
-        assert volumes() == ["T1"]
-        assert panel.ui.applyButton.enabled
-        with kit.answering("OK"):
-            panel.apply()
-            panel.wait()
-    assert volumes() == ["T1", "T1_x2"]
+def test_a_pytorch_that_cannot_be_used_is_told(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    with kit.pytorch.extension_absent(), kit.pytorch.torch_missing():
+        sentence = panel.fail()
+    assert "install the extension PyTorch in the Extensions Manager" in sentence
+    assert "B-spline" in sentence
+    monkeypatch.setattr("MetaSRGANLib.pytorch.find_version", lambda: "2.5.1+cu118")
+    assert "PyTorch 2.5.1+cu118 is older than this module needs (>=2.6)" in panel.fail()
+    assert list_volumes() == ["T1"]
 
 
-def test_an_installation_that_fails_is_told_with_its_reason(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    with kit.pytorch.torch_missing(error="No space left on device"), kit.answering("OK", "OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "PyTorch could not be installed" in dialog[-1]
-    assert volumes() == ["T1"]
+@pytest.mark.parametrize(
+    ("broken", "error", "says"),
+    [
+        (
+            "metasrgan.networks.loading.load_model",
+            FileNotFoundError(2, "No such file", "model.pt"),
+            "model.pt: No such",
+        ),
+        (STRIP, MemoryError(), "not enough memory; use a smaller scale"),
+        ("MetaSRGANLib.nodes.place_volume", ZeroDivisionError("a defect"), "ZeroDivisionError: a defect"),
+    ],
+)
+def test_a_failure_is_told_in_a_sentence_and_the_panel_stays_usable(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str, error: Any, says: str
+) -> None:
+    def fail(*_arguments: Any) -> None:
+        raise error
 
-
-def test_without_the_pytorch_extension_the_way_out_is_told(panel: Panel) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    with kit.pytorch.extension_absent(), kit.pytorch.torch_missing(), kit.answering("OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "install the extension PyTorch in the Extensions Manager" in dialog[-1]
-    assert "B-spline" in dialog[-1]
-    assert volumes() == ["T1"]
-
-
-def test_missing_weights_are_told(panel: Panel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    monkeypatch.setattr("metasrgan.networks.weights.shipped_weights", lambda name: tmp_path / "model.pt")
-    with kit.answering("OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "no weights there; install the package again" in dialog[-1]
-    assert volumes() == ["T1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, fail)
+        assert says in panel.fail()
+    # Where it happened is told of a defect alone.
+    assert ("Traceback" in caplog.text) == ("defect" in says)
+    panel.run()
+    assert list_volumes() == ["T1", "T1_x2"]
 
 
 def test_where_memory_runs_out_batches_become_smaller_and_the_log_says_so(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from metasrgan.upscaling import network_engine
+    from metasrgan.upscaling.network_engine import run_without_margin
 
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-    compute = network_engine.NetworkEngine._strip
-
-    def little_memory(self: Any, padded: Any, first: int, last: int) -> Any:
-        if len(padded) > 4:
+    def run_with_little_memory(generator: Any, images: Any, *arguments: Any) -> Any:
+        if len(images) > 4:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return compute(self, padded, first, last)
+        return run_without_margin(generator, images, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(network_engine.NetworkEngine, "_strip", little_memory)
-        panel.apply()
-        panel.wait()
+        patch.setattr(STRIP, run_with_little_memory)
+        panel.run()
     assert "Warning: not enough memory on cpu; going on with smaller batches" in panel.log
-    result = slicer.util.getNode("T1_x2")
-    assert "going on with smaller batches" in result.GetDescription()
-    whole = module.MetaSRGANLogic().process(slicer.util.getNode("T1"), scale=2).outputVolume
-    np.testing.assert_allclose(voxels(result), voxels(whole), atol=1)
+    assert "going on with smaller batches" in slicer.util.getNode("T1_x2").GetDescription()
+    panel.run()
+    np.testing.assert_allclose(read_voxels("T1_x2"), read_voxels("T1_x2_1"), atol=1)
 
 
-def test_memory_that_is_never_enough_is_told(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-
-    def no_memory(*_arguments: Any) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr("metasrgan.upscaling.network_engine.NetworkEngine._strip", no_memory)
-    with kit.answering("OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "not enough memory; use a smaller scale" in dialog[-1]
-    assert volumes() == ["T1"]
-
-
-def test_a_defect_is_told_and_logged_and_the_panel_stays_usable(
-    panel: Panel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    head("T1")
-    panel.choose(panel.ui.inputSelector, "T1")
-
-    def broken(*_arguments: Any) -> None:
-        raise ZeroDivisionError("a defect")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("MetaSRGANLib.nodes.place", broken)
-        with kit.answering("OK") as dialog:
-            panel.apply()
-            panel.wait()
-    assert "ZeroDivisionError: a defect" in dialog[-1]
-    assert "Traceback" in caplog.text
-    panel.apply()
-    panel.wait()
-    assert volumes() == ["T1", "T1_x2"]
-
-
-# ---- scenes ------------------------------------------------------------------------------------------------
+# ---- scenes, and the window --------------------------------------------------------------------------------
 
 
 def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) -> None:
-    head("T1")
     head("Mine", seed=1)
-    panel.choose(panel.ui.inputSelector, "T1")
-    panel.choose(panel.ui.outputSelector, "Mine")
-    panel.choose(panel.ui.targetComboBox, "Pixel size")
-    panel.type(panel.ui.spacingSpinBox, "0.35")
-    panel.choose(panel.ui.axisComboBox, "Axial")
-    panel.choose(panel.ui.methodComboBox, "B-spline interpolation")
+    choices = {
+        "inputSelector": "T1",
+        "outputSelector": "Mine",
+        "targetComboBox": "Pixel size",
+        "axisComboBox": "Axial",
+        "weightsComboBox": OWN,
+    }
+    weights = str(MODELS / "model.pt")
+    panel.set(**choices, ownWeightsPathLineEdit=weights, spacingSpinBox="0.35")
     panel.click(panel.ui.consistencyCheckBox)
-    panel.widget._parameterNode.device = "cuda:1"
-    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        slicer.util.saveNode(node, str(tmp_path / f"{node.GetName()}.nrrd"))
-    scene = tmp_path / "scene.mrml"
-    assert slicer.util.saveScene(str(scene))
+    panel.widget.logic.getParameterNode().device = "cuda:1"
+    for name in list_volumes():
+        slicer.util.saveNode(slicer.util.getNode(name), str(tmp_path / f"{name}.nrrd"))
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrml"))
     slicer.mrmlScene.Clear()
     assert panel.ui.inputSelector.currentNode() is None
     assert panel.ui.scaleSpinBox.value == 2.0
-    slicer.util.loadScene(str(scene))
+    slicer.util.loadScene(str(tmp_path / "scene.mrml"))
     kit.process_events()
-    assert panel.ui.inputSelector.currentNode().GetName() == "T1"
-    assert panel.ui.outputSelector.currentNode().GetName() == "Mine"
-    assert panel.ui.targetComboBox.currentText == "Pixel size"
+    for name, text in choices.items():
+        assert panel.read(name) == text
+    assert panel.ui.ownWeightsPathLineEdit.currentPath == weights
     assert panel.ui.spacingSpinBox.value == 0.35
-    assert panel.ui.axisComboBox.currentText == "Axial"
-    assert panel.ui.methodComboBox.currentText == "B-spline interpolation"
     assert not panel.ui.consistencyCheckBox.checked
     assert panel.ui.deviceComboBox.currentText == "cuda:1"
     assert panel.ui.applyButton.enabled
 
 
-# ---- the window stays alive --------------------------------------------------------------------------------
+def test_the_event_loop_turns_between_any_two_batches(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from metasrgan.upscaling.network_engine import run_without_margin
 
+    events: list[str] = []
 
-def test_the_event_loop_turns_between_any_two_batches(
-    panel: Panel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is asserted is the order of events; the longest pause is printed, beside the longest batch."""
-    from metasrgan.upscaling import network_engine
-
-    events: list[tuple[str, float]] = []
-    clock = QtCore.QElapsedTimer()
-    clock.start()
-    compute = network_engine.NetworkEngine._strip
-
-    def timed(self: Any, *arguments: Any) -> Any:
-        started = clock.nsecsElapsed()
-        strip = compute(self, *arguments)
-        events.append(("batch", (clock.nsecsElapsed() - started) / 1e6))
-        return strip
+    def note_and_run(*arguments: Any) -> Any:
+        events.append("batch")
+        return run_without_margin(*arguments)
 
     heartbeat = QtCore.QTimer()
     heartbeat.setInterval(0)
-    heartbeat.timeout.connect(lambda: events.append(("turn", clock.nsecsElapsed() / 1e6)))
-    head("T1", shape=(400, 380, 3))
-    panel.choose(panel.ui.inputSelector, "T1")
-    monkeypatch.setattr(network_engine.NetworkEngine, "_strip", timed)
+    heartbeat.timeout.connect(lambda: events.append("turn"))
+    head("Wide", shape=(400, 380, 3))
+    panel.set(inputSelector="Wide")
+    monkeypatch.setattr(STRIP, note_and_run)
     try:
         panel.apply()
         heartbeat.start()
         panel.wait()
     finally:
         heartbeat.stop()
-    kinds = [kind for kind, _when in events]
-    assert kinds.count("batch") > 4, "a slice of this size goes in strips"
-    assert all(pair != ("batch", "batch") for pair in itertools.pairwise(kinds))
-    batches = [length for kind, length in events if kind == "batch"]
-    turns = [when for kind, when in events if kind == "turn"]
-    pauses = np.diff(turns)
-    with capsys.disabled():
-        print(
-            f"\n  event loop: longest pause {pauses.max():.0f} ms, longest batch {max(batches):.0f} ms,"
-            f" {len(batches)} batches, {len(turns)} turns"
-        )
+    assert events.count("batch") > 4, "a slice of this size goes in strips"
+    assert ("batch", "batch") not in itertools.pairwise(events)

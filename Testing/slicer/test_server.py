@@ -15,8 +15,9 @@ import kit
 import numpy as np
 import pytest
 import slicer
+from MetaSRGANLib.nodes import view_volume
 from module_under_test import ROOT, module
-from panel_driver import Panel, head, opened
+from panel_driver import Panel, head, list_volumes, opened, read_voxels
 
 PYTHON = ROOT / ".venv-monailabel" / "bin" / "python"
 TOKEN = "only-for-this-test"
@@ -65,80 +66,77 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture
 def panel(address: str) -> Iterator[Panel]:
+    head("T1")
     with opened() as each:
-        head("T1")
-        each.choose(each.ui.inputSelector, "T1")
         each.ui.advancedCollapsibleButton.collapsed = False
         kit.process_events()
-        each.write(each.ui.serverLineEdit, address)
-        each.write(each.ui.tokenLineEdit, TOKEN)
+        each.set(serverLineEdit=address, tokenLineEdit=TOKEN)
         yield each
 
 
-def volumes() -> list[str]:
-    return [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
-
-
-@pytest.mark.parametrize("method", ["Network (Meta-SRGAN)", "B-spline interpolation"])
-def test_a_server_gives_what_this_computer_gives(panel: Panel, method: str) -> None:
-    panel.choose(panel.ui.methodComboBox, method)
-    panel.type(panel.ui.scaleSpinBox, "1.5")
+@pytest.mark.parametrize(
+    ("values", "arguments"),
+    [
+        ({"weightsComboBox": "Adversarial: sharper"}, {"scale": 1.5, "weights": "gan"}),
+        ({"methodComboBox": "B-spline interpolation"}, {"scale": 1.5, "method": "bspline"}),
+    ],
+)
+def test_a_server_gives_what_this_computer_gives(
+    panel: Panel, values: dict[str, str], arguments: dict[str, str]
+) -> None:
+    panel.set(scaleSpinBox="1.5", **values)
     with kit.pytorch.extension_absent(), kit.pytorch.torch_missing():
-        panel.apply()
-        panel.wait()
-    assert len(volumes()) == 2
-    result = slicer.util.getNode(volumes()[1])
-    word = "net" if method.startswith("Network") else "bspline"
-    local = module.MetaSRGANLogic().process(slicer.util.getNode("T1"), scale=1.5, method=word).outputVolume
-    np.testing.assert_array_equal(slicer.util.arrayFromVolume(result), slicer.util.arrayFromVolume(local))
-    assert result.GetOrigin() == local.GetOrigin()
-    assert result.GetSpacing() == local.GetSpacing()
+        panel.run()
+    _source, name = list_volumes()
+    result = slicer.util.getNode(name)
+    local = module.MetaSRGANLogic().process(slicer.util.getNode("T1"), **arguments).outputVolume
+    np.testing.assert_array_equal(read_voxels(result), read_voxels(local))
+    assert (result.GetOrigin(), result.GetSpacing()) == (local.GetOrigin(), local.GetSpacing())
+    assert "of its range" in panel.ui.consistencyLabel.text
     assert "on http://127.0.0.1" in panel.log
 
 
-def test_a_run_on_a_server_can_be_cancelled(panel: Panel) -> None:
+def test_a_run_on_a_server_warns_as_here_and_can_be_cancelled(panel: Panel) -> None:
+    panel.set(targetComboBox="Pixel size", spacingSpinBox="0.2")
+    panel.run()
+    assert "Warning: scale 5 is outside 1.1 … 4.0" in panel.log
+    assert "outside 1.1 … 4.0" in slicer.util.getNode("T1_0.2mm").GetDescription()
     head("Large", shape=(200, 180, 8))
-    panel.choose(panel.ui.inputSelector, "Large")
+    panel.set(inputSelector="Large")
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     panel.apply()
-    panel.until(lambda: "computes" in panel.ui.statusLabel.text)
+    panel.until(lambda: panel.ui.statusLabel.text == "The server computes …")
     panel.click(panel.ui.applyButton)
     assert panel.ui.applyButton.text == "Apply"
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     assert "Cancelled" in panel.log
 
 
-def test_a_wrong_token_is_told(panel: Panel) -> None:
-    panel.write(panel.ui.tokenLineEdit, "wrong")
-    with kit.answering("OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "token" in dialog[-1]
-    assert volumes() == ["T1"]
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"tokenLineEdit": "wrong"}, "token"),
+        ({"serverLineEdit": "http://127.0.0.1:9"}, "127.0.0.1:9"),
+        ({"serverLineEdit": "my server"}, "is no address"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_told(panel: Panel, values: dict[str, str], says: str) -> None:
+    panel.set(**values)
+    assert says in panel.fail()
+    assert list_volumes() == ["T1"]
 
 
-def test_a_server_that_is_not_there_is_told(panel: Panel) -> None:
-    panel.write(panel.ui.serverLineEdit, "http://127.0.0.1:9")
-    with kit.answering("OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "127.0.0.1:9" in dialog[-1]
-    assert volumes() == ["T1"]
+def test_what_a_server_does_not_do_is_refused(panel: Panel, address: str) -> None:
+    node, logic = slicer.util.getNode("T1"), module.MetaSRGANLogic()
+    for asked, says in (({"model": "own.pt"}, "only the shipped ones"), ({"device": "cuda:1"}, "not for a server")):
+        with pytest.raises(ValueError, match=says):
+            logic.process(node, scale=2, server=address, token=TOKEN, **asked)
 
 
-def test_an_address_that_is_none_is_told(panel: Panel) -> None:
-    panel.write(panel.ui.serverLineEdit, "my server")
-    with kit.answering("OK") as dialog:
-        panel.apply()
-        panel.wait()
-    assert "is no address" in dialog[-1]
-
-
-def test_a_server_takes_no_weights_of_the_users_own(panel: Panel, tmp_path: Path) -> None:
-    panel.choose(panel.ui.weightsComboBox, "Your own file or MONAI bundle")
-    panel.ui.ownWeightsPathLineEdit.currentPath = str(tmp_path)
-    assert "the server has the weights that come with the package" in panel.ui.applyButton.toolTip
-    assert not panel.ui.applyButton.enabled
+def test_another_grid_than_was_asked_for_is_refused(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("MetaSRGANLib.remote.read_itk", lambda _path: view_volume(slicer.util.getNode("T1")))
+    assert "returned another grid than was asked for" in panel.fail()
+    assert list_volumes() == ["T1"]
 
 
 def test_the_token_is_not_kept_in_the_scene(panel: Panel, tmp_path: Path, address: str) -> None:

@@ -31,6 +31,12 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         """The panel's Python object."""
         return getattr(slicer.modules, f"{self._name}Widget")
 
+    def reload(self) -> None:
+        """Make the panel anew from the module as it was imported last, and set it up; it is not entered again."""
+        module = _module(self._name)
+        module.python = sys.modules[self._name]
+        _make_panel(module, self).setup()
+
 
 class qSlicerScriptedLoadableModule:
     """What `slicer.modules.<name>` gives, and what the module's constructor gets as `parent`."""
@@ -96,6 +102,12 @@ def _module(name: str) -> qSlicerScriptedLoadableModule:
     return module
 
 
+def _make_panel(module: qSlicerScriptedLoadableModule, parent: qSlicerScriptedLoadableModuleWidget) -> Any:
+    widget = getattr(module.python, f"{module.name}Widget")(parent)
+    setattr(slicer.modules, f"{module.name}Widget", widget)
+    return widget
+
+
 def open_panel(name: str, *, show: bool = True) -> Any:
     """Make the panel of a loaded module, set it up and enter it. The panel's Python object is returned.
 
@@ -112,8 +124,7 @@ def open_panel(name: str, *, show: bool = True) -> Any:
     parent.setMRMLScene(slicer.mrmlScene)
     parent.resize(*PANEL_SIZE)
     module.panel = parent
-    widget = getattr(module.python, f"{name}Widget")(parent)
-    setattr(slicer.modules, f"{name}Widget", widget)
+    widget = _make_panel(module, parent)
     widget.setup()
     parent.isEntered = True
     widget.enter()

@@ -73,6 +73,10 @@ class ScriptedLoadableModuleWidget:
     def exit(self) -> None:
         """Called when the user goes to another module."""
 
+    def onReload(self) -> None:
+        """Read the module's file again and build its panel anew, as the button Reload does."""
+        slicer.util.reloadScriptedModule(self.moduleName)
+
 
 class ScriptedLoadableModuleLogic:
     """What a module does, apart from its panel, with its parameter node."""

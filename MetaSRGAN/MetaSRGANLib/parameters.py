@@ -1,0 +1,56 @@
+"""The panel's parameters: kept in the scene, and what is asked of the package with them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from .choices import Axis, Method, Target, Weights
+
+
+@parameterNodeWrapper
+class MetaSRGANParameterNode:
+    """What the panel shows and a scene keeps.
+
+    inputVolume - the volume to super-resolve.
+    target - whether `scale` or `spacing` says how fine the result is.
+    scale - the factor in plane.
+    spacing - the pixel size in mm.
+    axis - along which slices are taken.
+    method - network or interpolation.
+    weights - which weights the network takes; `ownWeights` is the file or bundle folder for OWN.
+    device - "auto", "cpu", "cuda:N" or "mps".
+    server - address of a MONAI Label server to compute on; empty for this computer.
+    outputVolume - where the result goes; none makes a new volume.
+    checkConsistency - whether the result is averaged back and compared with the input.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    target: Target = Target.SCALE
+    scale: Annotated[float, WithinRange(1.1, 4.0)] = 2.0
+    spacing: Annotated[float, WithinRange(0.01, 10.0)] = 0.5
+    axis: Axis = Axis.AUTO
+    method: Method = Method.NETWORK
+    weights: Weights = Weights.L1
+    ownWeights: str = ""
+    device: str = "auto"
+    server: str = ""
+    outputVolume: vtkMRMLScalarVolumeNode
+    checkConsistency: bool = True
+
+
+def collect_asked(parameters: Any) -> dict[str, Any]:
+    """Return what the panel asks for, by the names of `metasrgan.upscaling.request.Request`'s fields."""
+    asked = {
+        parameters.target.word: getattr(parameters, parameters.target.word),
+        "axis": parameters.axis.word,
+        "method": parameters.method.word,
+    }
+    if parameters.method is Method.NETWORK:
+        asked["weights"] = parameters.ownWeights if parameters.weights is Weights.OWN else parameters.weights.word
+        # A server computes on what it has.
+        if not parameters.server.strip():
+            asked["device"] = parameters.device
+    return asked
