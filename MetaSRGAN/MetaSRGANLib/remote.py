@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from metasrgan.errors import DataError
-from metasrgan.progress import Progress, map_steps
+from metasrgan.progress import Progress
 from metasrgan.trust.consistency import measure_consistency_steps
 from metasrgan.upscaling.remote import Server, read_token
 from metasrgan.upscaling.request import Request, choose_target
@@ -58,7 +58,5 @@ def run_request_on_server_steps(
     seconds = time.monotonic() - started
     consistency = None
     if check_consistency:
-        total = volume.array.shape[target.axis]
-        checking = measure_consistency_steps(volume, result, target)
-        consistency = yield from map_steps(checking, lambda _: Progress(total, total))
+        consistency = yield from measure_consistency_steps(volume, result, target)
     return Result(request, volume, target, result, None, address, consistency, seconds, warnings)

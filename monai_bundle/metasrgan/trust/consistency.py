@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry.grid import Target
 from ..image.averaging import average_over_voxels
-from ..progress import finish
+from ..progress import Progress, finish
 from ..volumes.volume import Volume
 
 
@@ -26,7 +26,7 @@ def measure_consistency(volume: Volume, result: Volume, target: Target) -> float
     return finish(measure_consistency_steps(volume, result, target))
 
 
-def measure_consistency_steps(volume: Volume, result: Volume, target: Target) -> Generator[None, None, float]:
+def measure_consistency_steps(volume: Volume, result: Volume, target: Target) -> Generator[Progress, None, float]:
     """As `measure_consistency`, a slice a step, for a caller with a window to keep alive."""
     array = np.moveaxis(volume.array, target.axis, 0)
     fine_slices = target.view_as_slices(result.array)
@@ -40,6 +40,6 @@ def measure_consistency_steps(volume: Volume, result: Volume, target: Target) ->
         difference = reduced - plane[rows][:, columns].astype(np.float32)
         total += float((difference.astype(np.float64) ** 2).sum())
         count += difference.size
-        yield
+        yield Progress(len(array), len(array))
     extent = float(volume.array.max()) - float(volume.array.min())
     return (total / count) ** 0.5 / extent if count and extent else 0.0

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DataError, UsageError, is_out_of_memory
 from ..geometry.grid import Target, was_trained_for
 from ..image.intensity import IntensityMap
-from ..progress import Progress, finish, map_steps
+from ..progress import Progress, finish
 from ..trust.consistency import measure_consistency_steps
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
 from .engine import Engine
@@ -160,9 +160,7 @@ def run_request_steps(
     seconds = time.monotonic() - started
     consistency = None
     if check_consistency:
-        total = volume.array.shape[target.axis]
-        checking = measure_consistency_steps(volume, result, target)
-        consistency = yield from map_steps(checking, lambda _: Progress(total, total))
+        consistency = yield from measure_consistency_steps(volume, result, target)
     return Result(request, volume, target, result, model, device, consistency, seconds, tuple(told))
 
 
