@@ -148,6 +148,7 @@ OTHERS: dict[str, Any] = {
     "one missing": {key: value for key, value in MetaSRGAN().state_dict().items() if key != "mean"},
     "one more": {**MetaSRGAN().state_dict(), "more": torch.zeros(1)},
     "other size": {**MetaSRGAN().state_dict(), "upscale.first.bias": torch.zeros(255)},
+    "added to an interpolation that is not known here": changed("residual", 2.0),
     "mean not a number": changed("mean", float("nan")),
     "infinite weight": changed("upscale.second.weight", float("inf")),
     "buffer not a number": changed("extractor.tail.1.running_var", float("nan")),
@@ -155,9 +156,9 @@ OTHERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS.keys())
-def test_weights_of_another_network_and_weights_that_are_not_finite_are_refused(tmp_path: Path, content: Any) -> None:
+def test_weights_of_another_network_or_version_or_that_are_not_finite_are_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "model.pt")
-    refused(tmp_path / "model.pt", "another network|NaN")
+    refused(tmp_path / "model.pt", "another network|NaN|residual 2")
 
 
 def test_a_place_without_weights_is_no_input(tmp_path: Path) -> None:
