@@ -132,4 +132,4 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         name = inputVolume.GetName()
         made, description = name_result(result, name), describe_result(result, name)
         output = nodes.place_volume(result.volume, inputVolume, outputVolume, parent, made, description)
-        return Outcome.of(result, inputVolume, output)
+        return Outcome.from_result(result, inputVolume, output)

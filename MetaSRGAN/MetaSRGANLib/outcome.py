@@ -64,7 +64,7 @@ class Outcome:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, result: Result, inputVolume: Any, outputVolume: Any) -> Self:
+    def from_result(cls, result: Result, inputVolume: Any, outputVolume: Any) -> Self:
         """Keep of a result what is told about it."""
         target, method = result.target, result.request.method
         return cls(
@@ -82,7 +82,7 @@ class Outcome:
         """Whether both nodes are still there."""
         return self.inputVolume.GetScene() is not None and self.outputVolume.GetScene() is not None
 
-    def summary(self) -> str:
+    def summarise(self) -> str:
         """Return one line for the log."""
         consistency = format_consistency(self.consistency).lower()
         parts = (f"{self.outputVolume.GetName()}: {self.how}", format_duration(self.seconds), consistency)

@@ -36,13 +36,13 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     parser.add_argument("--version", action="version", version=f"metasrgan {__version__}")
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
 
-    def command(name: str, what: str) -> argparse.ArgumentParser:
+    def add_command(name: str, what: str) -> argparse.ArgumentParser:
         description = f"{what[0].upper()}{what[1:]}."
         each = subparsers.add_parser(name, help=what, description=description, epilog=INTENDED_USE, allow_abbrev=False)
         each.set_defaults(command=commands[name])
         return each
 
-    upscale = command("upscale", "upscale a volume in plane")
+    upscale = add_command("upscale", "upscale a volume in plane")
     upscale.add_argument("-i", "--input", type=Path, required=True, help="NIfTI, NRRD or MetaImage volume")
     upscale.add_argument("-o", "--output", type=Path, required=True, help="where to write; the suffix is the type")
     _add_request(upscale.add_argument_group("the output's grid (one of these)"), TARGETS)
@@ -58,7 +58,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     )
     _add_running(upscale)
 
-    compare = command(
+    compare = add_command(
         "compare", "reduce a high-resolution volume, upscale it by every method, measure against the original"
     )
     compare.add_argument("-i", "--input", type=Path, required=True, help="the high-resolution volume")
@@ -79,12 +79,12 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     _add_request(compare, ["axis", "weights", "device"])
     _add_running(compare)
 
-    info = command("info", "show a volume's grid, or the weights and the device found")
+    info = add_command("info", "show a volume's grid, or the weights and the device found")
     what = info.add_mutually_exclusive_group()
     what.add_argument("-i", "--input", type=Path, help="a volume")
     _add_request(what, ["weights"])
 
-    export = command("export", "write the network as one file that runs without this package")
+    export = add_command("export", "write the network as one file that runs without this package")
     export.add_argument(
         "-o", "--output", type=Path, required=True, help="where to write; .onnx (one scale) or .ts (TorchScript, any)"
     )
@@ -92,12 +92,12 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     _add_request(export, ["weights"])
     _add_overwriting(export)
 
-    demo = command("demo", "compare and upscale the sample volume")
+    demo = add_command("demo", "compare and upscale the sample volume")
     demo.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
     _add_request(demo, ["weights", "device"])
     _add_running(demo)
 
-    data = command("data", "fetch the training volumes that packages carry, with checksums")
+    data = add_command("data", "fetch the training volumes that packages carry, with checksums")
     data.add_argument("-o", "--output", type=Path, required=True, help="folder for the volumes")
     return parser
 

@@ -102,11 +102,11 @@ def evaluate(
         tables = []
         for degradation, paths in parts.items():
 
-            def compared(scale: float, methods: Sequence[str], name: str = degradation) -> Comparison:
+            def compare_at(scale: float, methods: Sequence[str], name: str = degradation) -> Comparison:
                 with watch(f"{name} ×{scale:g}") as report:
                     return compare(scan, scale, name, methods, axis, models, device, report)
 
-            at_two = compared(TABLE_SCALE, [*INTERPOLATIONS, *models])
+            at_two = compare_at(TABLE_SCALE, [*INTERPOLATIONS, *models])
             contents[paths["picture"]] = draw_comparison(at_two)
             contents[paths["table"]] = _format_table_csv(at_two, models)
             markdown = _format_table_markdown(at_two, models)
@@ -115,7 +115,7 @@ def evaluate(
             methods = [*INTERPOLATIONS, *every_scale]
             shown, curves = [], []
             for scale in sorted({float(Scale(each)) for each in (*scales, *figure_scales)}):
-                each = compared(scale, methods)
+                each = compare_at(scale, methods)
                 if scale in [float(Scale(one)) for one in figure_scales]:
                     shown.append(each)
                 if scale in [float(Scale(one)) for one in scales]:

@@ -45,17 +45,17 @@ def draw_comparison(comparison: Comparison) -> bytes:
     index = useful[len(useful) // 2]
     shown = [axis for axis in range(3) if axis != comparison.axis]
 
-    def upright(image: np.ndarray) -> np.ndarray:
+    def turn(image: np.ndarray) -> np.ndarray:
         return turn_upright(image, comparison.affine, shown)
 
-    truth = upright(comparison.truth[index])
+    truth = turn(comparison.truth[index])
     top, bottom, left, right = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
     # Pixels drawn large enough that cutting out a part of them does not show.
-    low = np.kron(upright(comparison.low[index]), np.ones((8, 8)))
+    low = np.kron(turn(comparison.low[index]), np.ones((8, 8)))
     size, low_size = (f"{each.shape[1]} × {each.shape[2]}" for each in (comparison.truth, comparison.low))
     columns = [(f"input, reduced\n{low_size}", low), (f"ground truth\n{size}", truth)]
     columns += [
-        (f"{name_method(method)}\n{_format_figures(comparison, method)}", upright(stack[index]))
+        (f"{name_method(method)}\n{_format_figures(comparison, method)}", turn(stack[index]))
         for method, stack in comparison.images.items()
     ]
     side = max(24, min(bottom - top, right - left) // 4)

@@ -188,7 +188,7 @@ class MetaUpscale(nn.Module):
         whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
         height = rows.shape[0]
         if whole:
-            return self._factorised_rows(padded, rows, hidden_rows, columns, hidden_columns)
+            return self._upscale_factorised_rows(padded, rows, hidden_rows, columns, hidden_columns)
         widest = max(columns.shape[0], features.shape[3])
         step = max(1, self.chunk_values // (features.shape[0] * widest * (self.hidden + 1)))
         image = torch.empty(
@@ -199,7 +199,7 @@ class MetaUpscale(nn.Module):
         for start in range(0, height, step):
             stop = min(start + step, height)
             first, last = int(rows[start].item()), int(rows[stop - 1].item())
-            image[:, :, start:stop] = self._factorised_rows(
+            image[:, :, start:stop] = self._upscale_factorised_rows(
                 padded[:, :, first : last + 3],
                 rows[start:stop] - first,
                 hidden_rows[start:stop],
@@ -208,7 +208,7 @@ class MetaUpscale(nn.Module):
             )
         return image
 
-    def _factorised_rows(
+    def _upscale_factorised_rows(
         self, padded: Tensor, rows: Tensor, hidden_rows: Tensor, columns: Tensor, hidden_columns: Tensor
     ) -> Tensor:
         hidden = self.hidden

@@ -105,7 +105,7 @@ def read_image_groups(
     paths = [path for path in files if any(fnmatch(path.name.lower(), each.lower()) for each in patterns)]
     if not paths:
         raise InputMissingError(f"{folder}: no file matches {', '.join(patterns)}")
-    kept = [path for path in paths if not any(low <= _last_number(path) <= high for low, high in exclude)]
+    kept = [path for path in paths if not any(low <= _find_last_number(path) <= high for low, high in exclude)]
     read_image = _read_photograph if intensities == "8bit" else _read_slice
     groups = []
     for start in range(0, len(kept), run):
@@ -116,7 +116,7 @@ def read_image_groups(
     return groups
 
 
-def _last_number(path: Path) -> int:
+def _find_last_number(path: Path) -> int:
     numbers = re.findall(r"\d+", path.stem)
     return int(numbers[-1]) if numbers else -1
 

@@ -63,7 +63,7 @@ class Request:
         scale: r, a number or text such as "4/3", kept as an exact `Scale`: floor(n*r) voxels of exactly spacing/r, the
             first voxel's outer edge kept.
         spacing: mm: round(n*r) voxels of exactly this size, centred on the same field of view.
-        like: a reference whose grid the result has exactly.
+        like: a reference whose grid the result has exactly; or its file's name, until a door has read it.
         axis: along which slices are taken; see `metasrgan.geometry.orientation.choose_slice_axis`.
         method: "net", or an interpolation: "bspline", "bicubic", "linear", and for label maps "nearest".
         weights: for "net": "l1" or "gan", a file of weights or a bundle's folder; None for "l1".
@@ -79,7 +79,7 @@ class Request:
         None, "factor, such as 2, 1.37 or 4/3: floor(n*r) voxels of exactly spacing/r"
     )
     spacing: float | None = _ask(None, "in-plane voxel size in mm, centred on the same field of view", kind=float)
-    like: Grid | None = _ask(None, "a volume whose grid to match exactly", to_server=False)
+    like: Grid | str | None = _ask(None, "a volume whose grid to match exactly", to_server=False)
     axis: str | int = _ask(
         "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", told_apart=True
     )
@@ -200,7 +200,8 @@ def choose_target(request: Request, grid: Grid) -> Target:
         return scale_grid(grid.shape, grid.affine, (request.scale, request.scale), request.axis)
     if request.spacing is not None:
         return respace_grid(grid.shape, grid.affine, request.spacing, request.axis)
-    assert request.like is not None
+    if not isinstance(request.like, Grid):
+        raise UsageError(f"like {request.like}: the name of a file, not a grid; read the volume and give its grid")
     return match_grid(grid.shape, grid.affine, request.like, request.axis)
 
 
