@@ -54,7 +54,7 @@ def _load(path: Path) -> MetaSRGAN | ByTwo:
         raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
     if not all(bool(torch.isfinite(value).all()) for value in generator.state_dict().values()):
         raise DataError(f"{path}: there are NaN or infinite weights; the training that made them failed")
-    if isinstance(generator, MetaSRGAN) and float(generator.residual) not in (0, 1):
+    if isinstance(generator, MetaSRGAN) and round(float(generator.residual)) not in (0, 1):
         raise DataError(
             f"{path}: residual {float(generator.residual):g} is of another version than this one, which knows 0 and 1; "
             "take the version that the weights came with"
