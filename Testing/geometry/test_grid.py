@@ -276,7 +276,8 @@ def test_the_scales_trained_for_are_1_1_to_4_to_within_rounding(scale: float, tr
     + [((1, 2, 3), axes, plane, axis)
        for axes, axis_of in (("RAS", (0, 1, 2)), ("LPI", (0, 1, 2)), ("PSR", (2, 0, 1)), ("SLA", (1, 2, 0)))
        for plane, axis in zip(("sagittal", "coronal", "axial"), axis_of)]
-    + [((1, 2, 3), "RAS", asked, int(asked)) for asked in (0, 1, 2, "0", "1", "2")],
+    + [((1, 2, 3), "RAS", asked, int(asked)) for asked in (0, 1, 2, "0", "1", "2")]
+    + [((1, 2, 3), "RAS", np.int64(1), 1)],
 )  # fmt: skip
 def test_the_axis_that_slices_are_stacked_along_is_that_of_the_table_however_oblique(
     spacing: tuple[float, float, float], axes: str, asked: str | int, axis: int

@@ -6,6 +6,8 @@ of a *plane* are stacked along one of them: sagittal along 0, coronal along 1, a
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 
 from ..errors import UsageError
@@ -106,5 +108,6 @@ def check_axis(axis: str | int) -> None:
     Raises:
         UsageError: none of `AXES`.
     """
-    if isinstance(axis, bool) or not isinstance(axis, (str, int)) or str(axis) not in AXES:
+    # numpy's whole numbers are numbers of an axis too, and True is none.
+    if isinstance(axis, bool) or not isinstance(axis, (str, Integral)) or str(axis) not in AXES:
         raise UsageError(f"axis {axis!r} is unknown; choose auto, sagittal, coronal, axial, 0, 1 or 2")
