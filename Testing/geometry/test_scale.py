@@ -7,6 +7,7 @@ import math
 import pickle
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -27,6 +28,12 @@ def test_a_scale_is_the_fraction_that_was_typed_and_reads_as_it_was_copied_or_no
     assert scale == Fraction(text)
     for same in (scale, copy.copy(scale), copy.deepcopy(scale), pickle.loads(pickle.dumps(scale))):
         assert (same, str(same)) == (scale, text)
+
+
+def test_a_short_float_is_written_with_all_its_digits() -> None:
+    scale = Scale(np.float16(1.1))
+    assert str(scale) == "1.099609375"
+    assert Fraction("1.099609375") == scale == pickle.loads(pickle.dumps(scale))
 
 
 @untimed

@@ -62,7 +62,8 @@ class Scale(Fraction):
             UsageError: not a number, or not between 0.001 and 1024.
         """
         self = super().__new__(cls, *find_ratio(_parse_number(scale)))
-        self._written = str(scale)
+        # A short float of numpy's reads as fewer digits than it has.
+        self._written = str(scale) if isinstance(scale, (str, int, Fraction)) else str(float(scale))
         return self
 
     def __str__(self) -> str:
