@@ -347,6 +347,17 @@ def test_a_missing_file_a_folder_and_a_name_too_long_are_no_input(tmp_path: Path
         assert_refused(tmp_path / f"{name}{suffix}", kind=InputMissingError)
 
 
+@pytest.mark.parametrize("suffix", ITK_SUFFIXES)
+def test_a_name_that_would_end_the_process_inside_itk_is_refused(tmp_path: Path, suffix: str) -> None:
+    write(head(), tmp_path / f"a{suffix}")
+    path = (tmp_path / f"a{suffix}").rename(tmp_path / f"\udcff{suffix}")
+    assert_refused(path, "not UTF-8.*rename")
+    assert count_declared_bytes(path) == 0
+    with pytest.raises(DataError, match=r"not UTF-8.*rename"):
+        write(head(), path, overwrite=True)
+    assert not list(tmp_path.glob(".metasrgan-*"))
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.gz", "a.dcm", "a.nii.bz2", "nii", "a.img"])
 def test_an_unknown_suffix_is_refused_with_those_known(tmp_path: Path, name: str) -> None:
     assert_refused(tmp_path / name, ".nii.gz, .nii, .nrrd, .mha, .mhd")

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from ..errors import InputMissingError, OutputError
 from .formats import NIFTI, find_suffix, list_parts, require_suffix, split_suffix
-from .itk import read_itk, write_itk
+from .itk import check_itk_name, read_itk, write_itk
 from .nifti import load_image, read_nifti, to_nibabel
 from .staging import stage
 from .volume import Volume, check_volume
@@ -37,7 +37,7 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
     """Write a volume by its suffix, under a temporary name first, so that no half-written file is ever left.
 
     Raises:
-        DataError: an unknown file type.
+        DataError: an unknown file type, or a name that it cannot have.
         OutputError: the file exists and ``overwrite`` is false, or it cannot be written.
     """
     path = Path(path)
@@ -65,6 +65,7 @@ def count_declared_bytes(path: Path) -> int:
             image: Any = load_image(path)
             sizes = image.shape
         else:
+            check_itk_name(path)
             reader = sitk.ImageFileReader()
             reader.SetImageIO("NrrdImageIO" if find_suffix(path) == ".nrrd" else "MetaImageIO")
             reader.SetFileName(str(path))

@@ -28,12 +28,25 @@ _ITK_GEOMETRY = (
 )
 
 
+def check_itk_name(path: Path) -> None:
+    """Refuse a name that ends the whole process inside SimpleITK.
+
+    Raises:
+        DataError: not UTF-8, its folder included.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: the name is not UTF-8, which NRRD and MetaImage need; rename it") from None
+
+
 def read_itk(path: Path) -> Volume:
     """Read a NRRD or MetaImage volume.
 
     Raises:
-        DataError: not a readable 3-D volume of one number a voxel.
+        DataError: not a readable 3-D volume of one number a voxel, or a name that is not UTF-8.
     """
+    check_itk_name(path)
     try:
         with _silence_itk():
             # Named, since ITK does not know .MHA by itself.
@@ -73,7 +86,12 @@ def _to_itk(volume: Volume) -> sitk.Image:
 
 
 def write_itk(volume: Volume, path: Path, compress: bool) -> None:
-    """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer."""
+    """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer.
+
+    Raises:
+        DataError: a name that is not UTF-8.
+    """
+    check_itk_name(path)
     image = _to_itk(volume)
     if path.suffix != ".nrrd":
         for key in image.GetMetaDataKeys():
