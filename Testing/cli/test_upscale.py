@@ -85,6 +85,11 @@ def test_it_says_what_will_be_done_when_asked_to_and_warns_once_and_says_what_wa
     assert torch.get_num_threads() == 1
 
 
+def test_an_interpolation_says_that_it_needs_no_device(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("upscale -i scan.nii.gz -o out.nii --scale 2 --method linear --device cuda:99 -v") == 0
+    assert "40 × 36 × 4 → 80 × 72 × 4, cpu\n" in capsys.readouterr().err
+
+
 def test_all_that_is_written_is_replaced_only_when_told_to_and_quietly(
     folder: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,7 +61,8 @@ def upscale_volume(
     if verbose:
         from ..networks.devices import resolve_device
 
-        target, device = choose_target(request, volume.grid), resolve_device(request.device)
+        target = choose_target(request, volume.grid)
+        device = resolve_device(request.device) if request.method == "net" else "cpu"
         note(f"{volume.name}: {format_shape(volume.array.shape)} → {format_shape(target.shape)}, {device}")
     warn = ignore_warning if quiet else tell_warning
     with show_progress(request.method, quiet) as progress:
