@@ -38,6 +38,8 @@ def test_the_report_says_what_was_asked_and_what_was_done(asked: dict[str, Any],
     assert {name: facts[name] for name in expected} == expected
     assert facts["OutputShape"] == list(result.volume.array.shape)
     assert facts["IntendedUse"] == INTENDED_USE
+    result.describe("out.nii")["Asked"].clear()
+    assert result.describe("out.nii")["Asked"] == facts["Asked"]
 
 
 def test_the_data_consistency_is_the_rms_of_the_result_averaged_back_as_a_part_of_the_range() -> None:

@@ -52,7 +52,7 @@ class Result:
             "Method": self.request.method,
             "Model": {"File": self.model.path.name, "SHA256": self.model.sha256} if self.model else None,
             "Device": self.device,
-            "Asked": self.request.asked,
+            "Asked": dict(self.request.asked),
             "ScaleApplied": target.scale,
             "SliceAxis": target.axis,
             "InputShape": list(source.array.shape),
