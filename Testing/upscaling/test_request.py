@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from made_volumes import head
 from metasrgan import Request
 from metasrgan.errors import DataError, UsageError
@@ -75,6 +79,27 @@ def test_a_request_is_the_same_after_a_trip_through_json_with_every_field_said(t
     assert set(ASKED) == {each.name for each in fields(Request)}
     asked = {name: value for name, value in ASKED.items() if name == target or name not in TARGETS}
     assert Request.from_json(json.loads(json.dumps(asked))).to_json() == asked
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"scale": np.float32(1.37)}, {"spacing": np.float32(0.45)}, {"like": FINE}, {"scale": 2, "axis": np.int64(1)},
+        {"scale": 2, "weights": Path("gan")}, {"scale": 2, "device": torch.device("cpu")},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_request_of_any_kind_of_value_is_equal_hashed_alike_and_makes_the_same_json(asked: dict[str, Any]) -> None:
+    request = Request(**asked)
+    through_json = Request.from_json(json.loads(json.dumps(request.to_json())))
+    for same in (through_json, copy.deepcopy(request), pickle.loads(pickle.dumps(request))):
+        assert (same, hash(same), same.asked) == (request, hash(request), request.asked)
+    assert request != replace(request, clip="none")
+
+
+def test_a_grid_differs_in_its_shape_its_affine_or_its_name() -> None:
+    for other in (replace(FINE, shape=(52, 44, 2)), replace(FINE, affine=np.eye(4)), replace(FINE, name="f.nii"), 2):
+        assert other != FINE
 
 
 def test_what_is_not_asked_is_not_in_json_and_null_is_not_asking() -> None:

@@ -29,7 +29,7 @@ ABSURD_SCALE = 8
 _SLICE_TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """Where a volume's voxels lie, without the voxels.
 
@@ -42,6 +42,18 @@ class Grid:
     shape: tuple[int, ...]
     affine: np.ndarray
     name: str = "reference"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all three are the same."""
+        return self._key == other._key if isinstance(other, Grid) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Of all three."""
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return tuple(self.shape), tuple(np.asarray(self.affine, np.float64).ravel().tolist()), self.name
 
 
 @dataclass(frozen=True)

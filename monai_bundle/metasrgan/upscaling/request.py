@@ -110,6 +110,11 @@ class Request:
             check_spacing(self.spacing)
         check_axis(self.axis)
         check_device(self.device)
+        if not isinstance(self.axis, str):
+            object.__setattr__(self, "axis", int(self.axis))
+        object.__setattr__(self, "device", str(self.device))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", str(self.weights))
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)
             if known and value not in known:
