@@ -27,7 +27,7 @@ class BuildWithWeights(build_py):
             self.copy_file(str(source), str(weights / source.name))
 
 
-def readme() -> str:
+def make_readme() -> str:
     """Return README.md with an address in place of each path: a package index shows it without the repository."""
 
     def to_address(link: re.Match[str]) -> str:
@@ -42,7 +42,7 @@ setup(
     # These and no more: what MANIFEST.in names is not therefore part of the package.
     include_package_data=False,
     package_data={"metasrgan": ["volumes/sample/*", "py.typed"]},
-    long_description=readme(),
+    long_description=make_readme(),
     long_description_content_type="text/markdown",
     cmdclass={"build_py": BuildWithWeights},
 )

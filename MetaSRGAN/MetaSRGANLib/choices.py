@@ -18,7 +18,7 @@ class Labelled(enum.Enum):
         return str(self.value[0])
 
 
-class Target(Labelled):
+class Resolution(Labelled):
     """How the result's resolution is told."""
 
     SCALE = ("scale", "Scale factor")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from metasrgan import INTENDED_USE
 from slicer.i18n import tr as _
 
-from .choices import Method, Target, Weights
+from .choices import Method, Resolution, Weights
 from .outcome import Outcome, format_consistency
 from .preview import preview_run
 
@@ -70,8 +70,8 @@ class Display:
     def _show_choices(self, parameters: Any) -> None:
         """Show the parameters that are in no list by themselves, and only the widgets that mean something."""
         ui = self.ui
-        ui.scaleSpinBox.visible = parameters.target is Target.SCALE
-        ui.spacingSpinBox.visible = parameters.target is Target.SPACING
+        ui.scaleSpinBox.visible = parameters.target is Resolution.SCALE
+        ui.spacingSpinBox.visible = parameters.target is Resolution.SPACING
         network, here = parameters.method is Method.NETWORK, not parameters.server.strip()
         for widget in (ui.weightsLabel, ui.weightsComboBox):
             widget.enabled = network

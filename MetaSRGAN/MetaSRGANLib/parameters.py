@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .choices import Axis, Method, Target, Weights
+from .choices import Axis, Method, Resolution, Weights
 
 
 @parameterNodeWrapper
@@ -28,7 +28,7 @@ class MetaSRGANParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    target: Target = Target.SCALE
+    target: Resolution = Resolution.SCALE
     scale: Annotated[float, WithinRange(1.1, 4.0)] = 2.0
     spacing: Annotated[float, WithinRange(0.01, 10.0)] = 0.5
     axis: Axis = Axis.AUTO

@@ -109,7 +109,7 @@ def test_the_figures_do_not_depend_on_how_the_volume_is_stored(order: tuple[int,
 
 def test_the_files_figures_are_the_tables_and_the_means_over_slices(tmp_path: Path) -> None:
     methods = ["linear", "bicubic", "bspline"]
-    found = [compare(head(), scale, "kspace", methods, axis=2).without_images() for scale in (Fraction(4, 3), 2)]
+    found = [compare(head(), scale, "kspace", methods, axis=2).drop_images() for scale in (Fraction(4, 3), 2)]
     write_csv(found, tmp_path / "comparison.csv")
     with (tmp_path / "comparison.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

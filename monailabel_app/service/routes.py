@@ -44,12 +44,12 @@ def build_server(instance: MONAILabelApp) -> FastAPI:
     server = FastAPI(title=instance.name, version=instance.version, redoc_url=None)
 
     @server.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def refuse_malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         return JSONResponse({"detail": f"{first['loc'][-1]}: {first['msg']}"}, 400)
 
     @server.exception_handler(requests.RequestException)
-    async def store_is_away(_: Request, error: requests.RequestException) -> JSONResponse:
+    async def report_store_away(_: Request, error: requests.RequestException) -> JSONResponse:
         return JSONResponse({"detail": f"the image store does not answer ({type(error).__name__})"}, 502)
 
     @server.get("/info/")

@@ -161,9 +161,9 @@ class MetaSRGANTask(InferTask):
         model = self._load(request.weights or "l1") if request.method == "net" else None
         result = run_request(request, volume, model=model, warn=ignore_warning, progress=tell)
         output = Path(self._results.name) / f"{uuid.uuid4().hex}{suffix}"
-        facts = write_result(result, output) | {"Output": f"{split_suffix(upload.name)[0]}{suffix}"}
-        logger.info("%s", summarise_report(facts).splitlines()[0])
-        return str(output), facts
+        report = write_result(result, output) | {"Output": f"{split_suffix(upload.name)[0]}{suffix}"}
+        logger.info("%s", summarise_report(report).splitlines()[0])
+        return str(output), report
 
     def _load(self, name: str) -> Model:
         if name not in self._models:

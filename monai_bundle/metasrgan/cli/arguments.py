@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from .. import INTENDED_USE, __version__
 from ..errors import UsageError
-from ..upscaling.request import TARGETS, Request
+from ..upscaling.request import METHODS, TARGETS, Request
 from ..volumes.formats import find_suffix
 
 DEFAULT_SCALES = "1.5,2,3,4"
@@ -74,7 +74,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     compare.add_argument(
         "--method",
         default=DEFAULT_METHODS,
-        help=f"of net, bspline, bicubic, linear, nearest (default {DEFAULT_METHODS})",
+        help=f"of {', '.join(METHODS)} (default {DEFAULT_METHODS})",
     )
     _add_request(compare, ["axis", "weights", "device"])
     _add_running(compare)

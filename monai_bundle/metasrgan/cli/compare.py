@@ -104,7 +104,7 @@ def compare_volume(
             with show_progress(f"{name} ×{text}", options.quiet) as progress:
                 each = compare(volume, scale, name, conditions.methods, axis, models, device, progress, warn)
             pictures[path] = draw_comparison(each)
-            comparisons.append(each.without_images())
+            comparisons.append(each.drop_images())
             if options.verbose:
                 note(f"{name} ×{text}: {each.slices} slices, {time.monotonic() - started:.1f} s, {device}")
         write_all(pictures, lambda: write_csv(comparisons, csv_path))

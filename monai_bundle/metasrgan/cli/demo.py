@@ -28,7 +28,7 @@ def run_demo(options: argparse.Namespace) -> None:
     with make_folder(options.output):
         check_outputs([result, report, picture], options.overwrite)
         compare_volume(volume, conditions, _AXIS, options.output, options)
-        facts = upscale_volume(
+        described = upscale_volume(
             request,
             volume,
             result,
@@ -39,7 +39,7 @@ def run_demo(options: argparse.Namespace) -> None:
             verbose=options.verbose,
         )
     if not options.quiet:
-        say(f"\n{summarise_report(facts)}\n\nLook at")
+        say(f"\n{summarise_report(described)}\n\nLook at")
         say(f"  {options.output / 'comparison_bicubic_aa_x2.png'}   every method beside the ground truth")
         say(f"  {picture}   the sample upscaled, in three planes")
         say(f"  {result}   the volume itself, for any viewer")

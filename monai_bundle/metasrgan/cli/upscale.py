@@ -30,9 +30,9 @@ def run_upscale(options: argparse.Namespace) -> None:
     outputs = [path for path in (*list_parts(options.output), options.report, options.qc) if path is not None]
     inputs = [Path(path) for path in (options.input, options.like, options.weights) if path is not None]
     check_outputs(outputs, options.overwrite, inputs)
-    facts = _run_on_server(request, options) if options.server is not None else _run_here(request, options)
+    report = _run_on_server(request, options) if options.server is not None else _run_here(request, options)
     if not options.quiet:
-        say(summarise_report(facts))
+        say(summarise_report(report))
 
 
 def upscale_volume(
@@ -107,10 +107,10 @@ def _run_on_server(request: Request, options: argparse.Namespace) -> dict[str, A
     if options.verbose:
         note(f"{options.input}: to {server.url}")
     with show_progress("connecting", options.quiet) as progress:
-        facts = write_server_result(
+        report = write_server_result(
             server, request, options.input, options.output, options.report, options.qc, progress
         )
     if not options.quiet:
-        for warning in facts["Warnings"]:
+        for warning in report["Warnings"]:
             tell_warning(warning)
-    return facts
+    return report

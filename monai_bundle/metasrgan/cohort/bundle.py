@@ -192,7 +192,7 @@ class VolumeEvaluator(SupervisedEvaluator):
         image = str(batchdata[CommonKeys.IMAGE])
         try:
             done = super()._iteration(engine, batchdata)[CommonKeys.PRED]
-            facts = write_result(done, batchdata["output"], batchdata["report"], overwrite=self.overwrite)
+            report = write_result(done, batchdata["output"], batchdata["report"], overwrite=self.overwrite)
         except Exception as error:
             failure = explain_failure(error)
             if failure is None:
@@ -201,8 +201,8 @@ class VolumeEvaluator(SupervisedEvaluator):
             self.tell_failure(sentence if image in sentence else f"{image}: {sentence}")
             self.failed.append(image)
             return {}
-        self.tell(summarise_report(facts))
-        return facts
+        self.tell(summarise_report(report))
+        return report
 
 
 def _describe_item(path: Path, folder: Path, output_dir: Path) -> dict[str, Path]:

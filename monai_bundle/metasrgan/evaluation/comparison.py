@@ -69,7 +69,7 @@ class Comparison:
         """How many slices were measured."""
         return sum(crop is not None for crop in self.crops)
 
-    def without_images(self) -> Comparison:
+    def drop_images(self) -> Comparison:
         """Return the figures alone: the images of many conditions would fill the memory."""
         nothing = np.empty((0, 0, 0), np.float32)
         return replace(self, truth=nothing, low=nothing, images={})
@@ -125,7 +125,7 @@ def compare(
         volume: a high-resolution volume, the ground truth.
         scale: r.
         degradation: one of `metasrgan.image.degradation.DEGRADATIONS`.
-        methods: of `metasrgan.upscaling.pipeline.METHODS`, or names of ``models``.
+        methods: of `metasrgan.upscaling.request.METHODS`, or names of ``models``.
         axis: the slice axis.
         models: networks by name; "net" is the shipped one where it is not among them.
         device: of the networks.
@@ -133,26 +133,27 @@ def compare(
         warn: called with each sentence that the user should know.
 
     Raises:
-        UsageError, DataError: as `metasrgan.upscaling.pipeline.upscale`; a label map, a volume without foreground.
+        UsageError, DataError: as `metasrgan.upscaling.pipeline.run_request`; an unknown degradation, a volume that the
+                scale cannot reduce, a label map, a volume without foreground.
     """
     check_volume(volume)
     if looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
-    factor = Scale(scale)
-    check_scale(float(factor))
+    exact = Scale(scale)
+    check_scale(float(exact))
     if degradation not in DEGRADATIONS:
         raise UsageError(f"degradation {degradation!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
     chosen = choose_slice_axis(volume.affine, axis)
-    truth_volume, low_volume = reduce_volume(volume, factor, degradation, chosen)
+    truth_volume, low_volume = reduce_volume(volume, exact, degradation, chosen)
     intensities = IntensityMap.fit(volume.array)
     truth = intensities.forward(np.moveaxis(truth_volume.array, chosen, 0))
-    crops = [_find_measurable_crop(each, float(factor)) for each in truth]
+    crops = [_find_measurable_crop(each, float(exact)) for each in truth]
     if not any(crops):
         raise DataError(f"{volume.name}: no slice has enough foreground to measure on")
     images, figures = {}, {}
     for method in methods:
         model = None if models is None else models.get(method)
-        request = Request(scale=factor, axis=chosen, method=method if model is None else "net", device=device)
+        request = Request(scale=exact, axis=chosen, method=method if model is None else "net", device=device)
         result = run_request(
             request, low_volume, model=model, check_consistency=False, warn=warn, progress=progress
         ).volume
@@ -161,14 +162,14 @@ def compare(
             figures[method, name] = np.array(
                 [
                     metric.measure(
-                        *(_crop_to_measure(stack[index], crop, float(factor)) for stack in (truth, images[method]))
+                        *(_crop_to_measure(stack[index], crop, float(exact)) for stack in (truth, images[method]))
                     )
                     for index, crop in enumerate(crops)
                     if crop is not None
                 ]
             )
     low = intensities.forward(np.moveaxis(low_volume.array, chosen, 0))
-    return Comparison(float(factor), degradation, chosen, volume.affine, truth, low, images, crops, figures)
+    return Comparison(float(exact), degradation, chosen, volume.affine, truth, low, images, crops, figures)
 
 
 def _find_measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:

@@ -119,7 +119,7 @@ def evaluate(
                 if scale in [float(Scale(one)) for one in figure_scales]:
                     shown.append(each)
                 if scale in [float(Scale(one)) for one in scales]:
-                    curves.append(each.without_images())
+                    curves.append(each.drop_images())
             contents[paths["through_scales"]] = draw_scales(shown, ["bicubic", every_scale[0]])
             contents[paths["curves"]] = _format_curves(curves)
             contents[paths["plot"]] = plot_curves(curves)

@@ -50,14 +50,15 @@ def find_nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:
 
 
 def _gather(first: np.ndarray, taps: tuple[np.ndarray, ...], size: int, mirror: bool) -> np.ndarray:
+    """(N, size): the taps' weights, each (N,), at the input voxels from ``first`` on, those outside folded back in."""
     matrix = np.zeros((len(first), size))
     rows = np.arange(len(first))
     for tap, weight in enumerate(taps):
-        source = first + tap
+        voxels = first + tap
         if mirror:
-            source = source % (2 * size)
-            source = np.where(source < size, source, 2 * size - 1 - source)
-        np.add.at(matrix, (rows, source.clip(0, size - 1)), weight)
+            voxels = voxels % (2 * size)
+            voxels = np.where(voxels < size, voxels, 2 * size - 1 - voxels)
+        np.add.at(matrix, (rows, voxels.clip(0, size - 1)), weight)
     return matrix
 
 

@@ -1,4 +1,4 @@
-"""Where weights lie, and whether they are what their SHA-256 says; needs no torch, which loads them (see `model`)."""
+"""Where weights lie, and whether they are what their SHA-256 says; needs no torch, which loads them (see `loading`)."""
 
 from __future__ import annotations
 

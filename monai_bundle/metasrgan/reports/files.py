@@ -38,16 +38,16 @@ def write_result(
     Raises:
         OutputError, WriteError: as `metasrgan.write`.
     """
-    facts = result.describe(output)
+    described = result.describe(output)
     parts: dict[Path, bytes] = {}
     if report is not None:
-        parts[report] = encode_report(facts)
+        parts[report] = encode_report(described)
     if qc is not None:
         from .pictures import draw_qc
 
         parts[qc] = draw_qc(result.source, result.volume, result.target)
     write_all(parts, lambda: write(result.volume, output, overwrite=overwrite))
-    return facts
+    return described
 
 
 def write_server_result(
@@ -77,10 +77,10 @@ def write_server_result(
     # Not `stage`, which would call a lost connection a failed write.
     with tempfile.TemporaryDirectory(prefix=".metasrgan-", dir=output.parent) as folder:
         received = Path(folder) / output.name
-        facts = server.run(source, received, request, progress) | {"Output": str(output)}
+        described = server.run(source, received, request, progress) | {"Output": str(output)}
         parts: dict[Path, bytes] = {}
         if report is not None:
-            parts[report] = encode_report(facts)
+            parts[report] = encode_report(described)
         if qc is not None:
             from .pictures import draw_qc
 
@@ -94,4 +94,4 @@ def write_server_result(
                 raise WriteError(f"{output}: cannot be written ({error.strerror})") from error
 
         write_all(parts, move)
-    return facts
+    return described

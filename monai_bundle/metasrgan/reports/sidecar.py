@@ -1,4 +1,4 @@
-"""The report of a result as text: a JSON file beside it, and a summary for people."""
+"""The *report* of a result, of `Result.describe`, as text: its *sidecar*, a JSON file, and a summary for people."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .. import INTENDED_USE
 from ..geometry.grid import format_shape
 
 
-def encode_report(facts: Mapping[str, Any]) -> bytes:
+def encode_report(report: Mapping[str, Any]) -> bytes:
     """Return a report as a JSON file's content, in UTF-8; a file name that is not UTF-8 is escaped."""
-    return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+    return (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
-def summarise_report(facts: Mapping[str, Any]) -> str:
+def summarise_report(report: Mapping[str, Any]) -> str:
     """Return a report in two lines, for the terminal."""
-    size, spacing = format_shape(facts["OutputShape"]), " × ".join(f"{each:.4g}" for each in facts["OutputSpacing"])
+    size, spacing = format_shape(report["OutputShape"]), " × ".join(f"{each:.4g}" for each in report["OutputSpacing"])
     return (
-        f"{facts['Output']}: {size} voxels of {spacing} mm, ×{facts['ScaleApplied']:.6g} by {facts['Method']}, "
-        f"{facts['Seconds']:.1f} s; averaged back, it differs from the input by "
-        f"{100 * facts['DataConsistency']:.2f} % of its range\n{INTENDED_USE}"
+        f"{report['Output']}: {size} voxels of {spacing} mm, ×{report['ScaleApplied']:.6g} by {report['Method']}, "
+        f"{report['Seconds']:.1f} s; averaged back, it differs from the input by "
+        f"{100 * report['DataConsistency']:.2f} % of its range\n{INTENDED_USE}"
     )

@@ -70,7 +70,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         self.gamma, self.brightness, self.bias = gamma, brightness, bias
         self.noise, self.noise_probability = noise, noise_probability
 
-    def hr_side(self, scale: Fraction) -> int:
+    def choose_hr_side(self, scale: Fraction) -> int:
         """The HR patch's side for a scale, a multiple of its numerator."""
         wanted = self.hr_patch if self.lr_patch is None else int(self.lr_patch * scale)
         return max(fit_size(wanted, scale), scale.numerator)
@@ -80,7 +80,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         rng = np.random.default_rng((self.seed, index))
         scale = self.scales[rng.integers(len(self.scales))]
         names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
-        side = self.hr_side(scale)
+        side = self.choose_hr_side(scale)
         high = np.stack([self._augment(self._draw_patch(side, rng), rng) for _ in names])[:, None]
         label = torch.from_numpy(high).clamp(0, 1) if self.clamp else torch.from_numpy(high)
         image = torch.cat([self._reduce(patch[None], scale, name, rng) for patch, name in zip(label, names)])

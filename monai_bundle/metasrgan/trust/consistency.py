@@ -40,6 +40,7 @@ def measure_consistency_steps(volume: Volume, result: Volume, target: Target) ->
         difference = reduced - plane[rows][:, columns].astype(np.float32)
         total += float((difference.astype(np.float64) ** 2).sum())
         count += difference.size
+        # Every slice is upscaled by now; this only gives the caller a turn.
         yield Progress(len(array), len(array))
     extent = float(volume.array.max()) - float(volume.array.min())
     return (total / count) ** 0.5 / extent if count and extent else 0.0

@@ -13,12 +13,17 @@ from .engine import Engine
 _OUTPUT_PIXELS_AT_ONCE = 2_000_000
 
 
-class Nearest(Engine):
-    """Picks voxels: labels may be numbers that no float holds."""
+class NearestEngine(Engine):
+    """Picks voxels: labels may be numbers that no float holds.
 
-    def __init__(self, lines: list[np.ndarray], shape: tuple[int, ...]) -> None:
-        self.rows, self.columns = (interpolation.find_nearest_voxels(line, size) for line, size in zip(lines, shape))
-        self.slices_at_once = _count_slices_at_once(lines)
+    Args:
+        positions: of the output's rows and columns, (H_out,) and (W_out,), in input pixels.
+        shape: (H, W) of an input slice.
+    """
+
+    def __init__(self, positions: list[np.ndarray], shape: tuple[int, ...]) -> None:
+        self.rows, self.columns = (interpolation.find_nearest_voxels(*each) for each in zip(positions, shape))
+        self.slices_at_once = _count_slices_at_once(positions)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
@@ -26,16 +31,22 @@ class Nearest(Engine):
         return slices[:, self.rows][:, :, self.columns]
 
 
-class Interpolator(Engine):
-    """Interpolates slices by one matrix an axis."""
+class InterpolationEngine(Engine):
+    """Interpolates slices by one matrix an axis.
 
-    def __init__(self, method: str, lines: list[np.ndarray], shape: tuple[int, ...], intensities: IntensityMap) -> None:
+    Args:
+        method: as for `metasrgan.image.interpolation.make_interpolation_matrix`.
+        positions, shape: as for `NearestEngine`.
+        intensities: of the volume.
+    """
+
+    def __init__(
+        self, method: str, positions: list[np.ndarray], shape: tuple[int, ...], intensities: IntensityMap
+    ) -> None:
         self.intensities = intensities
-        self.rows, columns = (
-            interpolation.make_interpolation_matrix(method, line, size) for line, size in zip(lines, shape)
-        )
+        self.rows, columns = (interpolation.make_interpolation_matrix(method, *each) for each in zip(positions, shape))
         self.columns = np.ascontiguousarray(columns.T)
-        self.slices_at_once = _count_slices_at_once(lines)
+        self.slices_at_once = _count_slices_at_once(positions)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
@@ -43,5 +54,6 @@ class Interpolator(Engine):
         return self.intensities.inverse(np.matmul(np.matmul(self.rows, self.intensities.forward(slices)), self.columns))
 
 
-def _count_slices_at_once(lines: list[np.ndarray]) -> int:
-    return max(1, _OUTPUT_PIXELS_AT_ONCE // (len(lines[0]) * len(lines[1])))
+def _count_slices_at_once(positions: list[np.ndarray]) -> int:
+    rows, columns = positions
+    return max(1, _OUTPUT_PIXELS_AT_ONCE // (len(rows) * len(columns)))

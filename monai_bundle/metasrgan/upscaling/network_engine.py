@@ -63,7 +63,7 @@ class NetworkEngine(Engine):
         generator: in eval mode.
         device: to compute on, by torch's name.
         target: the grid.
-        lines: positions of the output's rows and columns, in input pixels.
+        positions: of the output's rows and columns, (H_out,) and (W_out,), in input pixels.
         shape: (H, W) of an input slice.
         intensities: of the volume.
     """
@@ -73,14 +73,14 @@ class NetworkEngine(Engine):
         generator: MetaSRGAN | ByTwo,
         device: str,
         target: Target,
-        lines: list[np.ndarray],
+        positions: list[np.ndarray],
         shape: tuple[int, ...],
         intensities: IntensityMap,
     ) -> None:
         self.intensities = intensities
         self.device, self.target, self.shape = torch.device(device), target, shape
         self.generator = generator.to(self.device)
-        self.rows, self.columns = lines
+        self.rows, self.columns = positions
         exact = target.exact
         self.exact = exact if exact is not None and max(each.numerator for each in exact) <= LARGEST_PERIOD else None
         row_period, column_period = (1, 1) if self.exact is None else (each.denominator for each in self.exact)

@@ -23,7 +23,7 @@ from ..progress import Progress, finish
 from ..trust.consistency import measure_consistency_steps
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
 from .engine import Engine
-from .interpolation_engine import Interpolator, Nearest
+from .interpolation_engine import InterpolationEngine, NearestEngine
 from .request import Request, choose_target
 from .result import Result
 
@@ -185,15 +185,15 @@ def _upscale_steps(
     if request.method == "net" and not was_trained_for(target.scale):
         warn(f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline")
     array = np.moveaxis(volume.array, target.axis, 0)
-    lines = [target.positions[axis] for axis in target.plane]
-    outside = [(line < -0.5 - 1e-6) | (line > size - 0.5 + 1e-6) for line, size in zip(lines, array.shape[1:])]
-    if any(line.any() for line in outside):
+    positions = [target.positions[axis] for axis in target.plane]
+    outside = [(each < -0.5 - 1e-6) | (each > size - 0.5 + 1e-6) for each, size in zip(positions, array.shape[1:])]
+    if any(each.any() for each in outside):
         warn("the reference reaches beyond the input's field of view; its voxels there get the input's lowest value")
-    lines = [line.clip(-0.5, size - 0.5) for line, size in zip(lines, array.shape[1:])]
-    engine = _make_engine(request.method, target, lines, array, model, device)
+    positions = [each.clip(-0.5, size - 0.5) for each, size in zip(positions, array.shape[1:])]
+    engine = _make_engine(request.method, target, positions, array, model, device)
     lowest, highest = array.min(), array.max()
     dtype = _choose_dtype(request, volume)
-    result = np.empty((array.shape[0], len(lines[0]), len(lines[1])), dtype)
+    result = np.empty((array.shape[0], *map(len, positions)), dtype)
 
     start = 0
     while start < len(array):
@@ -258,14 +258,14 @@ def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _make_engine(
-    method: str, target: Target, lines: list[np.ndarray], array: np.ndarray, model: Model | None, device: str
+    method: str, target: Target, positions: list[np.ndarray], array: np.ndarray, model: Model | None, device: str
 ) -> Engine:
     shape = array.shape[1:]
     if method == "nearest":
-        return Nearest(lines, shape)
+        return NearestEngine(positions, shape)
     intensities = IntensityMap.fit(array)
     if model is None:
-        return Interpolator(method, lines, shape, intensities)
+        return InterpolationEngine(method, positions, shape, intensities)
     from ..networks import ByTwo
     from .network_engine import NetworkEngine
 
@@ -274,4 +274,4 @@ def _make_engine(
             f"scale {target.scale:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, can do; "
             f"Meta-SRGAN's do any"
         )
-    return NetworkEngine(model.generator, device, target, lines, shape, intensities)
+    return NetworkEngine(model.generator, device, target, positions, shape, intensities)

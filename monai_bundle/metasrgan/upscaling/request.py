@@ -38,7 +38,7 @@ def _ask(
     kind: type = str,
     choices: Sequence[str] = (),
     to_server: bool = True,
-    told_apart: bool = False,
+    in_report: bool = False,
 ) -> Any:
     """A field of `Request`.
 
@@ -49,10 +49,10 @@ def _ask(
         kind: of what is written behind the flag.
         choices: the words it may be; none for any.
         to_server: whether a client may ask a server for it.
-        told_apart: whether a report has a line of its own for it; what was asked is not said again then.
+        in_report: whether a report has an entry of its own for it, so that its "Asked" need not say it again.
     """
-    facts = {"about": about, "flag": flag, "kind": kind, "choices": tuple(choices)}
-    return field(default=default, metadata=facts | {"to_server": to_server, "told_apart": told_apart})
+    metadata = {"about": about, "flag": flag, "kind": kind, "choices": tuple(choices)}
+    return field(default=default, metadata=metadata | {"to_server": to_server, "in_report": in_report})
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,20 @@ class Request:
     spacing: float | None = _ask(None, "in-plane voxel size in mm, centred on the same field of view", kind=float)
     like: Grid | str | None = _ask(None, "a volume whose grid to match exactly", to_server=False)
     axis: str | int = _ask(
-        "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", told_apart=True
+        "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", in_report=True
     )
     method: str = _ask(
-        "net", "net (default), bspline, bicubic, linear; nearest for labels", choices=METHODS, told_apart=True
+        "net", "net (default), bspline, bicubic, linear; nearest for labels", choices=METHODS, in_report=True
     )
     weights: str | None = _ask(
         None,
         "l1 (default) or gan, the shipped weights; a file of weights; or a bundle's folder",
         flag="--model",
-        told_apart=True,
+        in_report=True,
     )
-    device: str = _ask("auto", "auto (default), cpu, cuda, cuda:N or mps", to_server=False, told_apart=True)
-    dtype: str = _ask("input", "input (default: keep the voxel type) or float32", choices=DTYPES, told_apart=True)
-    clip: str = _ask("input", "input (default: to the input's range) or none", choices=CLIPS, told_apart=True)
+    device: str = _ask("auto", "auto (default), cpu, cuda, cuda:N or mps", to_server=False, in_report=True)
+    dtype: str = _ask("input", "input (default: keep the voxel type) or float32", choices=DTYPES, in_report=True)
+    clip: str = _ask("input", "input (default: to the input's range) or none", choices=CLIPS, in_report=True)
 
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
@@ -123,7 +123,7 @@ class Request:
     @cached_property
     def asked(self) -> dict[str, str]:
         """What was asked for and nothing else in a report says, as it was written, such as ``{"scale": "4/3"}``."""
-        asked = {each.name: getattr(self, each.name) for each in fields(self) if not each.metadata["told_apart"]}
+        asked = {each.name: getattr(self, each.name) for each in fields(self) if not each.metadata["in_report"]}
         texts = {name: value.name if isinstance(value, Grid) else str(value) for name, value in asked.items()}
         return {name: text for name, text in texts.items() if asked[name] != _DEFAULTS[name]}
 

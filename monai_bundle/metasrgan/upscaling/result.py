@@ -24,11 +24,11 @@ class Result:
         source: the volume that was upscaled.
         target: the grid.
         volume: the result, on the target's grid.
-        model: the network's weights; None for an interpolation.
-        device: that the network ran on; "cpu" for an interpolation.
+        model: the network's weights; None for an interpolation, and for what a server did.
+        device: that the network ran on; "cpu" for an interpolation, the address for a server.
         consistency: root mean square of the result averaged back over the input's voxels minus the input, as a part of
             its range; None where it was not asked for.
-        seconds: how long upscaling took, once the weights were loaded.
+        seconds: how long upscaling took, once the weights were loaded; of a server, until all was back.
         warnings: what the user was warned of.
     """
 
