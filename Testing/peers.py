@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -37,16 +38,16 @@ class Connection:
         while not head.endswith(b"\r\n\r\n"):
             head += self._receive(1)
         self.heads.append(head)
-        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        left = int(lengths[0].split(b":")[1]) if lengths and body else 0
-        content = b""
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        left, content = int(length[1]) if length and body else 0, b""
         while len(content) < left:
             content += self._receive(left - len(content))
         self.bodies.append(content)
 
     def answer(self, status: str = "200 OK", content: bytes = b"", headers: str = "", kept: int | None = None) -> None:
         """Send an answer of a known length, or less of its content than that."""
-        self._send(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}\r\n", content[:kept])
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
+        self.socket.sendall(head.encode() + content[:kept])
 
     def answer_info(self, headers: str = "") -> None:
         """Read the question for what the server has, and answer it."""
@@ -61,17 +62,14 @@ class Connection:
         """Send the result and its report in chunks, as proxies may, or only as much of that."""
         pieces = (VOLUME[start : start + 7777] for start in range(0, len(VOLUME), 7777))
         chunks = b"".join(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in pieces) + b"0\r\n\r\n"
-        report = f"Transfer-Encoding: chunked\r\nX-MetaSRGAN-Report: {json.dumps(REPORT)}\r\n"
-        self._send(f"HTTP/1.1 200 OK\r\n{report}\r\n", chunks[:kept])
+        head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-MetaSRGAN-Report: {json.dumps(REPORT)}\r\n\r\n"
+        self.socket.sendall(head.encode() + chunks[:kept])
 
     def drain(self) -> None:
         """Read all that comes until the client has left."""
         with contextlib.suppress(ConnectionError):
             while True:
                 self._receive(1 << 16)
-
-    def _send(self, head: str, content: bytes) -> None:
-        self.socket.sendall(head.encode() + content)
 
     def _receive(self, most: int) -> bytes:
         piece = self.socket.recv(min(most, 1 << 16))

@@ -124,21 +124,20 @@ def make_volumes(sample: Path, folder: Path) -> None:
     import nibabel as nib
     import SimpleITK as sitk
 
-    def save(name: str, image: sitk.Image, **changed: Any) -> None:
+    def save(names: str, image: sitk.Image, **changed: Any) -> None:
         image = sitk.Image(image)
         for what, value in changed.items():
             getattr(image, f"Set{what}")(value)
-        sitk.WriteImage(image, str(folder / name), useCompression=True)
+        for name in names.split():
+            sitk.WriteImage(image, str(folder / name), useCompression=True)
 
     whole = sitk.ReadImage(str(sample))
     head = whole[80:176, 90:170, 9:15]
     real = sitk.Cast(head, sitk.sitkFloat32) * 0.37 - 20
     grid = (head.TransformContinuousIndexToPhysicalPoint((3.25, 2.5, 0.0)), (0.5, 0.5, 6.5), head.GetDirection())
     finer = sitk.Resample(head, (110, 90, 6), sitk.Transform(), sitk.sitkLinear, *grid)
-    for name in ("head.nii.gz", "head.nrrd", "head.mha", "taken.nii.gz", "held.nii.gz"):
-        save(name, head)
-    for name in ("real.mha", "real.nii"):
-        save(name, real)
+    save("head.nii.gz head.nrrd head.mha taken.nii.gz held.nii.gz", head)
+    save("real.mha real.nii", real)
     save("finer.nii.gz", finer)
     save("fewer.nii.gz", finer[:, :, 1:5])
     save("turned.nii.gz", sitk.Flip(sitk.PermuteAxes(finer, [2, 0, 1]), [True, False, True]))
@@ -166,12 +165,7 @@ def make_volumes(sample: Path, folder: Path) -> None:
 
 
 class Recorder:
-    """Runs cases on one tree and keeps what came of each.
-
-    Args:
-        options: of the command line.
-        work: an empty folder.
-    """
+    """Runs cases on one tree, in an empty folder, and keeps what came of each."""
 
     def __init__(self, options: argparse.Namespace, work: Path) -> None:
         self.pythons = {"cli": options.python, "server": options.label_python, "slicer": options.slicer_python}
@@ -262,11 +256,7 @@ class Recorder:
             self.slicer(f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(60)
         left = sorted(path.name for path in home.glob("metasrgan*"))
         self.cases["server: its end"] = {"exit": process.returncode, "left": left}
 
@@ -312,13 +302,13 @@ class Recorder:
             form = b"".join(f"{begin} {head}\r\n\r\n".encode() + content + b"\r\n" for head, content in parts)
             path, kind = f"/infer/metasrgan?{urllib.parse.urlencode(query)}", "multipart/form-data; boundary=edge"
             ask(f"{wanted} {parameters}", "POST", path, form + b"--edge--\r\n", Content_Type=kind)
+        infer, batch, kind = "/infer/metasrgan", "/batch/infer/metasrgan", "application/json"
         ask("another model", "POST", "/infer/other")
-        ask("neither image nor file", "POST", "/infer/metasrgan")
+        ask("neither image nor file", "POST", infer)
         ask("without a token", "GET", "/info/", Authorization="")
-        ask("a wrong token", "POST", "/infer/metasrgan", Authorization="Bearer wrong")
-        ask("too large", "POST", "/infer/metasrgan", Content_Length="2000000")
-        ask("of unknown size", "POST", "/infer/metasrgan", Transfer_Encoding="chunked")
-        batch, kind = "/batch/infer/metasrgan", "application/json"
+        ask("a wrong token", "POST", infer, Authorization="Bearer wrong")
+        ask("too large", "POST", infer, Content_Length="2000000")
+        ask("of unknown size", "POST", infer, Transfer_Encoding="chunked")
         ask("a bad batch", "POST", batch, b'{"scale": 0.5}', Content_Type=kind)
         ask("a batch", "POST", f"{batch}?run_sync=1", b'{"scale": 1.5, "method": "linear"}', Content_Type=kind)
         ask("the studies after a batch", "GET", "/datastore/")

@@ -81,19 +81,20 @@ def test_what_a_server_warns_of_is_said_once_and_nothing_but_the_result_is_left(
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "code", "said"),
     [
-        ("--scale 2 --device cpu", "device cpu: is not for a server"),
-        ("--scale 2 --threads 2", "--threads 2: is not for a server"),
-        ("--like scan.nii.gz", "like scan.nii.gz: is not for a server"),
-        ("--scale 2 --model weights.pt", "'weights.pt': a server has only the shipped ones; choose from l1, gan"),
-        ("--scale two", "'two'"),
+        ("--scale 2 --device cpu", 64, "device cpu: is not for a server"),
+        ("--scale 2 --threads 2", 64, "--threads 2: is not for a server"),
+        ("--like scan.nii.gz", 64, "like scan.nii.gz: is not for a server"),
+        ("--scale 2 --model weights.pt", 64, "'weights.pt': a server has only the shipped ones; choose from l1, gan"),
+        ("--scale two", 64, "'two'"),
+        ("--scale 2 --report report.json", 69, "nothing listens there"),
     ],
 )
-def test_what_a_server_does_not_do_is_refused_before_it_is_asked(
-    flags: str, said: str, refused: Callable[[int, str], str]
+def test_what_a_server_does_not_do_is_refused_before_it_is_asked_and_one_that_is_not_there_is_told(
+    flags: str, code: int, said: str, refused: Callable[[int, str], str]
 ) -> None:
-    assert said in refused(64, f"upscale -i scan.nii.gz -o out.nii --server http://127.0.0.1:1 {flags}")
+    assert said in refused(code, f"upscale -i scan.nii.gz -o out.nii --server http://127.0.0.1:1 {flags}")
 
 
 def test_a_result_whose_name_was_taken_meanwhile_by_a_folder_leaves_nothing(folder: Path, server: str) -> None:

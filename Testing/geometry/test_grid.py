@@ -9,16 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_volumes import (
-    AFFINES,
-    ORDERS_AND_SIGNS,
-    SQUARE_AFFINES,
-    affine_of,
-    random_indices,
-    reordered,
-    rotation,
-    world,
-)
+from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, random_indices, reordered, world
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.grid import Grid, Target, match_grid, respace_grid, scale_grid, was_trained_for
 from metasrgan.geometry.orientation import choose_slice_axis, measure_spacing
@@ -63,7 +54,6 @@ FINE = np.diag([0.5, 0.5, 1.0, 1.0])
         ((10, 12, 5), R, "scale", 2, "coronal", (20, 12, 10), (0.5, 1, 1.5), 1),
         ((45, 11, 5), R, "scale", 1.4, "auto", (63, 15, 5), (1 / 1.4, 1 / 1.4, 3), 2),
         ((9, 10, 5), R, "scale", 1.1, "auto", (9, 11, 5), (1 / 1.1, 1 / 1.1, 3), 2),
-        ((9, 9, 5), R, "scale", "4/3", "auto", (12, 12, 5), (0.75, 0.75, 3), 2),
         ((9, 9, 5), R, "scale", 4 / 3, "auto", (12, 12, 5), (0.75, 0.75, 3), 2),
         ((9, 9, 5), R, "scale", Fraction(8), "auto", (72, 72, 5), (0.125, 0.125, 3), 2),
         ((10, 12, 1), R, "scale", 3.7, "auto", (37, 44, 1), (1 / 3.7, 1 / 3.7, 3), 2),
@@ -184,25 +174,9 @@ def test_a_reference_may_show_less_or_more_in_plane(first: float, count: int) ->
     np.testing.assert_allclose(made.positions[0], first + 0.5 * np.arange(count), atol=1e-9)
 
 
-def test_a_references_slices_may_differ_from_the_inputs_by_a_headers_rounding() -> None:
-    shape, affine = (40, 40, 30), AFFINES["oblique"]
-    plain = target(shape, affine, "scale", 2)
-    rounded = plain.affine.astype(np.float32).astype(np.float64)
-    made = target(shape, affine, "like", (plain.shape, rounded))
-    assert made.axis == 2
-    np.testing.assert_array_equal(made.affine, rounded)
-
-
-def turned(degrees: float) -> np.ndarray:
-    turn = np.eye(4)
-    turn[:3, :3] = rotation(0, 0, degrees)
-    return turn
-
-
-def moved(x: float, y: float, z: float) -> np.ndarray:
-    shift = np.eye(4)
-    shift[:3, 3] = x, y, z
-    return shift
+def moved(x: float, y: float, z: float, turn: float = 0) -> np.ndarray:
+    """(4, 4), a turn about z in degrees, then a move in mm."""
+    return affine_of((1, 1, 1), "RAS", (0, 0, turn), (x, y, z))
 
 
 @pytest.mark.parametrize(
@@ -213,8 +187,8 @@ def moved(x: float, y: float, z: float) -> np.ndarray:
         ((20, 24, 4), R @ FINE, "auto", "axis 2: 4 slices of 3 mm, not 5"),
         ((20, 24, 10), R @ np.diag([0.5, 0.5, 0.5, 1]), "auto", "10 slices of 1.5 mm, not 5 of 3 mm"),
         ((20, 24, 5), R @ FINE, "sagittal", "axis 0: 20 slices of 0.5 mm, not 10 of 1 mm"),
-        ((20, 24, 5), turned(3) @ R @ FINE, "auto", "register or reorient it"),
-        ((20, 24, 5), turned(45) @ R @ FINE, "auto", "register or reorient it"),
+        ((20, 24, 5), moved(0, 0, 0, turn=3) @ R @ FINE, "auto", "register or reorient it"),
+        ((20, 24, 5), moved(0, 0, 0, turn=45) @ R @ FINE, "auto", "register or reorient it"),
         ((20, 24, 5), R @ np.diag([0.5, 0.4, 1, 1]), "auto", r"2 and 2\.5"),
         ((10, 12, 5), R, "auto", "scale 1 "),
         ((5, 6, 5), R @ np.diag([2, 2, 1, 1.0]), "auto", r"scale 0\.5 "),
@@ -250,11 +224,6 @@ NONSENSE: dict[str, list[Any]] = {
 def test_a_scale_or_a_spacing_that_makes_no_sense_is_refused_with_what_to_give(request_: str, value: Any) -> None:
     with pytest.raises(UsageError, match=r"give|decimal"):
         target((10, 10, 3), R, request_, value)
-
-
-def test_a_spacing_that_needs_two_factors_is_refused_with_the_way_out() -> None:
-    with pytest.raises(UsageError, match=r"1\.25 and 1\.875.*give a scale"):
-        target((10, 10, 3), AFFINES["oblique, pixels not square"], "spacing", 0.4)
 
 
 @pytest.mark.parametrize(("scale", "trained"), [(1.1, True), (4, True), (2.37, True), (1.09, False), (4.01, False)])
@@ -297,10 +266,3 @@ def test_the_three_planes_are_three_axes_however_oblique(axes: str, degrees: tup
 def test_an_unknown_axis_is_refused_by_name_with_the_known_ones(unknown: str | int) -> None:
     with pytest.raises(UsageError, match=f"axis {unknown!r} .*choose auto, sagittal"):
         choose_slice_axis(R, unknown)
-
-
-def test_neither_shape_nor_affine_is_changed() -> None:
-    affine = AFFINES["oblique"].copy()
-    for request, value in (("like", ((20, 24, 5), affine @ FINE)), ("scale", 2)):
-        target((10, 12, 5), affine, request, value).affine[:] = 0
-    np.testing.assert_array_equal(affine, AFFINES["oblique"])

@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
-from metasrgan.errors import DataError, ServerError, UsageError
+from metasrgan.errors import ServerError
 from metasrgan.upscaling.remote import Server
 from metasrgan.upscaling.request import Request
 from metasrgan.volumes.files import read
@@ -50,26 +50,14 @@ def detail(answer: requests.Response, status: int) -> str:
     ("parameters", "said"),
     [
         ({"scale": 0.5}, "scale 0.5 does not upscale"),
-        ({"scale": 9}, "scale 9 is beyond 8"),
-        ({"scale": "twice"}, "scale 'twice' is not a number"),
         ({"scale": True}, "scale True is neither a text nor a number"),
-        ({"scale": [2, 2, 1]}, "scale [2, 2, 1] is neither"),
         ('{"scale": NaN}', "scale"),
-        ('{"scale": 1e999}', "scale"),
         ({}, "give exactly one of scale, spacing and like (given: none)"),
-        ({"scale": 2, "spacing": 0.5}, "give exactly one"),
-        ({"spacing": "fine"}, "spacing 'fine' is not a number"),
-        ({"spacing": -1}, "spacing -1"),
         ({"spacing": 40}, "does not upscale"),
-        ({"scale": 2, "axis": "sideways"}, "axis 'sideways' is unknown"),
         ({"scale": 2, "method": "magic"}, "method 'magic' is unknown"),
-        ({"scale": 2, "dtype": "int8"}, "dtype 'int8' is unknown"),
-        ({"scale": 2, "clip": 7}, "clip 7 is unknown"),
         ({"scale": 2, "weights": "/x.pt"}, "weights '/x.pt': a server has only the shipped ones; choose from l1, gan"),
-        ({"scale": 2, "weights": ["l1"]}, "weights ['l1'] is neither a text nor a number"),
         ({"scale": 2, "result_extension": ".exe"}, "result_extension '.exe' is unknown; choose from .nii.gz, .nii,"),
         ({"scale": 2, "sharpen": 1}, "parameter 'sharpen' is unknown; choose from scale, spacing,"),
-        ({"scale": 2, "image": "/etc/passwd"}, "parameter 'image' is unknown"),
         ({"scale": 2, "device": "cuda"}, "parameter 'device' is unknown; choose from scale, spacing, axis, method,"),
         ({"like": {"shape": [9, 9, 9]}}, "parameter 'like' is unknown"),
         ("[2]", "params is not a JSON object"),
@@ -132,15 +120,11 @@ def _point_at(field: str) -> bytes:
         ("garbage.nii.gz", b"no volume at all", "garbage.nii.gz: cannot be read as NIfTI"),
         ("garbage.NII", bytes(1000), "garbage.NII: cannot be read as NIfTI"),
         ("garbage.nrrd", b"NRRD0004\nnonsense", "garbage.nrrd: cannot be read"),
-        ("empty.nii.gz", b"", "empty.nii.gz: cannot be read as NIfTI"),
-        ("empty.nrrd", b"", "empty.nrrd: cannot be read"),
         ("short.nii.gz", _gzip_header((8, 8, 3)), "short.nii.gz: cannot be read as NIfTI"),
         ("bomb.nii.gz", _gzip_header((30000, 30000, 30000)), "bomb.nii.gz: would take 201165.7 GiB of memory"),
         ("to.nrrd", _point_at("data file"), "to.nrrd: its voxels are in another file; save it as one file and send"),
         ("to.nrrd", _point_at("datafile"), "to.nrrd: its voxels are in another file"),
-        ("to.nrrd", _point_at("DATA FILE"), "to.nrrd: its voxels are in another file"),
         ("notes.txt", b"hello", "notes.txt: unknown file type; use one of .nii.gz, .nii, .nrrd"),
-        ("head.mhd", b"ElementDataFile = /etc/passwd", "head.mhd: unknown file type"),
         ("../../../etc/cron.d/head.txt", b"", "head.txt: unknown file type"),
         ("..\\..\\head.txt", b"", "head.txt: unknown file type"),
         ("no\nline.nii", b"", "no?line.nii: cannot be read"),
@@ -302,33 +286,19 @@ def test_a_server_that_would_not_be_safe_or_useful_does_not_start(
     assert said in done.stderr
 
 
-# ---- the client and the command line -------------------------------------------------------------------------
-
-
-def test_the_client_tells_each_refusal_by_its_kind(
-    server: Running, strict: Running, shared_studies: Path, tmp_path: Path
-) -> None:
-    source, output = shared_studies / "head.nrrd", tmp_path / "out.nii.gz"
-    garbage = tmp_path / "garbage.nii"
-    garbage.write_bytes(bytes(1000))
-    for whom, request, volume, kind, said in (
-        (Server(server.url), Request(spacing=40), source, UsageError, "does not upscale"),
-        (Server(server.url), TWICE, garbage, DataError, "garbage.nii: cannot be read as NIfTI"),
-        (Server(strict.url), TWICE, source, ServerError, "wants a token; give --token-file or METASRGAN_TOKEN"),
-        (Server(strict.url, "wrong"), TWICE, source, ServerError, "refuses the token"),
-        (Server(strict.url, TOKEN), TWICE, SAMPLE, ServerError, r"glioma.nrrd is too large for it \(1.9 MiB were sent"),
-    ):
-        with pytest.raises(kind, match=said):
-            whom.run(volume, output, request)
-    assert sorted(tmp_path.iterdir()) == [garbage]
-
-
 def test_the_command_line_ends_with_the_code_that_it_has_without_a_server(
     strict: Running, shared_studies: Path, tmp_path: Path
 ) -> None:
-    source, token = shared_studies / "head.nrrd", tmp_path / "token"
+    source, token, garbage = shared_studies / "head.nrrd", tmp_path / "token", tmp_path / "garbage.nii"
     token.write_text(f"{TOKEN}\n")
-    words = ["-i", source, "-o", tmp_path / "out.nii", "--server", strict.url]
+    garbage.write_bytes(bytes(1000))
+    words = ["-o", tmp_path / "out.nii", "--server", strict.url]
+    for volume, said, code in (
+        (SAMPLE, "glioma.nrrd is too large for it (1.9 MiB were", 69),
+        (garbage, "garbage.nii: ", 65),
+    ):
+        assert said in command_line("-i", volume, *words, "--scale", "2", "--token-file", token, code=code)
+    words += ["-i", source]
     assert "does not upscale" in command_line(*words, "--spacing", "40", "--token-file", token, code=64)
     assert "wants a token" in command_line(*words, "--scale", "2", code=69)
     command_line(*words, "--scale", "2", "--token-file", token)

@@ -24,14 +24,9 @@ from metasrgan.image.intensity import IntensityMap
 from metasrgan.networks import SRGAN, MetaSRGAN
 from metasrgan.networks.loading import Model
 from metasrgan.progress import Progress
+from metasrgan.upscaling import pipeline
 from metasrgan.upscaling.network_engine import NetworkEngine
-from metasrgan.upscaling.pipeline import (
-    WORKING_MEMORY,
-    UpscaleWarning,
-    count_result_bytes,
-    estimate_memory,
-    run_request_steps,
-)
+from metasrgan.upscaling.pipeline import UpscaleWarning
 from metasrgan.upscaling.request import METHODS, choose_target
 from scipy.ndimage import gaussian_filter
 
@@ -234,8 +229,9 @@ def test_the_number_type_is_kept_and_integers_are_rounded_however_memory_is_laid
 def test_the_size_of_a_result_is_known_before(asked: str, dtype: str) -> None:
     volume, request = head((41, 30, 4), dtype=dtype), Request(scale=1.5, method="nearest", dtype=asked)
     target, result = choose_target(request, volume.grid), run_request(request, volume).volume
-    assert count_result_bytes(request, volume, target) == result.array.nbytes
-    assert estimate_memory(request, volume, target) == volume.array.nbytes + result.array.nbytes + WORKING_MEMORY
+    assert pipeline.count_result_bytes(request, volume, target) == result.array.nbytes
+    expected = volume.array.nbytes + result.array.nbytes + pipeline.WORKING_MEMORY
+    assert pipeline.estimate_memory(request, volume, target) == expected
 
 
 # ---- clipping and labels -----------------------------------------------------------------------------------
@@ -275,11 +271,10 @@ def labels(dtype: str, values: tuple[int, ...]) -> Volume:
 
 
 @pytest.mark.parametrize("method", BLENDING)
-@pytest.mark.parametrize("dtype", ["int16", "uint8", "float32", "bool", "by header"])
-def test_labels_are_not_blended(dtype: str, method: str) -> None:
-    volume = replace(head(), labels=True, name="seg.nii") if dtype == "by header" else labels(dtype, (0, 3, 7))
-    with pytest.raises(DataError, match=r"seg.nii: .*label map.*nearest"):
-        run(volume, scale=2, method=method)
+def test_labels_are_not_blended(method: str) -> None:
+    for volume in (replace(head(), labels=True, name="seg.nii"), labels("int16", (0, 3, 7))):
+        with pytest.raises(DataError, match=r"seg.nii: .*label map.*nearest"):
+            run(volume, scale=2, method=method)
 
 
 @pytest.mark.parametrize(
@@ -301,21 +296,18 @@ def test_nearest_keeps_every_label_exactly(dtype: str, values: tuple[int, ...], 
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        *(({"scale": scale}, ["bspline"]) for scale in (1.05, 4.1, 8)),
-        *(({"scale": scale}, []) for scale in (1.1, 4)),
-        *(({"scale": scale, "method": method}, []) for scale, method in ((1.05, "linear"), (8, "bspline"))),
-        # The trained scales but for rounding.
-        *(({"spacing": 0.9 / factor}, []) for factor in (1.1, 4)),
-    ],
+    ("asked", "count"),
+    # The spacings are the trained scales but for rounding.
+    [({"scale": 1.05}, 1), ({"scale": 4.1}, 1), ({"scale": 8}, 1), ({"scale": 1.1}, 0), ({"scale": 4}, 0),
+     ({"spacing": 0.9 / 1.1}, 0), ({"spacing": 0.9 / 4}, 0),
+     ({"scale": 1.05, "method": "linear"}, 0), ({"scale": 8, "method": "bspline"}, 0)],
     ids=str,
 )  # fmt: skip
-def test_the_network_warns_once_outside_the_scales_it_was_trained_for(asked: dict[str, Any], said: list[str]) -> None:
+def test_the_network_warns_once_outside_the_scales_it_was_trained_for(asked: dict[str, Any], count: int) -> None:
     told: list[str] = []
     result = run_request(Request(**asked), head((20, 20, 2), affine_of((0.9, 0.9, 3))), model=MODEL, warn=told.append)
     assert list(result.warnings) == told
-    assert [word for text, word in zip(told, said, strict=True) if word in text] == said
+    assert ["bspline" in text for text in told] == [True] * count
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -346,25 +338,17 @@ def test_a_reference_up_to_the_very_edge_does_not_warn_and_its_voxels_may_be_any
 # ---- what is refused ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("array", "affine", "said"),
-    [
+def test_a_volume_and_a_reference_that_are_none_are_refused() -> None:
+    for array, affine, said in (
         (np.zeros((3, 4, 5, 2)), STRAIGHT, "4 dimensions"),
-        (np.zeros((3, 0, 5)), STRAIGHT, "empty"),
         (np.zeros((3, 4, 5)), np.zeros((4, 4)), "singular"),
-        (np.zeros((3, 4, 5)), np.full((4, 4), np.nan), "singular"),
-        (np.zeros((3, 4, 5), complex), STRAIGHT, "complex"),
-        (np.full((3, 4, 5), np.nan), STRAIGHT, "NaN"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_volume_and_a_reference_that_are_none_are_refused(array: np.ndarray, affine: np.ndarray, said: str) -> None:
-    bad = Volume(array, affine, name="bad.nii")
-    with pytest.raises(DataError, match=f"bad.nii: .*{said}"):
-        upscale(bad, method="linear", scale=2)
-    if said not in ("complex", "NaN"):
-        with pytest.raises(DataError, match=f"bad.nii: .*{said}"):
-            upscale(head(), method="linear", like=bad)
+    ):
+        bad = Volume(array, affine, name="bad.nii")
+        for volume, asked in ((bad, {"scale": 2}), (head(), {"like": bad})):
+            with pytest.raises(DataError, match=f"bad.nii: .*{said}"):
+                upscale(volume, method="linear", **asked)
+    with pytest.raises(DataError, match=r"bad.nii: .*NaN"):
+        upscale(Volume(np.full((3, 4, 5), np.nan), STRAIGHT, name="bad.nii"), method="linear", scale=2)
 
 
 def test_a_baselines_weights_do_two_and_refuse_the_rest_by_name() -> None:
@@ -470,7 +454,7 @@ def test_progress_counts_the_slices_and_the_work_can_be_stopped_between_them(met
     upscale(LARGE, scale=3, method=method, progress=told.append)
     assert told == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
     before = LARGE.array.copy()
-    steps = run_request_steps(Request(scale=3, method=method), LARGE)
+    steps = pipeline.run_request_steps(Request(scale=3, method=method), LARGE)
     assert [next(steps), next(steps)] == told[:2]
     steps.close()
     assert list(steps) == []

@@ -54,12 +54,27 @@ def nifti(path: Path, array: np.ndarray | None = None, **fields: Any) -> Path:
     return path
 
 
+def two_forms(path: Path, sform: np.ndarray, qform: np.ndarray, codes: tuple[int, int]) -> Path:
+    image = nib.Nifti1Image(numbers(), sform)
+    image.set_sform(sform, codes[0])
+    image.set_qform(qform, codes[1])
+    image.to_filename(path)
+    return path
+
+
 def itk(path: Path, array: np.ndarray, facts: dict[str, str] | None = None, vector: bool = False) -> Path:
     image = sitk.GetImageFromArray(array, isVector=vector)
     for name, value in (facts or {}).items():
         image.SetMetaData(name, value)
     sitk.WriteImage(image, str(path))
     return path
+
+
+def assert_refused(path: Path, match: str = "", kind: type[Exception] = DataError) -> None:
+    """In one line that names the file and what is the matter with it."""
+    with pytest.raises(kind, match=f"^{re.escape(str(path))}: .*{match}") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
 
 
 def rewrite(volume: Volume, folder: Path) -> nib.Nifti1Header:
@@ -154,11 +169,7 @@ def test_a_header_alone_says_how_much_memory_its_voxels_take(tmp_path: Path, suf
 @pytest.mark.parametrize("codes", [(1, 1), (2, 0), (0, 1), (4, 2), (1, 3)])
 def test_sform_and_qform_are_both_set_with_the_inputs_codes(tmp_path: Path, codes: tuple[int, int]) -> None:
     affine = affine_of((0.5, 0.75, 3), "LAS", (7, -12, 3))
-    image = nib.Nifti1Image(numbers(), affine)
-    image.set_sform(affine, codes[0])
-    image.set_qform(affine, codes[1])
-    image.to_filename(tmp_path / "a.nii")
-    header = rewrite(read(tmp_path / "a.nii"), tmp_path)
+    header = rewrite(read(two_forms(tmp_path / "a.nii", affine, affine, codes)), tmp_path)
     assert (header["sform_code"], header["qform_code"]) == codes
     # Also the one whose code is 0, for those who do not look at the code.
     np.testing.assert_allclose(header.get_sform(), affine, atol=ATOL)
@@ -177,11 +188,7 @@ def test_where_neither_form_is_set_the_place_is_nibabels_guess_and_claimed_no_be
 
 def test_a_qform_that_differs_from_the_sform_is_carried_along_with_the_voxels(tmp_path: Path) -> None:
     sform, qform = affine_of((1, 1, 3)), affine_of((1, 1, 3), "RAS", (10, 20, -5), (3, 2, 1))
-    image = nib.Nifti1Image(numbers("float32", (8, 10, 4)), sform)
-    image.set_sform(sform, 4)
-    image.set_qform(qform, 1)
-    image.to_filename(tmp_path / "a.nii")
-    result = upscale(read(tmp_path / "a.nii"), scale=2, method="linear")
+    result = upscale(read(two_forms(tmp_path / "a.nii", sform, qform, (4, 1))), scale=2, method="linear")
     header = rewrite(result, tmp_path)
     assert (header["sform_code"], header["qform_code"]) == (4, 1)
     # A voxel of the result lies at index (i + 1/2)/2 - 1/2 of the input, by either form.
@@ -211,24 +218,17 @@ def test_scaled_integers_are_float32_values_and_unscaled_ones_stay_integers(
 
 
 @pytest.mark.parametrize(("units", "kept"), [(2, 2), (10, 10), (18, 18), (0, 2), (8, 10), (255, 2), (5, 2), (64, 2)])
-def test_units_are_kept_and_undefined_ones_are_taken_for_millimetres(tmp_path: Path, units: int, kept: int) -> None:
+def test_units_are_kept_undefined_ones_are_taken_for_millimetres_and_other_lengths_are_refused(
+    tmp_path: Path, units: int, kept: int
+) -> None:
     assert rewrite(read(nifti(tmp_path / "a.nii", xyzt_units=units)), tmp_path)["xyzt_units"] == kept
-
-
-@pytest.mark.parametrize(("units", "name"), [(1, "metres"), (3, "microns"), (9, "metres")])
-def test_other_units_of_length_are_refused(tmp_path: Path, units: int, name: str) -> None:
-    with pytest.raises(DataError, match=f"{name}.*millimetres"):
-        read(nifti(tmp_path / "a.nii", xyzt_units=units))
+    for other, name in ((1, "metres"), (3, "microns"), (9, "metres")):
+        assert_refused(nifti(tmp_path / "b.nii", xyzt_units=other), f"{name}.*millimetres")
 
 
 def test_description_display_range_and_intent_are_kept(tmp_path: Path) -> None:
-    facts: dict[str, Any] = {
-        "descrip": b"TE=3.4;Time=1",
-        "aux_file": b"none",
-        "cal_max": 900,
-        "cal_min": 5,
-        "toffset": 2,
-    }
+    facts: dict[str, Any] = {"descrip": b"TE=3.4;Time=1", "aux_file": b"none"}
+    facts |= {"cal_max": 900, "cal_min": 5, "toffset": 2}
     before = read(nifti(tmp_path / "a.nii", intent_code=1002, **facts))
     assert before.labels
     header = rewrite(before, tmp_path)
@@ -301,13 +301,6 @@ def test_a_metadata_key_that_is_not_utf_8_is_left_behind(tmp_path: Path) -> None
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------
-
-
-def assert_refused(path: Path, match: str = "", kind: type[Exception] = DataError) -> None:
-    """In one line that names the file and what is the matter with it."""
-    with pytest.raises(kind, match=f"^{re.escape(str(path))}: .*{match}") as caught:
-        read(path)
-    assert "\n" not in str(caught.value)
 
 
 PARTS = (0.01, 0.3, 0.9, 0.99)

@@ -6,7 +6,7 @@ that 3D Slicer can show what a scale will give before it is installed.
 """
 
 from fractions import Fraction
-from typing import Tuple
+from typing import SupportsFloat, Tuple
 
 from ..errors import UsageError
 
@@ -55,7 +55,7 @@ class Scale(Fraction):
 
     _written: str
 
-    def __new__(cls, scale: "float | str | Fraction") -> "Scale":
+    def __new__(cls, scale: "SupportsFloat | str") -> "Scale":
         """Take a number, or text: a decimal ("1.5") or a ratio ("4/3").
 
         Raises:
@@ -80,7 +80,7 @@ class Scale(Fraction):
         return self
 
 
-def _parse_number(scale: "float | str | Fraction") -> float:
+def _parse_number(scale: "SupportsFloat | str") -> float:
     try:
         if isinstance(scale, str):
             # Not by Fraction, which would write out what "1e999999999" says.
