@@ -256,7 +256,11 @@ class Recorder:
             self.slicer(f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         left = sorted(path.name for path in home.glob("metasrgan*"))
         self.cases["server: its end"] = {"exit": process.returncode, "left": left}
 

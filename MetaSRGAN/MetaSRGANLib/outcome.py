@@ -82,7 +82,7 @@ class Outcome:
         """Whether both nodes are still there."""
         return self.inputVolume.GetScene() is not None and self.outputVolume.GetScene() is not None
 
-    def summarise(self) -> str:
+    def summary(self) -> str:
         """Return one line for the log."""
         consistency = format_consistency(self.consistency).lower()
         parts = (f"{self.outputVolume.GetName()}: {self.how}", format_duration(self.seconds), consistency)

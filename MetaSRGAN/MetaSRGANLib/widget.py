@@ -199,7 +199,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show the result."""
         self._run = None
         self._outcome = outcome
-        self._display.log(outcome.summarise())
+        self._display.log(outcome.summary())
         slicer.util.setSliceViewerLayers(background=outcome.outputVolume)
         self._display.show_outcome(outcome)
         self._showRunning()
