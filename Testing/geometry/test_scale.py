@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ def test_a_scale_is_the_fraction_that_was_typed_and_reads_as_it_was_copied_or_no
 
 
 def test_a_short_float_is_written_with_all_its_digits() -> None:
-    scale = Scale(np.float16(1.1))
+    short: Any = np.float16(1.1)
+    scale = Scale(short)
     assert str(scale) == "1.099609375"
     assert Fraction("1.099609375") == scale == pickle.loads(pickle.dumps(scale))
 

@@ -42,6 +42,8 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
     """
     path = Path(path)
     suffix = require_suffix(path)
+    if suffix not in NIFTI:
+        check_itk_name(path)
     for part in list_parts(path):
         if part.exists() and not overwrite:
             raise OutputError(f"{part}: exists already; choose another name or allow overwriting")

@@ -86,12 +86,7 @@ def _to_itk(volume: Volume) -> sitk.Image:
 
 
 def write_itk(volume: Volume, path: Path, compress: bool) -> None:
-    """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer.
-
-    Raises:
-        DataError: a name that is not UTF-8.
-    """
-    check_itk_name(path)
+    """Write by ITK and read again, since ITK does not notice when a full disk takes only part of its last buffer."""
     image = _to_itk(volume)
     if path.suffix != ".nrrd":
         for key in image.GetMetaDataKeys():
