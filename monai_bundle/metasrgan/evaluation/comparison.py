@@ -13,7 +13,7 @@ import torch
 
 from ..errors import DataError, UsageError
 from ..geometry.grid import check_scale
-from ..geometry.orientation import choose_slice_axis
+from ..geometry.orientation import choose_slice_axis, list_plane_axes
 from ..geometry.scale import Scale
 from ..image.degradation import DEGRADATIONS, degrade, fit_size
 from ..image.foreground import find_informational_crop
@@ -85,7 +85,6 @@ def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) 
     Raises:
         DataError: fewer pixels than the scale's numerator.
     """
-    rows, columns = (each for each in range(3) if each != axis)
     array = np.moveaxis(volume.array, axis, 0)
     height, width = (fit_size(size, scale) for size in array.shape[1:])
     if not height or not width:
@@ -96,7 +95,7 @@ def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) 
     truth = np.ascontiguousarray(array[:, :height, :width], np.float32)
     low = np.concatenate([degrade(torch.from_numpy(each[None, None]), scale, degradation)[0].numpy() for each in truth])
     transform = np.eye(4)
-    for each in (rows, columns):
+    for each in list_plane_axes(axis):
         transform[each, each] = float(scale)
         transform[each, 3] = (float(scale) - 1) / 2
     return (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.patches import Rectangle
 
+from ..geometry.orientation import list_plane_axes
 from ..image.foreground import find_informational_crop
 from ..reports.drawing import (
     LARGEST_ERROR,
@@ -43,7 +44,7 @@ def draw_comparison(comparison: Comparison) -> bytes:
     """
     useful = [index for index, crop in enumerate(comparison.crops) if crop is not None]
     index = useful[len(useful) // 2]
-    shown = [axis for axis in range(3) if axis != comparison.axis]
+    shown = list(list_plane_axes(comparison.axis))
 
     def turn(image: np.ndarray) -> np.ndarray:
         return turn_upright(image, comparison.affine, shown)
@@ -108,7 +109,7 @@ def draw_scales(comparisons: Sequence[Comparison], methods: Sequence[str]) -> by
         methods: from top to bottom.
     """
     first = comparisons[0]
-    shown = [axis for axis in range(3) if axis != first.axis]
+    shown = list(list_plane_axes(first.axis))
     index = len(first.truth) // 2
     whole = (0, first.truth.shape[1], 0, first.truth.shape[2])
     top, bottom, left, right = find_informational_crop(first.truth[index]) or whole

@@ -20,7 +20,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import DataError, UsageError
-from .orientation import SPACING_TOLERANCE, choose_slice_axis, measure_spacing
+from .orientation import SPACING_TOLERANCE, choose_slice_axis, list_plane_axes, measure_spacing
 from .scale import LARGEST_SCALE, SMALLEST_SCALE, centre_pixels, count_output_pixels
 
 # Beyond this an in-plane factor is a mistake, or at least nothing a network trained up to 4 can serve.
@@ -89,8 +89,7 @@ class Target:
     @property
     def plane(self) -> tuple[int, int]:
         """The two in-plane axes, ascending."""
-        rows, columns = (axis for axis in range(3) if axis != self.axis)
-        return rows, columns
+        return list_plane_axes(self.axis)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -155,7 +154,7 @@ def scale_grid(
         check_scale(float(scale))
     chosen = choose_slice_axis(affine, axis)
     positions, steps = _keep_positions(shape), [1.0, 1.0, 1.0]
-    for each, scale in zip(_list_others(chosen), scales):
+    for each, scale in zip(list_plane_axes(chosen), scales):
         p, q = scale.numerator, scale.denominator
         steps[each] = q / p
         positions[each] = centre_pixels(np.arange(count_output_pixels(shape[each], p, q), dtype=np.float64), p, q)
@@ -174,7 +173,7 @@ def respace_grid(shape: Sequence[int], affine: np.ndarray, spacing: float, axis:
     factors = measure_spacing(affine) / spacing
     in_plane = _check_factors(factors, chosen)
     positions, steps = _keep_positions(shape), [1.0, 1.0, 1.0]
-    for each in _list_others(chosen):
+    for each in list_plane_axes(chosen):
         steps[each] = 1 / float(factors[each])
         count = int(np.floor(shape[each] * factors[each] + 0.5))
         positions[each] = (shape[each] - 1) / 2 + (np.arange(count) - (count - 1) / 2) * steps[each]
@@ -202,17 +201,7 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
         DataError: a reference that does not fit, and why.
     """
     to_input = np.linalg.inv(affine) @ reference.affine
-    # Row: input axis; column: reference axis; what one reference voxel is, in input voxels.
-    matrix = to_input[:3, :3]
-    order = tuple(int(each) for each in np.argmax(np.abs(matrix), axis=0))
-    if sorted(order) != [0, 1, 2]:
-        raise DataError("the reference's axes are not parallel to the input's; register or reorient it first")
-    steps = np.array([matrix[order[each], each] for each in range(3)])
-    astray = matrix.copy()
-    for each in range(3):
-        astray[order[each], each] = 0
-    if (np.abs(astray) * np.asarray(reference.shape)).max() > 0.01:
-        raise DataError("the reference's axes are not parallel to the input's; register or reorient it first")
+    order, steps = _match_axes(to_input[:3, :3], reference.shape)
     flips = tuple(bool(step < 0) for step in steps)
     positions: list[np.ndarray] = [np.empty(0)] * 3
     for each in range(3):
@@ -220,26 +209,8 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
         positions[order[each]] = line[::-1] if flips[each] else line
     factors = np.empty(3)
     factors[list(order)] = 1 / np.abs(steps)
-    agree = [
-        each
-        for each in range(3)
-        if len(positions[each]) == shape[each]
-        and np.abs(positions[each] - np.arange(shape[each])).max() < _SLICE_TOLERANCE
-    ]
-    if axis != "auto":
-        chosen = choose_slice_axis(affine, axis)
-    elif agree:
-        chosen = max(agree, key=lambda each: (round(float(measure_spacing(affine)[each]), 4), each))
-    else:
-        chosen = choose_slice_axis(affine, axis)
-    if chosen not in agree:
-        raise DataError(
-            f"the reference differs from the input through the plane too (axis {chosen}: "
-            f"{len(positions[chosen])} slices of {measure_spacing(affine)[chosen] / factors[chosen]:.4g} mm, not "
-            f"{shape[chosen]} of {measure_spacing(affine)[chosen]:.4g} mm); only in-plane upscaling is done, "
-            "give a reference with the input's slices"
-        )
-    for each in _list_others(chosen):
+    chosen = _choose_shared_axis(positions, shape, affine, factors, axis)
+    for each in list_plane_axes(chosen):
         if positions[each].max() < -0.5 or positions[each].min() > shape[each] - 0.5:
             raise DataError(
                 f"the reference lies wholly outside the input's field of view (axis {each}); "
@@ -271,18 +242,60 @@ def format_shape(shape: Sequence[int]) -> str:
     return " × ".join(str(int(size)) for size in shape)
 
 
+def _match_axes(matrix: np.ndarray, shape: Sequence[int]) -> tuple[tuple[int, ...], np.ndarray]:
+    """The input axis that each of a reference's axes is parallel to, and the signed step along it, in input voxels.
+
+    Args:
+        matrix: (3, 3), what one reference voxel is in input voxels; a row an input axis, a column a reference axis.
+        shape: of the reference, over which its axes must stay within 0.01 voxels of parallel.
+
+    Raises:
+        DataError: not parallel.
+    """
+    order = tuple(int(each) for each in np.argmax(np.abs(matrix), axis=0))
+    astray = matrix.copy()
+    astray[order, range(3)] = 0
+    if sorted(order) != [0, 1, 2] or (np.abs(astray) * np.asarray(shape)).max() > 0.01:
+        raise DataError("the reference's axes are not parallel to the input's; register or reorient it first")
+    return order, matrix[order, range(3)]
+
+
+def _choose_shared_axis(
+    positions: Sequence[np.ndarray], shape: Sequence[int], affine: np.ndarray, factors: np.ndarray, axis: str | int
+) -> int:
+    """The slice axis, along which a reference has the input's own slices; "auto" takes the coarsest of such axes.
+
+    Raises:
+        DataError: a reference with other slices.
+    """
+    spacing = measure_spacing(affine)
+    agree = [
+        each
+        for each in range(3)
+        if len(positions[each]) == shape[each]
+        and np.abs(positions[each] - np.arange(shape[each])).max() < _SLICE_TOLERANCE
+    ]
+    if axis == "auto" and agree:
+        return max(agree, key=lambda each: (round(float(spacing[each]), 4), each))
+    chosen = choose_slice_axis(affine, axis)
+    if chosen not in agree:
+        raise DataError(
+            f"the reference differs from the input through the plane too (axis {chosen}: "
+            f"{len(positions[chosen])} slices of {spacing[chosen] / factors[chosen]:.4g} mm, not "
+            f"{shape[chosen]} of {spacing[chosen]:.4g} mm); only in-plane upscaling is done, "
+            "give a reference with the input's slices"
+        )
+    return chosen
+
+
 def _keep_positions(shape: Sequence[int]) -> list[np.ndarray]:
     """The positions of a grid's own voxels."""
     return [np.arange(size, dtype=np.float64) for size in shape]
 
 
-def _list_others(axis: int) -> list[int]:
-    return [each for each in range(3) if each != axis]
-
-
 def _check_factors(factors: np.ndarray, axis: int) -> tuple[float, float]:
     """The in-plane factors of rows and columns, which may differ by a header's rounding only."""
-    rows, columns = (float(factors[each]) for each in _list_others(axis))
+    rows, columns = (float(factors[each]) for each in list_plane_axes(axis))
     if abs(rows - columns) > SPACING_TOLERANCE * max(rows, columns):
         raise UsageError(
             f"the two in-plane axes would need different factors ({rows:.4g} and {columns:.4g}); "

@@ -29,6 +29,16 @@ def measure_spacing(affine: np.ndarray) -> np.ndarray:
     return np.sqrt((np.asarray(affine, np.float64)[:3, :3] ** 2).sum(0))
 
 
+def list_plane_axes(axis: int) -> tuple[int, int]:
+    """Return the two in-plane axes, ascending, of slices along an axis.
+
+    >>> list_plane_axes(1)
+    (0, 2)
+    """
+    rows, columns = (each for each in range(3) if each != axis)
+    return rows, columns
+
+
 def match_world_axes(affine: np.ndarray) -> tuple[int, int, int]:
     """Return the world axis that each array axis lies closest to; no two array axes get the same one.
 

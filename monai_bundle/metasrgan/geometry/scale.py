@@ -10,6 +10,7 @@ from typing import SupportsFloat, Tuple
 
 from ..errors import UsageError
 
+# Written out in `find_ratio`, where torch.jit.script would not find it.
 MAX_DENOMINATOR = 1_000_000
 SMALLEST_SCALE = 1.1
 LARGEST_SCALE = 4.0
