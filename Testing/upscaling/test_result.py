@@ -50,6 +50,7 @@ def test_the_data_consistency_is_the_rms_of_the_result_averaged_back_as_a_part_o
     assert f"{100 * expected:.2f} % of its range\n{INTENDED_USE}" in summarise_report(result.describe("out.nii"))
     unchecked = run_request(Request(scale=2, method="bspline"), VOLUME, check_consistency=False)
     assert unchecked.describe("out.nii")["DataConsistency"] is None
+    assert INTENDED_USE in summarise_report(unchecked.describe("out.nii"))
 
 
 def test_a_name_that_is_not_utf_8_is_escaped_in_the_report() -> None:

@@ -18,8 +18,10 @@ def encode_report(report: Mapping[str, Any]) -> bytes:
 def summarise_report(report: Mapping[str, Any]) -> str:
     """Return a report in two lines, for the terminal."""
     size, spacing = format_shape(report["OutputShape"]), " × ".join(f"{each:.4g}" for each in report["OutputSpacing"])
-    return (
+    done = (
         f"{report['Output']}: {size} voxels of {spacing} mm, ×{report['ScaleApplied']:.6g} by {report['Method']}, "
-        f"{report['Seconds']:.1f} s; averaged back, it differs from the input by "
-        f"{100 * report['DataConsistency']:.2f} % of its range\n{INTENDED_USE}"
+        f"{report['Seconds']:.1f} s"
     )
+    if report["DataConsistency"] is not None:
+        done += f"; averaged back, it differs from the input by {100 * report['DataConsistency']:.2f} % of its range"
+    return f"{done}\n{INTENDED_USE}"
