@@ -22,7 +22,7 @@ demo: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PYTHONPATH=MetaSRGAN $(BIN)/lint-imports
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/mypy Testing/monailabel/conftest.py
 
