@@ -9,7 +9,7 @@ from metasrgan import INTENDED_USE
 from slicer.i18n import tr as _
 
 from .choices import Method, Resolution, Weights
-from .outcome import Outcome, format_consistency
+from .outcome import Outcome, format_agreement
 from .preview import preview_run
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Display:
     def show_outcome(self, outcome: Outcome | None) -> None:
         """Show what came of the last run; None where there is nothing any more."""
         self.ui.compareButton.enabled = outcome is not None
-        self.ui.consistencyLabel.text = "" if outcome is None else format_consistency(outcome.consistency)
+        self.ui.consistencyLabel.text = "" if outcome is None else format_agreement(outcome.agreement)
         if outcome is not None:
             self.say(_("Done: {name}").format(name=outcome.outputVolume.GetName()))
 

@@ -70,7 +70,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         Args:
             inputVolume: vtkMRMLScalarVolumeNode; with ``method="nearest"`` a label map too.
             outputVolume: node of the same class to write into, or None for a new one.
-            checkConsistency: whether to average the result back and compare it with the input.
+            checkConsistency: whether to measure the result again and compare it with the input.
             server: address of a MONAI Label server to compute on, such as "http://127.0.0.1:8000"; empty: here.
             token: what the server wants to see; None for the environment's METASRGAN_TOKEN, if there is one.
             tell: called with each sentence for the log.

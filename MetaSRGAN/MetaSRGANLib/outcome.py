@@ -8,6 +8,7 @@ from typing import Any, Self
 from metasrgan import INTENDED_USE, __version__
 from metasrgan.geometry.grid import format_shape
 from metasrgan.geometry.orientation import name_plane
+from metasrgan.trust.consistency import Agreement, describe_agreement
 from metasrgan.upscaling.result import Result
 
 from .stepping import format_duration
@@ -32,16 +33,17 @@ def describe_result(result: Result, name: str) -> str:
     model = result.model
     weights = f", weights {model.path.name} ({model.sha256[:12]}…)" if model else ""
     how = f"×{result.target.scale:.6g} in plane by {result.request.method}{weights}"
-    consistency = format_consistency(result.consistency)
+    consistency = format_agreement(result.agreement)
     parts = [f"metasrgan {__version__}: {name} {how}", consistency, *result.warnings, INTENDED_USE]
     return "; ".join(part for part in parts if part)
 
 
-def format_consistency(consistency: float | None) -> str:
-    """Return the figure in words; empty where it was not asked for."""
-    if consistency is None:
+def format_agreement(agreement: Agreement | None) -> str:
+    """Return it in words; empty where it was not asked for."""
+    if agreement is None:
         return ""
-    return f"Averaged back, it differs from the input by {100 * consistency:.2f} % of its range"
+    text = describe_agreement(agreement.model, agreement.rms)
+    return text[0].upper() + text[1:]
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,14 @@ class Outcome:
         inputVolume, outputVolume: their nodes.
         plane: "Axial", "Coronal" or "Sagittal": the slices that were upscaled, as 3D Slicer calls their orientation.
         how: the size, the scale, the method and the device, in words.
-        consistency, seconds, warnings: of `metasrgan.upscaling.result.Result`.
+        agreement, seconds, warnings: of `metasrgan.upscaling.result.Result`.
     """
 
     inputVolume: Any
     outputVolume: Any
     plane: str
     how: str
-    consistency: float | None
+    agreement: Agreement | None
     seconds: float
     warnings: tuple[str, ...]
 
@@ -73,10 +75,15 @@ class Outcome:
             name_plane(result.source.affine, target.axis).capitalize(),
             f"{format_shape(target.shape)} voxels, ×{target.scale:.4g} by {_METHODS.get(method, method)}, "
             f"on {result.device}",
-            result.consistency,
+            result.agreement,
             result.seconds,
             result.warnings,
         )
+
+    @property
+    def consistency(self) -> float | None:
+        """The agreement's root mean square, a part of the tissue's range; None where it was not asked for."""
+        return None if self.agreement is None else self.agreement.rms
 
     def is_in_scene(self) -> bool:
         """Whether both nodes are still there."""
@@ -84,6 +91,6 @@ class Outcome:
 
     def summary(self) -> str:
         """Return one line for the log."""
-        consistency = format_consistency(self.consistency).lower()
+        consistency = format_agreement(self.agreement).lower()
         parts = (f"{self.outputVolume.GetName()}: {self.how}", format_duration(self.seconds), consistency)
         return ", ".join(part for part in parts if part)

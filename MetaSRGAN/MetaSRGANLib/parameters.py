@@ -24,7 +24,7 @@ class MetaSRGANParameterNode:
     device - "auto", "cpu", "cuda:N" or "mps".
     server - address of a MONAI Label server to compute on; empty for this computer.
     outputVolume - where the result goes; none makes a new volume.
-    checkConsistency - whether the result is averaged back and compared with the input.
+    checkConsistency - whether the result is measured again and compared with the input.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode

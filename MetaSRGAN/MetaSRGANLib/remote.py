@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from metasrgan.errors import DataError
 from metasrgan.progress import Progress
-from metasrgan.trust.consistency import measure_consistency_steps
+from metasrgan.upscaling.pipeline import make_data_consistency
 from metasrgan.upscaling.remote import Server, read_token
-from metasrgan.upscaling.request import Request, choose_target
+from metasrgan.upscaling.request import Request, choose_target, settle
 from metasrgan.upscaling.result import Result
 from metasrgan.volumes.itk import read_itk, write_itk
 from metasrgan.volumes.volume import Volume
@@ -35,7 +35,7 @@ def run_request_on_server_steps(
         volume: the input.
         address: of the server, such as ``http://127.0.0.1:8000``.
         token: what the server wants to see; None for that of the environment, METASRGAN_TOKEN, if there is one.
-        check_consistency: whether to average the result back, here, and compare it with the input.
+        check_consistency: whether to measure the result again, here, and compare it with the input.
         warn: called with each sentence that the user should know.
 
     Raises:
@@ -56,7 +56,7 @@ def run_request_on_server_steps(
     for text in warnings:
         warn(text)
     seconds = time.monotonic() - started
-    consistency = None
+    request, agreement = settle(request, volume.is_scan), None
     if check_consistency:
-        consistency = yield from measure_consistency_steps(volume, result, target)
-    return Result(request, volume, target, result, None, address, consistency, seconds, warnings)
+        agreement = yield from make_data_consistency(request, volume, target).measure_steps(volume, result, target)
+    return Result(request, volume, target, result, None, address, agreement, seconds, warnings)

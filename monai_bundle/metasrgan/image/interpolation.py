@@ -1,21 +1,24 @@
 """Classical interpolation onto any positions, as one matrix an axis: what the network is measured against.
 
 Rows of a matrix sum to 1, so a constant image stays constant to the rim: past the outermost centres the image
-goes on as its mirror (B-spline) or as its edge value (the others), never as zeros.
+goes on as its mirror (B-spline, zero-filling) or as its edge value (the others), never as zeros.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-METHODS = ("bspline", "bicubic", "linear", "nearest")
+from .acquisition import evaluate_cosines
+
+METHODS = ("bspline", "bicubic", "linear", "zerofill", "nearest")
 
 
 def make_interpolation_matrix(method: str, positions: np.ndarray, size: int) -> np.ndarray:
     """Return the matrix that interpolates along an axis.
 
     Args:
-        method: "bspline" (cubic, interpolating), "bicubic" (Keys' convolution with a = -1/2), "linear", "nearest".
+        method: "bspline" (cubic, interpolating), "bicubic" (Keys' convolution with a = -1/2), "linear", "zerofill" (the
+            cosine series by which `metasrgan.image.acquisition` completes an input), "nearest".
         positions: (N,) output centres in input voxels.
         size: n, input voxels.
 
@@ -41,6 +44,9 @@ def make_interpolation_matrix(method: str, positions: np.ndarray, size: int) -> 
         matrix = basis @ _solve_b_spline(size)
         # Far from the diagonal weights fall below what float32 holds normally, which made products ten times slower.
         return np.where(np.abs(matrix) < 1e-12, 0, matrix).astype(np.float32)
+    if method == "zerofill":
+        series = evaluate_cosines(np.arange(size, dtype=np.float64), size, size)
+        return (evaluate_cosines(positions, size, size) @ series.T).astype(np.float32)
     raise ValueError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}")
 
 

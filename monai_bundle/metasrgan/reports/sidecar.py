@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import INTENDED_USE
 from ..geometry.grid import format_shape
+from ..trust.consistency import describe_agreement
 
 
 def encode_report(report: Mapping[str, Any]) -> bytes:
@@ -23,5 +24,5 @@ def summarise_report(report: Mapping[str, Any]) -> str:
         f"{report['Seconds']:.1f} s"
     )
     if report["DataConsistency"] is not None:
-        done += f"; averaged back, it differs from the input by {100 * report['DataConsistency']:.2f} % of its range"
+        done += f"; {describe_agreement(report['DataConsistencyModel'], report['DataConsistency'])}"
     return f"{done}\n{INTENDED_USE}"

@@ -1,46 +1,166 @@
-"""Data consistency: does an upscaled volume, averaged back over the input's voxels, give the input again?"""
+"""Data consistency: does an upscaled volume, measured as the scanner measured the input, give the input again?
+
+It can be *measured*, and it can be *enforced*: of any upscaled image y, what was measured is put back,
+
+    y + U(x − C y),
+
+x the input, C the model of acquisition and U its right inverse (`metasrgan.image.acquisition`), along rows and
+columns. What an upscaler adds is then only what nobody measured.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..geometry.grid import Target
-from ..image.averaging import average_over_voxels
+from ..image.acquisition import model_kspace, model_mean
+from ..image.intensity import IntensityMap
 from ..progress import Progress, finish
 from ..volumes.volume import Volume
 
+# How an input may have come of a finer image.
+MODELS = ("kspace", "mean")
 
-def measure_consistency(volume: Volume, result: Volume, target: Target) -> float:
-    """Return the root mean square of (result averaged over each input voxel - input), as a part of the input's range.
 
-    Only input voxels that the result covers wholly count. An upscaler that invents nothing at the input's own
-    resolution is near 0; interpolation is not exactly 0, since averaging blurs.
+@dataclass(frozen=True)
+class Agreement:
+    """How closely a result, measured again, agrees with its input, as parts of the tissue's range.
+
+    The range is that of `metasrgan.image.intensity.IntensityMap`, so that a few hot voxels do not make any
+    disagreement look small.
+
+    Attributes:
+        model: of `MODELS`, how it was measured.
+        rms: root mean square over input voxels.
+        worst: the largest.
+        before: the root mean square of what the upscaler itself made, before what was measured was put back; None
+            where it was not.
+    """
+
+    model: str
+    rms: float
+    worst: float
+    before: float | None = None
+
+
+def describe_agreement(model: str, rms: float) -> str:
+    """Return an agreement in words, such as "measured again, it differs from the input by 0.0070 % of its range"."""
+    how = "averaged back" if model == "mean" else "measured again"
+    return f"{how}, it differs from the input by {100 * rms:.2g} % of its range"
+
+
+class DataConsistency:
+    """What was measured of a volume's slices, against their upscaling.
+
+    Args:
+        model: of `MODELS`.
+        target: the upscaling's grid.
+        shape: (I, J, K) of the input.
+        band: the measured part of each in-plane axis's own band; see `metasrgan.image.acquisition.model_kspace`.
+        shoulder: of the band, as there.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        target: Target,
+        shape: tuple[int, ...],
+        band: tuple[float, float] = (1.0, 1.0),
+        shoulder: float = 0.0,
+    ) -> None:
+        self.model = model
+        lines = [
+            (target.positions[axis], shape[axis], factor, part)
+            for axis, factor, part in zip(target.plane, target.factors, band)
+        ]
+        self.rows, self.columns = (
+            model_mean(positions, size, 1 / factor)
+            if model == "mean"
+            else model_kspace(positions, size, part, shoulder)
+            for positions, size, factor, part in lines
+        )
+        self._enforced = _Tally()
+
+    def enforce(self, slices: np.ndarray, fine: np.ndarray) -> np.ndarray:
+        """Put what was measured back into what an upscaler made of it.
+
+        Args:
+            slices: float32 (N, H, W), the input.
+            fine: float32 (N, H_out, W_out), its upscaling; it is changed.
+
+        Returns:
+            ``fine``.
+        """
+        missing = self._compare(slices, fine)
+        self._enforced.add(self._select(missing))
+        fine += _apply(self.rows.complete, missing, self.columns.complete)
+        return fine
+
+    def measure_steps(
+        self, volume: Volume, result: Volume, target: Target, intensities: IntensityMap | None = None
+    ) -> Generator[Progress, None, Agreement]:
+        """Measure a result's agreement with its input, a slice a step, for a caller with a window to keep alive.
+
+        Args:
+            volume: the input.
+            result: its upscaling onto ``target``.
+            target: the grid.
+            intensities: of the input, where they are at hand.
+        """
+        array, fine = np.moveaxis(volume.array, target.axis, 0), target.view_as_slices(result.array)
+        intensities = IntensityMap.fit(array) if intensities is None else intensities
+        tally = _Tally()
+        for index in range(len(array)):
+            mine = slice(index, index + 1)
+            tally.add(self._select(self._compare(*(intensities.forward(each[mine]) for each in (array, fine)))))
+            # Every slice is upscaled by now; this only gives the caller a turn.
+            yield Progress(len(array), len(array))
+        return Agreement(self.model, tally.rms, tally.worst, self._enforced.rms if self._enforced.count else None)
+
+    def _compare(self, slices: np.ndarray, fine: np.ndarray) -> np.ndarray:
+        """(N, K_rows, K_columns), what was measured minus what the fine slices give."""
+        observed = _apply(self.rows.observe, slices, self.columns.observe)
+        difference: np.ndarray = observed - _apply(self.rows.measure, fine, self.columns.measure)
+        return difference
+
+    def _select(self, difference: np.ndarray) -> np.ndarray:
+        return difference[:, self.rows.compared][:, :, self.columns.compared]
+
+
+def measure_consistency(volume: Volume, result: Volume, target: Target, model: str = "kspace") -> Agreement:
+    """Measure how closely a result, measured again, agrees with its input.
+
+    Only input voxels that the result covers count.
 
     Args:
         volume: the input.
         result: its upscaling onto ``target``.
         target: the grid.
+        model: of `MODELS`.
     """
-    return finish(measure_consistency_steps(volume, result, target))
+    return finish(DataConsistency(model, target, volume.array.shape).measure_steps(volume, result, target))
 
 
-def measure_consistency_steps(volume: Volume, result: Volume, target: Target) -> Generator[Progress, None, float]:
-    """As `measure_consistency`, a slice a step, for a caller with a window to keep alive."""
-    array = np.moveaxis(volume.array, target.axis, 0)
-    fine_slices = target.view_as_slices(result.array)
-    (by_row, rows), (by_column, columns) = (
-        average_over_voxels(target.positions[axis], volume.array.shape[axis], 1 / factor)
-        for axis, factor in zip(target.plane, target.factors)
-    )
-    total, count = 0.0, 0
-    for plane, fine in zip(array, fine_slices):
-        reduced = by_row @ fine.astype(np.float32) @ by_column.T
-        difference = reduced - plane[rows][:, columns].astype(np.float32)
-        total += float((difference.astype(np.float64) ** 2).sum())
-        count += difference.size
-        # Every slice is upscaled by now; this only gives the caller a turn.
-        yield Progress(len(array), len(array))
-    extent = float(volume.array.max()) - float(volume.array.min())
-    return (total / count) ** 0.5 / extent if count and extent else 0.0
+class _Tally:
+    """Squares summed up, in double precision."""
+
+    def __init__(self) -> None:
+        self.total, self.count, self.worst = 0.0, 0, 0.0
+
+    def add(self, difference: np.ndarray) -> None:
+        self.total += float((difference.astype(np.float64) ** 2).sum())
+        self.count += difference.size
+        self.worst = max(self.worst, float(np.abs(difference).max(initial=0)))
+
+    @property
+    def rms(self) -> float:
+        return float((self.total / self.count) ** 0.5) if self.count else 0.0
+
+
+def _apply(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
+    """A matrix an axis, the identity where there is none, on (N, H, W)."""
+    slices = slices if rows is None else np.matmul(rows, slices)
+    return slices if columns is None else np.matmul(slices, columns.T)

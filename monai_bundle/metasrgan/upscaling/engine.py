@@ -18,7 +18,10 @@ class Engine(Protocol):
     slices_at_once: int
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
-        """Upscale (N, H, W) to (N, H_out, W_out); yields between parts that take long."""
+        """Upscale (N, H, W) to (N, H_out, W_out), intensities mapped to the network's range as `IntensityMap` does.
+
+        Yields between parts that take long.
+        """
 
     def give_way(self) -> str | None:
         """Need less memory from now on, and say how; None where nothing is left to give."""

@@ -7,7 +7,6 @@ from collections.abc import Generator
 import numpy as np
 
 from ..image import interpolation
-from ..image.intensity import IntensityMap
 from .engine import Engine
 
 _OUTPUT_PIXELS_AT_ONCE = 2_000_000
@@ -37,13 +36,9 @@ class InterpolationEngine(Engine):
     Args:
         method: as for `metasrgan.image.interpolation.make_interpolation_matrix`.
         positions, shape: as for `NearestEngine`.
-        intensities: of the volume.
     """
 
-    def __init__(
-        self, method: str, positions: list[np.ndarray], shape: tuple[int, ...], intensities: IntensityMap
-    ) -> None:
-        self.intensities = intensities
+    def __init__(self, method: str, positions: list[np.ndarray], shape: tuple[int, ...]) -> None:
         self.rows, columns = (interpolation.make_interpolation_matrix(method, *each) for each in zip(positions, shape))
         self.columns = np.ascontiguousarray(columns.T)
         self.slices_at_once = _count_slices_at_once(positions)
@@ -51,7 +46,8 @@ class InterpolationEngine(Engine):
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
         yield from ()
-        return self.intensities.inverse(np.matmul(np.matmul(self.rows, self.intensities.forward(slices)), self.columns))
+        finer: np.ndarray = np.matmul(np.matmul(self.rows, slices), self.columns)
+        return finer
 
 
 def _count_slices_at_once(positions: list[np.ndarray]) -> int:

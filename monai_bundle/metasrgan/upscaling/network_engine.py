@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from ..geometry.grid import Target
 from ..geometry.scale import count_output_pixels
-from ..image.intensity import IntensityMap
 from ..networks import ByTwo, MetaSRGAN
 from ..networks.meta_upscale import LARGEST_PERIOD
 from ..networks.positions import find_starts, floor_nearly
@@ -65,7 +64,6 @@ class NetworkEngine(Engine):
         target: the grid.
         positions: of the output's rows and columns, (H_out,) and (W_out,), in input pixels.
         shape: (H, W) of an input slice.
-        intensities: of the volume.
     """
 
     def __init__(
@@ -75,9 +73,7 @@ class NetworkEngine(Engine):
         target: Target,
         positions: list[np.ndarray],
         shape: tuple[int, ...],
-        intensities: IntensityMap,
     ) -> None:
-        self.intensities = intensities
         self.device, self.target, self.shape = torch.device(device), target, shape
         self.generator = generator.to(self.device)
         self.rows, self.columns = positions
@@ -91,14 +87,15 @@ class NetworkEngine(Engine):
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, a strip at a time."""
         down, across = self.margins
-        padded = torch.from_numpy(self.intensities.forward(slices))[:, None].to(self.device)
+        padded = torch.from_numpy(slices)[:, None].to(self.device)
         padded = F.pad(padded, (across, across, down, down), mode="replicate")
         strips: list[Tensor] = []
         for first, last in self._list_strips():
             if strips:
                 yield
             strips.append(self._upscale_strip(padded, first, last))
-        return self.intensities.inverse(torch.cat(strips, 2)[:, 0].cpu().numpy())
+        finer: np.ndarray = torch.cat(strips, 2)[:, 0].cpu().numpy()
+        return finer
 
     def give_way(self) -> str | None:
         """As `Engine.give_way`: take half as much at once, and at last the CPU."""

@@ -1,8 +1,9 @@
 """Run a request: the one way from a volume to a result, whoever asks.
 
-Volume → slices along an axis → intensities to the network's range → engine → back → clipped → volume on the target's
-grid → data consistency. Every method goes this way and ends on the same grid; only the engine in the middle differs,
-and only the network's needs torch. Work is done in steps, so that a caller with a window to keep alive gets turns.
+Volume → slices along an axis → intensities to the network's range → engine → what was measured put back → intensities
+back → clipped → volume on the target's grid → its agreement with the input. Every method goes this way and ends on the
+same grid; only the engine in the middle differs, and only the network's needs torch. Work is done in steps, so that a
+caller with a window to keep alive gets turns.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from ..errors import DataError, UsageError, is_out_of_memory
 from ..geometry.grid import Target, was_trained_for
 from ..image.intensity import IntensityMap
 from ..progress import Progress, finish
-from ..trust.consistency import measure_consistency_steps
+from ..trust.consistency import MODELS, Agreement, DataConsistency
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
 from .engine import Engine
 from .interpolation_engine import InterpolationEngine, NearestEngine
-from .request import Request, choose_target
+from .request import Request, choose_target, settle
 from .result import Result
 
 if TYPE_CHECKING:
@@ -51,17 +52,18 @@ def upscale(
     like: Volume | None = None,
     axis: str | int = "auto",
     method: str = "net",
+    consistent: str | None = None,
     model: Model | str | Path | None = None,
     device: str = "auto",
     dtype: str = "input",
-    clip: str = "input",
+    clip: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Volume:
     """Upscale a volume in plane; see `metasrgan.upscaling.request.Request` for what may be asked.
 
     Args:
         volume: the input, which is left as it is.
-        scale, spacing, axis, method, device, dtype, clip: of the request.
+        scale, spacing, axis, method, consistent, device, dtype, clip: of the request.
         like: a volume whose grid the result has exactly.
         model: loaded weights, of `metasrgan.load_model`, or what the request's ``weights`` may be.
         progress: called with each batch of slices done.
@@ -86,6 +88,7 @@ def upscale(
         like=None if like is None else like.grid,
         axis=axis,
         method=method,
+        consistent=consistent,
         weights=weights,
         device=device,
         dtype=dtype,
@@ -127,7 +130,7 @@ def run_request_steps(
         request: what is asked.
         volume: the input, which is left as it is.
         model: loaded weights; None to load those that the request names.
-        check_consistency: whether to average the result back and compare it with the input.
+        check_consistency: whether to measure the result again and compare it with the input.
         warn: called with each sentence that the user should know; each is in the result too, once.
 
     Raises:
@@ -146,6 +149,7 @@ def run_request_steps(
     target = choose_target(request, volume.grid)
     if request.method != "nearest" and looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
+    request = settle(request, volume.is_scan)
     device = "cpu"
     if request.method != "net":
         model = None
@@ -156,12 +160,27 @@ def run_request_steps(
         device = str(resolve_device(request.device))
         model = load_model(request.weights) if model is None else model
     started = time.monotonic()
-    result = yield from _upscale_steps(request, volume, target, model, device, warn_once)
+    keeper = None if request.consistent == "off" else make_data_consistency(request, volume, target)
+    intensities = IntensityMap.fit(volume.array)
+    result = yield from _upscale_steps(request, volume, target, intensities, keeper, model, device, warn_once)
     seconds = time.monotonic() - started
-    consistency = None
+    agreement: Agreement | None = None
     if check_consistency:
-        consistency = yield from measure_consistency_steps(volume, result, target)
-    return Result(request, volume, target, result, model, device, consistency, seconds, tuple(told))
+        keeper = make_data_consistency(request, volume, target) if keeper is None else keeper
+        agreement = yield from keeper.measure_steps(volume, result, target, intensities)
+    return Result(request, volume, target, result, model, device, agreement, seconds, tuple(told))
+
+
+def make_data_consistency(request: Request, volume: Volume, target: Target) -> DataConsistency:
+    """Return what was measured of a volume; where nothing is to be put back, as of one that was averaged down.
+
+    Args:
+        request: settled.
+        volume: the input.
+        target: the upscaling's grid.
+    """
+    model = request.consistent if request.consistent in MODELS else "mean"
+    return DataConsistency(model, target, volume.array.shape)
 
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
@@ -178,6 +197,8 @@ def _upscale_steps(
     request: Request,
     volume: Volume,
     target: Target,
+    intensities: IntensityMap,
+    keeper: DataConsistency | None,
     model: Model | None,
     device: str,
     warn: Callable[[str], None],
@@ -190,7 +211,7 @@ def _upscale_steps(
     if any(each.any() for each in outside):
         warn("the reference reaches beyond the input's field of view; its voxels there get the input's lowest value")
     positions = [each.clip(-0.5, size - 0.5) for each, size in zip(positions, array.shape[1:])]
-    engine = _make_engine(request.method, target, positions, array, model, device)
+    engine = _make_engine(request.method, target, positions, array.shape[1:], model, device)
     lowest, highest = array.min(), array.max()
     dtype = _choose_dtype(request, volume)
     result = np.empty((array.shape[0], *map(len, positions)), dtype)
@@ -199,9 +220,15 @@ def _upscale_steps(
     while start < len(array):
         stop = min(start + engine.slices_at_once, len(array))
         slices = np.ascontiguousarray(array[start:stop])
+        if request.method != "nearest":
+            slices = intensities.forward(slices)
         batch = yield from _run_batch(engine, slices, Progress(start, len(array)), warn)
         if batch is None:
             continue
+        if keeper is not None:
+            batch = keeper.enforce(slices, batch)
+        if request.method != "nearest":
+            batch = intensities.inverse(batch)
         if request.clip == "input" and request.method != "nearest":
             np.clip(batch, lowest, highest, out=batch)
         batch[:, outside[0], :] = lowest
@@ -258,14 +285,12 @@ def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _make_engine(
-    method: str, target: Target, positions: list[np.ndarray], array: np.ndarray, model: Model | None, device: str
+    method: str, target: Target, positions: list[np.ndarray], shape: tuple[int, ...], model: Model | None, device: str
 ) -> Engine:
-    shape = array.shape[1:]
     if method == "nearest":
         return NearestEngine(positions, shape)
-    intensities = IntensityMap.fit(array)
     if model is None:
-        return InterpolationEngine(method, positions, shape, intensities)
+        return InterpolationEngine(method, positions, shape)
     from ..networks import ByTwo
     from .network_engine import NetworkEngine
 
@@ -274,4 +299,4 @@ def _make_engine(
             f"scale {target.scale:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, can do; "
             f"Meta-SRGAN's do any"
         )
-    return NetworkEngine(model.generator, device, target, positions, shape, intensities)
+    return NetworkEngine(model.generator, device, target, positions, shape)

@@ -8,7 +8,7 @@ below: a new ability is a field here and an engine that heeds it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Self
@@ -22,10 +22,13 @@ from ..geometry.scale import Scale
 from ..image import interpolation
 from ..networks.devices import check_device
 from ..networks.weights import SHIPPED
+from ..trust.consistency import MODELS
 
 METHODS = ("net", *interpolation.METHODS)
 DTYPES = ("input", "float32")
 CLIPS = ("input", "none")
+# Models of acquisition by which what was measured is kept, and none of them.
+CONSISTENCIES = (*MODELS, "off")
 # Of these exactly one is asked for: they say how fine the result is.
 TARGETS = ("scale", "spacing", "like")
 
@@ -65,11 +68,15 @@ class Request:
         spacing: mm: round(n*r) voxels of exactly this size, centred on the same field of view.
         like: a reference whose grid the result has exactly; or its file's name, until a door has read it.
         axis: along which slices are taken; see `metasrgan.geometry.orientation.choose_slice_axis`.
-        method: "net", or an interpolation: "bspline", "bicubic", "linear", and for label maps "nearest".
+        method: "net", or an interpolation: "bspline", "bicubic", "linear", "zerofill" (sinc, the scanners' own), and
+            for label maps "nearest".
+        consistent: what was measured is put back, whatever the method: "kspace" for scans, "mean" for images that were
+            averaged down, "off". None for "kspace", and where voxels are no intensities of a scan "off".
         weights: for "net": "l1" or "gan", a file of weights or a bundle's folder; None for "l1".
         device: for "net": "auto", "cpu", "cuda", "cuda:N" or "mps".
         dtype: "input" keeps the voxel type (integers rounded, and clipped to its range), or "float32".
-        clip: "input" clips to the input's lowest and highest value, "none" does not.
+        clip: "input" clips to the input's lowest and highest value, which takes a little of what was measured away
+            again; "none" does not. None for "input" where nothing is put back, else for "none".
 
     Raises:
         UsageError: none or several of scale, spacing and like, or a value that makes sense for no volume.
@@ -84,7 +91,13 @@ class Request:
         "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", in_report=True
     )
     method: str = _ask(
-        "net", "net (default), bspline, bicubic, linear; nearest for labels", choices=METHODS, in_report=True
+        "net", f"net (default), {', '.join(METHODS[1:-1])}; nearest for labels", choices=METHODS, in_report=True
+    )
+    consistent: str | None = _ask(
+        None,
+        "what was measured is put back: kspace (default, for scans), mean (for images averaged down) or off",
+        choices=CONSISTENCIES,
+        in_report=True,
     )
     weights: str | None = _ask(
         None,
@@ -94,7 +107,12 @@ class Request:
     )
     device: str = _ask("auto", "auto (default), cpu, cuda, cuda:N or mps", to_server=False, in_report=True)
     dtype: str = _ask("input", "input (default: keep the voxel type) or float32", choices=DTYPES, in_report=True)
-    clip: str = _ask("input", "input (default: to the input's range) or none", choices=CLIPS, in_report=True)
+    clip: str | None = _ask(
+        None,
+        "none, or input: to the input's range (default: none where what was measured is put back, else input)",
+        choices=CLIPS,
+        in_report=True,
+    )
 
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
@@ -117,8 +135,13 @@ class Request:
             object.__setattr__(self, "weights", str(self.weights))
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)
-            if known and value not in known:
+            if known and value not in known and value != each.default:
                 raise UsageError(f"{each.name} {value!r} is unknown; choose from {', '.join(known)}")
+        if self.method == "nearest" and self.consistent not in (None, "off"):
+            raise UsageError(
+                f"consistent {self.consistent!r}: method nearest picks voxels, and nothing can be added to them; "
+                "leave it out, or choose another method"
+            )
 
     @cached_property
     def asked(self) -> dict[str, str]:
@@ -187,6 +210,17 @@ def check_for_server(asked: Mapping[str, Any]) -> None:
     weights = asked.get("weights")
     if weights is not None and weights not in SHIPPED:
         raise UsageError(f"weights {weights!r}: a server has only the shipped ones; choose from {', '.join(SHIPPED)}")
+
+
+def settle(request: Request, is_scan: bool) -> Request:
+    """Return the request with what it leaves open decided.
+
+    Args:
+        request: what is asked.
+        is_scan: whether the volume's voxels are intensities of a scan.
+    """
+    kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
+    return replace(request, consistent=kept, clip=request.clip or ("input" if kept == "off" else "none"))
 
 
 def choose_target(request: Request, grid: Grid) -> Target:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import INTENDED_USE, __version__
 from ..geometry.grid import Target
+from ..trust.consistency import Agreement
 from ..volumes.volume import Volume
 from .request import Request
 
@@ -26,8 +27,7 @@ class Result:
         volume: the result, on the target's grid.
         model: the network's weights; None for an interpolation, and for what a server did.
         device: that the network ran on; "cpu" for an interpolation, the address for a server.
-        consistency: root mean square of the result averaged back over the input's voxels minus the input, as a part of
-            its range; None where it was not asked for.
+        agreement: of the result, measured again, with the input; None where it was not asked for.
         seconds: how long upscaling took, once the weights were loaded; of a server, until all was back.
         warnings: what the user was warned of.
     """
@@ -38,7 +38,7 @@ class Result:
     volume: Volume
     model: Model | None
     device: str
-    consistency: float | None
+    agreement: Agreement | None
     seconds: float
     warnings: tuple[str, ...]
 
@@ -62,8 +62,20 @@ class Result:
             "Resolution": f"in plane x{target.scale:.6g}; through plane unchanged",
             "DataType": str(result.array.dtype),
             "Clip": self.request.clip,
-            "DataConsistency": None if self.consistency is None else round(self.consistency, 6),
+            "Consistent": self.request.consistent,
+            **_describe_agreement(self.agreement),
             "Seconds": round(self.seconds, 2),
             "Warnings": list(self.warnings),
             "IntendedUse": INTENDED_USE,
         }
+
+
+def _describe_agreement(agreement: Agreement | None) -> dict[str, Any]:
+    """What a report says of the agreement: parts of the tissue's range; none of them where it was not measured."""
+    known = agreement is not None
+    return {
+        "DataConsistency": float(f"{agreement.rms:.3g}") if known else None,
+        "DataConsistencyWorst": float(f"{agreement.worst:.3g}") if known else None,
+        "DataConsistencyBefore": float(f"{agreement.before:.3g}") if known and agreement.before is not None else None,
+        "DataConsistencyModel": agreement.model if known else None,
+    }

@@ -15,6 +15,8 @@ from .volume import Volume, make_storable
 
 # NIfTI's codes for units of length that are not millimetres; 0 and undefined ones are taken for it.
 _LENGTHS = {1: "metres", 3: "microns"}
+# NIfTI's codes for voxels that are values of a statistic, correlations and probabilities among them.
+_STATISTICS = range(2, 25)
 _NIFTI_FACTS = ("descrip", "aux_file", "cal_max", "cal_min", "toffset", "xyzt_units")
 
 
@@ -46,6 +48,7 @@ def from_nibabel(image: nib.filebasedimages.FileBasedImage, name: str = "image")
         # With neither form set, nibabel's affine is a guess from the spacing; "aligned" claims no more than that.
         codes=(int(sform_code), int(qform_code)) if sform_code or qform_code else (2, 0),
         labels=header.get_intent()[0] == "label",
+        is_scan=int(header["intent_code"]) not in _STATISTICS,
         facts={key: header[key].item() for key in _NIFTI_FACTS},
     )
 

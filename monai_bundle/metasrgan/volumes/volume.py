@@ -31,6 +31,7 @@ class Volume:
         qform: NIfTI's second affine where it differs from the first, else None.
         codes: NIfTI's sform and qform codes.
         labels: whether the header says that voxels are labels.
+        is_scan: whether they may be intensities of a scan; False where the header says that they are statistics.
         facts: further header fields to carry over, by name, as the file type spells them.
     """
 
@@ -41,6 +42,7 @@ class Volume:
     qform: np.ndarray | None = None
     codes: tuple[int, int] = (1, 1)
     labels: bool = False
+    is_scan: bool = True
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,0 +1,160 @@
+"""What a scanner measures of an object, along one axis, and the finest image that holds just that.
+
+The forward model of acquisition is a matrix, *measure*: pixels of a fine grid → pixels of the input's. Its right
+inverse, *complete*, goes back: measured again, what it makes of an input is that input. Two models:
+
+- *k-space*: an MR scanner samples the spatial frequencies up to the edge of a band and none beyond. On the mirrored
+  image, so that opposite borders do not leak into each other, these are the first n terms of a cosine series over the
+  n pixels' field of view. Completing evaluates that series at any positions: *zero-filling* (sinc interpolation).
+- *mean*: each input pixel is the mean over its area, as where a finer image was averaged down. Completing spreads
+  what is missing of a mean with the least change.
+
+On grids that are no multiple of each other, cover a part of the field of view, or lie askew by a part of a pixel, the
+k-space model is fitted by least squares; where grids do divide each other that is exactly the truncated series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .averaging import average_over_voxels
+
+# Directions along which an input shows in the output less than this, against those that show most, are not measured
+# there: they belong to what lies outside a reference's field of view, or beyond what coarser pixels can hold.
+_LEAST_SHARE = 1e-3
+# How far, in input pixels, fine ones must reach past a pixel for it to be compared, where a reference ends before the
+# image does: nearer to its end a fit is not sure.
+_EDGE = 4
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How an axis of the input comes of a finer axis, and back.
+
+    Attributes:
+        observe: float32 (K, n), the input's pixels to what of them was measured; None where they are that.
+        measure: float32 (K, N), fine pixels to what is measured of them.
+        complete: float32 (N, K), what was measured to the fine pixels that hold just that.
+        compared: int64, those of the K that the fine pixels determine, on which input and output can be compared.
+    """
+
+    observe: np.ndarray | None
+    measure: np.ndarray
+    complete: np.ndarray
+    compared: np.ndarray
+
+
+def model_kspace(positions: np.ndarray, size: int, band: float = 1.0, shoulder: float = 0.0) -> Acquisition:
+    """Model an axis whose spatial frequencies were measured up to the edge of a band.
+
+    Args:
+        positions: (N,) fine pixels' centres in input pixels, evenly spaced and ascending.
+        size: n, input pixels.
+        band: the measured part of the input's own band, which ends at its Nyquist frequency. Below 1 for an image that
+            its scanner interpolated: what lies beyond is empty, not measured to be nothing.
+        shoulder: the part of the band, at its edge, over which what was measured gives way to what is there already,
+            as in scanners' own filters against ringing. 0 keeps all of the band.
+
+    Returns:
+        With K = n.
+    """
+    terms = count_terms(size, band)
+    inside = (positions > -0.5 - _TOLERANCE) & (positions < size - 0.5 + _TOLERANCE)
+    at_input = evaluate_cosines(np.arange(size, dtype=np.float64), size, terms)
+    at_output = evaluate_cosines(positions, size, terms) * inside[:, None]
+    fitted, lost = _fit(at_output)
+    window = make_window(terms, shoulder)
+    return Acquisition(
+        observe=None if terms == size else (at_input @ at_input.T).astype(np.float32),
+        measure=(at_input @ fitted).astype(np.float32),
+        complete=((at_output * window) @ at_input.T).astype(np.float32),
+        compared=_find_covered(positions, size, _EDGE if lost else 0.5),
+    )
+
+
+def model_mean(positions: np.ndarray, size: int, width: float) -> Acquisition:
+    """Model an axis each of whose pixels is the mean over its area.
+
+    Args:
+        positions: (N,) fine pixels' centres in input pixels, evenly spaced and ascending.
+        size: n, input pixels.
+        width: of a fine pixel, in input pixels, where there is a lone one.
+
+    Returns:
+        With the K input pixels that the fine ones cover wholly.
+    """
+    measure, covered = average_over_voxels(positions, size, width)
+    return Acquisition(
+        observe=None if len(covered) == size else np.eye(size, dtype=np.float32)[covered],
+        measure=measure,
+        complete=np.linalg.pinv(measure.astype(np.float64), rcond=_LEAST_SHARE).astype(np.float32),
+        compared=np.arange(len(covered)),
+    )
+
+
+def count_terms(size: int, band: float = 1.0) -> int:
+    """Return how many terms of an axis's cosine series a band holds: all n of them, or a part, at least one.
+
+    Raises:
+        ValueError: a band that is none.
+    """
+    if not 0 < band <= 1:
+        raise ValueError(f"band {band} is no part of the input's own; give more than 0, up to 1")
+    return max(1, min(size, round(size * band)))
+
+
+def evaluate_cosines(positions: np.ndarray, size: int, terms: int) -> np.ndarray:
+    """Return the terms of the cosine series over n pixels' field of view, orthonormal on their centres.
+
+    Args:
+        positions: (N,) in input pixels.
+        size: n.
+        terms: K, at most n.
+
+    Returns:
+        float64 (N, K).
+    """
+    phase = np.outer(positions + 0.5, np.arange(terms)) * (np.pi / size)
+    return np.cos(phase) * np.where(np.arange(terms) == 0, 1, np.sqrt(2)) / np.sqrt(size)
+
+
+def make_window(terms: int, shoulder: float) -> np.ndarray:
+    """Return the weight, float64 (K,), of each measured term: 1, and over the shoulder half a cosine down to 0.
+
+    Raises:
+        ValueError: a shoulder that is none.
+    """
+    if not 0 <= shoulder <= 1:
+        raise ValueError(f"shoulder {shoulder} is no part of the band; give 0 to 1")
+    frequency = (np.arange(terms) + 0.5) / terms
+    into = ((frequency - (1 - shoulder)) / max(shoulder, _TOLERANCE)).clip(0, 1)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * into))
+
+
+def _fit(basis: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The least-squares fit of a basis, (N, K), as a matrix (K, N), and whether directions had to be left out of it."""
+    gram = basis.T @ basis
+    # Where the fine pixels fill the field of view exactly, the cosines are orthogonal on them too.
+    if np.abs(gram - gram[0, 0] * np.eye(len(gram))).max() < 1e-9 * gram[0, 0]:
+        return basis.T / gram[0, 0], False
+    strengths, directions = np.linalg.eigh(gram)
+    shown = strengths > _LEAST_SHARE**2 * strengths[-1]
+    directions = directions[:, shown]
+    return (directions / strengths[shown]) @ (directions.T @ basis.T), not bool(shown.all())
+
+
+def _find_covered(positions: np.ndarray, size: int, reach: float) -> np.ndarray:
+    """Input pixels that fine ones cover up to ``reach`` from their centres, or up to the field of view's border."""
+    step = positions[1] - positions[0] if len(positions) > 1 else 1.0
+    pixels = np.arange(size)
+    first, last = positions[0] - step / 2, positions[-1] + step / 2
+    low = pixels - reach >= first - _TOLERANCE
+    high = pixels + reach <= last + _TOLERANCE
+    if reach > 0.5:
+        # At the field of view's own border the image goes on as its mirror, which is known.
+        low |= first < -0.5 + step
+        high |= last > size - 0.5 - step
+    return np.flatnonzero(low & high)
