@@ -32,7 +32,10 @@ WEIGHTS = locate_shipped_weights()
         ("--spacing 0.4 --model gan --dtype input", {"spacing": 0.4, "model": "gan"}),
         ("--like fine.nii", {"like": "fine.nii"}),
         ("--scale 2 --axis coronal --method nearest", {"scale": 2, "axis": 1, "method": "nearest"}),
-        ("--scale 2 --axis 0 --method linear --clip input", {"scale": 2, "axis": "sagittal", "method": "linear"}),
+        (
+            "--scale 2 --axis 0 --method linear --consistent off",
+            {"scale": 2, "axis": 0, "method": "linear", "consistent": "off"},
+        ),
         ("--scale 3 --method bspline --clip none", {"scale": 3, "method": "bspline", "clip": "none"}),
         ("--scale 2 --model bundle", {"scale": 2, "model": "bundle/models/model.pt"}),
         ("--scale 2 --model bundle/models/model.pt", {"scale": 2, "model": "bundle"}),

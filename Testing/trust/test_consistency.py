@@ -1,4 +1,4 @@
-"""Data consistency: near 0 for what invents nothing, the known number for what does, whatever the grid."""
+"""What was measured: how far a result is from it, a known number; and put back, exactly, on any grid."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_volumes import AFFINES, ORDERS_AND_SIGNS, head, reordered
-from metasrgan.trust.consistency import measure_consistency
-from metasrgan.upscaling.pipeline import upscale
+from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, head, reordered
+from metasrgan.geometry.grid import Grid
+from metasrgan.geometry.orientation import measure_spacing
+from metasrgan.image.intensity import IntensityMap
+from metasrgan.trust.consistency import MODELS, DataConsistency, measure_consistency
+from metasrgan.upscaling.pipeline import run_request, upscale
 from metasrgan.upscaling.request import Request, choose_target
 from metasrgan.volumes.volume import Volume
+from scipy.fft import dctn
 
 
-def consistency(volume: Volume, result: Volume, **asked: Any) -> float:
-    """How far a result on the grid asked for is from the input when averaged back."""
-    return measure_consistency(volume, result, choose_target(Request(**asked), volume.grid))
+def consistency(volume: Volume, result: Volume, model: str = "mean", **asked: Any) -> float:
+    """How far a result on the grid asked for is from the input when averaged back, or measured again."""
+    return measure_consistency(volume, result, choose_target(Request(**asked), volume.grid), model).rms
+
+
+def make_plain(volume: Volume, **asked: Any) -> Volume:
+    """An upscaling into which nothing is put back."""
+    return run_request(Request(consistent="off", dtype="float32", **asked), volume).volume
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -27,13 +36,16 @@ def test_repeated_voxels_average_back_to_the_input_exactly_and_an_offset_to_its_
     volume = head((12, 10, 11), affine)
     result = upscale(volume, scale=scale, method="nearest")
     assert consistency(volume, result, scale=scale) < 1e-6
-    offset = replace(result, array=result.array + 0.1 * np.ptp(volume.array))
+    offset = replace(result, array=result.array + 0.1 * IntensityMap.fit(volume.array).width)
+    for model in MODELS:
+        by_model = measure_consistency(volume, offset, choose_target(Request(scale=scale), volume.grid), model)
+        assert by_model.rms >= by_model.worst / 5 > 0
     assert consistency(volume, offset, scale=scale) == pytest.approx(0.1, abs=1e-6)
 
 
 def test_a_constant_volume_is_consistent_and_divides_by_no_range() -> None:
     volume = replace(head(), array=np.full((6, 8, 3), 7.0))
-    assert consistency(volume, upscale(volume, scale=2.5, method="linear"), scale=2.5) == 0
+    assert consistency(volume, make_plain(volume, scale=2.5, method="linear"), scale=2.5) == 0
 
 
 @pytest.mark.parametrize(("order", "signs"), ORDERS_AND_SIGNS[::5])
@@ -41,7 +53,7 @@ def test_the_number_does_not_depend_on_how_the_reference_stores_its_axes(
     order: tuple[int, ...], signs: tuple[int, ...]
 ) -> None:
     volume = head((12, 14, 3), AFFINES["oblique"])
-    plain = upscale(volume, scale=2, method="bspline")
+    plain = make_plain(volume, scale=2, method="bspline")
     like = reordered(plain, order, signs)
     expected = consistency(volume, plain, scale=2)
     assert expected > 0
@@ -50,7 +62,7 @@ def test_the_number_does_not_depend_on_how_the_reference_stores_its_axes(
 
 def test_a_shift_by_half_a_voxel_shows() -> None:
     volume = head((24, 24, 3))
-    result = upscale(volume, scale=2, method="bspline")
+    result = make_plain(volume, scale=2, method="bspline")
     shifted = replace(result, array=np.roll(result.array, 1, 0))
     assert consistency(volume, shifted, scale=2) > 3 * consistency(volume, result, scale=2)
 
@@ -58,11 +70,13 @@ def test_a_shift_by_half_a_voxel_shows() -> None:
 @pytest.mark.parametrize("scale", [1.1, 1.37, 3.7])
 def test_voxels_at_the_far_rim_that_the_result_does_not_cover_do_not_count(scale: float) -> None:
     volume = head((13, 11, 2))
-    result = upscale(volume, scale=scale, method="linear")
+    result = make_plain(volume, scale=scale, method="linear")
     other = replace(volume, array=volume.array.copy())
-    other.array[-1], other.array[:, -1] = volume.array.max(), volume.array.min()
-    expected = consistency(volume, result, scale=scale)
-    assert consistency(other, result, scale=scale) == pytest.approx(expected, rel=1e-6)
+    other.array[-1], other.array[:, -1] = volume.array[-2], volume.array[:, -2]
+    expected, found = (
+        consistency(each, result, scale=scale) * IntensityMap.fit(each.array).width for each in (volume, other)
+    )
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_reference_that_shows_only_a_part_is_compared_there() -> None:
@@ -77,5 +91,96 @@ def test_a_reference_that_shows_only_a_part_is_compared_there() -> None:
 def test_a_lone_output_voxel_covers_no_more_than_its_own_size() -> None:
     # 0.7 mm in a voxel of 1 mm: nothing is covered wholly, so nothing is compared.
     volume = Volume(np.array([[[1.0, 3.0]]]), np.diag([1.0, 1, 3, 1]))
-    result = upscale(volume, spacing=0.7, method="linear")
+    result = make_plain(volume, spacing=0.7, method="linear")
     assert consistency(volume, replace(result, array=result.array + 1), spacing=0.7) == 0
+
+
+# ---- put back ----------------------------------------------------------------------------------------------
+
+SHAPES = [(26, 22, 3), (25, 17, 2), (1, 31, 4), (7, 1, 2), (2, 3, 3)]
+ASKED: list[dict[str, Any]] = [
+    *({"scale": scale} for scale in ("1.1", "4/3", "1.37", "1.4142135", "2", "2.5", "3.7", "4", "1.05")),
+    *({"spacing": spacing} for spacing in (0.91, 0.5, 0.37)),
+]
+
+
+@pytest.mark.filterwarnings("ignore::metasrgan.upscaling.pipeline.UpscaleWarning")
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+def test_what_was_measured_is_in_the_result_to_the_last_digit(asked: dict[str, Any], model: str) -> None:
+    for shape, affine in zip(SHAPES, SQUARE_AFFINES.values()):
+        volume = head(shape, affine @ np.diag([*(1 / measure_spacing(affine)[:2]), 1, 1]))
+        for method in ("net", "linear"):
+            request = Request(method=method, consistent=model, axis=2, dtype="float32", **asked)
+            found = run_request(request, volume).agreement
+            assert found is not None
+            assert found.worst < 2e-5
+            assert found.before is None or found.before >= found.rms
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("affine", SQUARE_AFFINES.values(), ids=SQUARE_AFFINES.keys())
+@pytest.mark.parametrize(("first", "cover"), [(-6.0, 20), (-0.3, 12), (4.4, 9), (3.0, 60)])
+def test_a_reference_holds_what_was_measured_where_it_covers_it(
+    first: float, cover: float, affine: np.ndarray, model: str
+) -> None:
+    volume = head((26, 26, 26), affine)
+    target = choose_target(Request(scale=1.6), volume.grid)
+    shape, shift = np.array(volume.array.shape), np.eye(4)
+    for axis in target.plane:
+        shape[axis], shift[axis, 3] = int(cover * 1.6), first
+    scaling = np.diag([1.0 if axis == target.axis else 1 / 1.6 for axis in range(3)] + [1])
+    like = Grid(tuple(int(size) for size in shape), affine @ shift @ scaling)
+    result = run_request(Request(like=like, method="bspline", consistent=model, dtype="float32"), volume, warn=str)
+    assert result.agreement is not None
+    assert result.agreement.worst < 1e-3
+
+
+def test_an_enforced_result_is_left_as_it_is() -> None:
+    volume = head((25, 18, 2))
+    for model in MODELS:
+        result = run_request(Request(scale="1.7", method="bicubic", consistent=model, dtype="float32"), volume).volume
+        keeper = DataConsistency(model, choose_target(Request(scale="1.7"), volume.grid), volume.array.shape)
+        slices, fine = (np.moveaxis(each.array, 2, 0).astype(np.float32) for each in (volume, result))
+        np.testing.assert_allclose(keeper.enforce(slices, fine.copy()), fine, atol=1e-5 * np.ptp(fine))
+
+
+def test_zero_filling_is_what_was_measured_and_nothing_else() -> None:
+    volume = head((24, 20, 2))
+    kept, plain = (
+        run_request(
+            Request(scale="5/4", method="zerofill", consistent=consistent, clip="none", dtype="float32"), volume
+        )
+        for consistent in ("kspace", "off")
+    )
+    np.testing.assert_allclose(kept.volume.array, plain.volume.array, atol=1e-5 * np.ptp(volume.array))
+
+
+def test_an_empty_outer_band_is_not_kept_empty() -> None:
+    volume, target = head((24, 20, 2)), choose_target(Request(scale=2), head((24, 20, 2)).grid)
+    slices = np.moveaxis(volume.array, 2, 0).astype(np.float32)
+    rng = np.random.default_rng(3)
+    fine = rng.normal(size=(2, 48, 40)).astype(np.float32) * np.ptp(slices)
+    keeper = DataConsistency("kspace", target, volume.array.shape, band=(0.5, 1.0))
+    spectrum = dctn(keeper.enforce(slices, fine.copy()), axes=(1, 2), norm="ortho")
+    np.testing.assert_allclose(
+        spectrum[:, :12, :20], dctn(slices, axes=(1, 2), norm="ortho")[:, :12] * 2, atol=1e-4 * np.ptp(slices)
+    )
+    np.testing.assert_allclose(
+        spectrum[:, 12:], dctn(fine, axes=(1, 2), norm="ortho")[:, 12:], atol=1e-4 * np.ptp(slices)
+    )
+
+
+def test_clipping_and_rounding_come_last_and_the_report_says_what_agreement_they_leave() -> None:
+    volume = head((24, 20, 2), dtype="int16")
+    free, rounded, clipped = (
+        run_request(Request(scale=2, method="bspline", **asked), volume).agreement
+        for asked in ({"dtype": "float32"}, {}, {"dtype": "float32", "clip": "input"})
+    )
+    assert free is not None
+    assert rounded is not None
+    assert clipped is not None
+    assert free.rms < 1e-6
+    assert free.rms < rounded.rms < 1 / IntensityMap.fit(volume.array).width
+    assert free.worst < rounded.worst < 0.005
+    assert 0.0001 < clipped.worst < 0.005

@@ -25,7 +25,7 @@ IDENTITY, INF = np.eye(4).tolist(), float("inf")
 # A value for every field, as JSON has it.
 ASKED: dict[str, Any] = {
     "scale": "1.50", "spacing": 0.5, "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
-    "axis": "coronal", "method": "bspline", "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none",
+    "axis": "coronal", "method": "bspline", "consistent": "mean", "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none",
 }  # fmt: skip
 
 
@@ -39,7 +39,9 @@ ASKED: dict[str, Any] = {
         ({"spacing": True}, "spacing True"), ({"spacing": [0.5]}, "spacing .0.5."), ({"spacing": INF}, "spacing inf"),
         ({"spacing": -1}, "spacing -1.0 mm.*above 0"), ({"spacing": 10**400}, "spacing 1000"),
         ({"scale": 2, "axis": 3}, "axis 3.*axial"), ({"scale": 2, "axis": True}, "axis True"),
-        ({"scale": 2, "method": "lanczos"}, "method 'lanczos'.*net, bspline, bicubic, linear, nearest"),
+        ({"scale": 2, "method": "lanczos"}, "method 'lanczos'.*net, bspline, bicubic, linear, zerofill, nearest"),
+        ({"scale": 2, "consistent": "yes"}, "consistent 'yes'.*kspace, mean, off"),
+        ({"scale": 2, "method": "nearest", "consistent": "mean"}, "consistent 'mean'.*nearest.*leave it out"),
         ({"scale": 2, "device": "tpu"}, "device 'tpu'.*cuda:N"), ({"scale": 2, "device": 0}, "device 0"),
         ({"scale": 2, "device": "cuda:128"}, "device 'cuda:128'.*cuda:N"),
         ({"scale": 2, "dtype": "int16"}, "dtype 'int16'.*input, float32"),

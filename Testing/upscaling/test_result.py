@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from made_volumes import head
 from metasrgan import INTENDED_USE, Request, load_model, run_request
+from metasrgan.image.intensity import IntensityMap
 from metasrgan.reports.sidecar import encode_report, summarise_report
+from metasrgan.volumes.volume import Volume
 
 VOLUME = replace(head((12, 10, 3), dtype="int16"), name="scan.nii")
 
@@ -42,15 +44,45 @@ def test_the_report_says_what_was_asked_and_what_was_done(asked: dict[str, Any],
     assert result.describe("out.nii")["Asked"] == facts["Asked"]
 
 
-def test_the_data_consistency_is_the_rms_of_the_result_averaged_back_as_a_part_of_the_range() -> None:
-    result = run_request(Request(scale=2, method="bspline", dtype="float32"), VOLUME)
+def test_the_report_says_how_closely_the_result_agrees_with_the_input_before_and_after() -> None:
+    request = Request(scale=2, method="bspline", consistent="off", dtype="float32")
+    result = run_request(request, VOLUME)
     back = result.volume.array.astype(np.float64).reshape(12, 2, 10, 2, 3).mean((1, 3))
-    expected = np.sqrt(np.mean((back - VOLUME.array) ** 2)) / np.ptp(VOLUME.array)
-    assert result.describe("out.nii")["DataConsistency"] == pytest.approx(expected, abs=2e-6)
-    assert f"{100 * expected:.2f} % of its range\n{INTENDED_USE}" in summarise_report(result.describe("out.nii"))
-    unchecked = run_request(Request(scale=2, method="bspline"), VOLUME, check_consistency=False)
-    assert unchecked.describe("out.nii")["DataConsistency"] is None
-    assert INTENDED_USE in summarise_report(unchecked.describe("out.nii"))
+    difference = (back - VOLUME.array) / IntensityMap.fit(VOLUME.array).width
+    facts = result.describe("out.nii")
+    assert facts["DataConsistency"] == pytest.approx(np.sqrt(np.mean(difference**2)), rel=0.01)
+    assert facts["DataConsistencyWorst"] == pytest.approx(np.abs(difference).max(), rel=0.01)
+    assert (facts["Consistent"], facts["DataConsistencyModel"], facts["DataConsistencyBefore"]) == ("off", "mean", None)
+    kept = run_request(replace(request, consistent="mean"), VOLUME).describe("out.nii")
+    assert kept["DataConsistencyBefore"] == pytest.approx(facts["DataConsistency"], rel=0.1)
+    assert kept["DataConsistency"] < 1e-6
+    percent = f"{100 * facts['DataConsistency']:.2g} % of its range"
+    assert f"averaged back, it differs from the input by {percent}\n{INTENDED_USE}" in summarise_report(facts)
+    unchecked = run_request(request, VOLUME, check_consistency=False).describe("out.nii")
+    assert unchecked["DataConsistency"] is None
+    assert INTENDED_USE in summarise_report(unchecked)
+
+
+STATISTIC = replace(VOLUME, is_scan=False)
+
+
+@pytest.mark.parametrize(
+    ("volume", "asked", "expected"),
+    [
+        (VOLUME, {"method": "bspline"}, ("kspace", "none")),
+        (VOLUME, {"method": "bspline", "consistent": "mean"}, ("mean", "none")),
+        (VOLUME, {"method": "bspline", "consistent": "off"}, ("off", "input")),
+        (VOLUME, {"method": "bspline", "clip": "input"}, ("kspace", "input")),
+        (VOLUME, {"method": "nearest"}, ("off", "input")),
+        (STATISTIC, {"method": "bspline"}, ("off", "input")),
+        (STATISTIC, {"method": "bspline", "consistent": "kspace"}, ("kspace", "none")),
+    ],
+)
+def test_what_the_request_leaves_open_is_decided_by_what_the_voxels_are(
+    volume: Volume, asked: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    facts = run_request(Request(scale=2, **asked), volume).describe("out.nii")
+    assert (facts["Consistent"], facts["Clip"]) == expected
 
 
 def test_a_name_that_is_not_utf_8_is_escaped_in_the_report() -> None:

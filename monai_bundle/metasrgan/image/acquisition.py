@@ -90,7 +90,7 @@ def model_mean(positions: np.ndarray, size: int, width: float) -> Acquisition:
     return Acquisition(
         observe=None if len(covered) == size else np.eye(size, dtype=np.float32)[covered],
         measure=measure,
-        complete=np.linalg.pinv(measure.astype(np.float64), rcond=_LEAST_SHARE).astype(np.float32),
+        complete=_fit(measure.T.astype(np.float64))[0].T.astype(np.float32),
         compared=np.arange(len(covered)),
     )
 
@@ -137,6 +137,8 @@ def make_window(terms: int, shoulder: float) -> np.ndarray:
 def _fit(basis: np.ndarray) -> tuple[np.ndarray, bool]:
     """The least-squares fit of a basis, (N, K), as a matrix (K, N), and whether directions had to be left out of it."""
     gram = basis.T @ basis
+    if not gram.size:
+        return basis.T, False
     # Where the fine pixels fill the field of view exactly, the cosines are orthogonal on them too.
     if np.abs(gram - gram[0, 0] * np.eye(len(gram))).max() < 1e-9 * gram[0, 0]:
         return basis.T / gram[0, 0], False
@@ -157,4 +159,6 @@ def _find_covered(positions: np.ndarray, size: int, reach: float) -> np.ndarray:
         # At the field of view's own border the image goes on as its mirror, which is known.
         low |= first < -0.5 + step
         high |= last > size - 0.5 - step
-    return np.flatnonzero(low & high)
+    covered = np.flatnonzero(low & high)
+    # Of a lone pixel of 1 mm a result of 0.7 mm covers no pixel wholly, and is determined by it all the same.
+    return covered if len(covered) or reach > 0.5 else pixels
