@@ -31,7 +31,7 @@ IMAGES = [torch.rand(shape) for shape in ((1, 1, 17, 13), (3, 1, 40, 31), (1, 1,
 
 @pytest.fixture(scope="module")
 def generator() -> MetaSRGAN:
-    return meta_srgan(mean=0.3, residual=True)
+    return meta_srgan(mean=0.3, base="linear")
 
 
 # ---- ONNX --------------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def test_at_refuses_a_grid_that_leaves_the_image_with_the_way_out() -> None:
 # ---- normalisation and baselines ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [MetaSRGAN, partial(MetaSRGAN, residual=True), SRGAN, small_edsr])
+@pytest.mark.parametrize("make", [MetaSRGAN, partial(MetaSRGAN, base="linear"), SRGAN, small_edsr])
 def test_every_generator_carries_its_normalisation_and_doubles_unless_told_otherwise(
     make: Callable[..., MetaSRGAN | ByTwo],
 ) -> None:
@@ -180,7 +180,7 @@ def test_every_generator_carries_its_normalisation_and_doubles_unless_told_other
 
 
 def test_the_state_of_the_generator_says_how_it_is_to_be_used() -> None:
-    trained, loaded = meta_srgan(mean=0.3, residual=True), MetaSRGAN().eval()
+    trained, loaded = meta_srgan(mean=0.3, base="linear"), MetaSRGAN().eval()
     loaded.load_state_dict(trained.state_dict())
     assert torch.equal(run(loaded, image(12, 9), 1.5), run(trained, image(12, 9), 1.5))
 
