@@ -83,7 +83,7 @@ class Watched(MetaSRGAN):
 @pytest.fixture(params=[(True, False), (False, True), (True, True)], ids=str)
 def mine(request: pytest.FixtureRequest) -> Iterator[tuple[bool, bool]]:
     """What the user chose, for convolutions and for matrix products."""
-    switches = torch.backends.cudnn, torch.backends.cuda.matmul
+    switches: list[Any] = [torch.backends.cudnn, torch.backends.cuda.matmul]
     before = [each.allow_tf32 for each in switches]
     for each, allowed in zip(switches, request.param):
         each.allow_tf32 = allowed
