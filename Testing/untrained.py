@@ -7,11 +7,11 @@ from metasrgan.networks import MetaSRGAN
 from torch import Tensor, nn
 
 
-def meta_srgan(mean: float = 0.370, residual: bool = False) -> MetaSRGAN:
+def meta_srgan(mean: float = 0.370, base: str = "none") -> MetaSRGAN:
     """A generator in eval mode whose every part does something: its head as strong as its features, its batch
     normalisation not the identity that it starts as."""
     torch.manual_seed(0)
-    network = MetaSRGAN(mean=mean, residual=residual)
+    network = MetaSRGAN(mean=mean, base=base)
     network.upscale.second.reset_parameters()
     for name, buffer in network.named_buffers():
         if name.endswith("running_mean"):

@@ -34,6 +34,13 @@ def changed(name: str, value: float) -> dict[str, Tensor]:
     return state
 
 
+def numbered(residual: float) -> dict[str, Tensor]:
+    """The weights of a new generator as older versions wrote them, the base by a number."""
+    state = MetaSRGAN().state_dict() | {"residual": torch.tensor(residual)}
+    del state["_extra_state"]
+    return state
+
+
 def refused(path: Path, match: str = "", kind: type[Exception] = DataError) -> None:
     """A path is refused in one line that names it."""
     with pytest.raises(kind, match=match or None) as caught:
@@ -55,8 +62,18 @@ def test_the_shipped_weights_load_by_name_as_their_checksum_says_and_are_a_bare_
     assert path.stat().st_size < 3_000_000
     assert not any(module.training for module in model.generator.modules())
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    assert list(weights) == list(MetaSRGAN().state_dict())
+    assert set(weights) == set(numbered(1))
     assert all(type(value) is Tensor for value in weights.values())
+
+
+@pytest.mark.parametrize(("number", "base"), [(0, "none"), (1, "linear"), (2, "bspline")])
+def test_an_older_files_number_and_a_new_files_name_say_the_base(tmp_path: Path, number: int, base: str) -> None:
+    for state in (numbered(number), MetaSRGAN(base=base).state_dict()):
+        assert all(type(value) is Tensor for value in state.values())
+        torch.save(state, tmp_path / "model.pt")
+        loaded = load_model(tmp_path / "model.pt").generator
+        assert isinstance(loaded, MetaSRGAN)
+        assert loaded.base == base
 
 
 def test_the_default_is_the_first_of_the_shipped_weights_and_what_a_bundles_folder_stands_for() -> None:
@@ -148,7 +165,10 @@ OTHERS: dict[str, Any] = {
     "one missing": {key: value for key, value in MetaSRGAN().state_dict().items() if key != "mean"},
     "one more": {**MetaSRGAN().state_dict(), "more": torch.zeros(1)},
     "other size": {**MetaSRGAN().state_dict(), "upscale.first.bias": torch.zeros(255)},
-    "added to an interpolation that is not known here": changed("residual", 2.0),
+    "base by a number that is not known here": numbered(3.0),
+    "base by what is no number": numbered(float("nan")),
+    "base that is not known here": {**MetaSRGAN().state_dict(), "_extra_state": torch.tensor(list(b"sinc"))},
+    "base that is no word": {**MetaSRGAN().state_dict(), "_extra_state": {"base": "linear"}},
     "mean not a number": changed("mean", float("nan")),
     "infinite weight": changed("upscale.second.weight", float("inf")),
     "buffer not a number": changed("extractor.tail.1.running_var", float("nan")),
@@ -158,7 +178,7 @@ OTHERS: dict[str, Any] = {
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS.keys())
 def test_weights_of_another_network_or_version_or_that_are_not_finite_are_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "model.pt")
-    refused(tmp_path / "model.pt", "another network|NaN|residual 2")
+    refused(tmp_path / "model.pt", "another network|NaN|residual (3|nan) is unknown|base 'sinc' is unknown")
 
 
 def test_a_place_without_weights_is_no_input(tmp_path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from metasrgan.geometry.scale import count_output_pixels, find_ratio
+from metasrgan.image.interpolation import make_interpolation_matrix
 from metasrgan.networks import EDSR, RECEPTIVE_RADIUS, SRGAN, ByTwo, Discriminator, MetaSRGAN
-from metasrgan.networks.generator import interpolate_linear
+from metasrgan.networks.bases import BASES, interpolate, make_base_matrix
 from metasrgan.networks.positions import find_centres
+from metasrgan.training.trainer import WeightAverage
+from monai.networks.utils import copy_model_state
 from torch import Tensor, nn
 from torch.nn import functional as F
 from untrained import meta_srgan, run
@@ -103,7 +108,7 @@ def test_the_discriminator_gives_one_probability_an_image_of_any_size_the_sigmoi
 
 @pytest.mark.parametrize(
     ("network", "scale", "pixel", "radius"),
-    [(meta_srgan(residual=added), *place, RECEPTIVE_RADIUS) for added in (False, True)
+    [(meta_srgan(base=base), *place, RECEPTIVE_RADIUS) for base in ("none", "linear")
      for place in ((1.0, 22), (2.0, 45), (2.5, 55), (1.37, 31))]
     + [(SRGAN().eval(), 2.0, 45, 18), (small_edsr().eval(), 2.0, 45, 8)],
 )  # fmt: skip
@@ -117,38 +122,58 @@ def test_an_output_pixel_depends_on_what_lies_within_the_receptive_radius_of_its
     assert int((torch.nonzero(x.grad[0, 0]) - 22).abs().max()) == radius
 
 
-# ---- the interpolated image --------------------------------------------------------------------------------
+# ---- what the detail is added to ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("scale", "height", "width"),
     [(1.1, 20, 33), (2.0, 17, 13), (2.5, 17, 13), (3.7, 20, 11), (4.0, 9, 31), (1.37, 20, 31), (3.0, 1, 1)],
 )
-def test_with_a_zero_head_the_residual_generator_is_bilinear_interpolation_and_the_plain_one_its_mean(
+def test_with_a_zero_head_the_generator_is_its_base_and_without_one_its_mean(
     scale: float, height: int, width: int
 ) -> None:
     x = image(height, width, batch=2)
     expected = F.interpolate(x, scale_factor=scale, mode="bilinear", recompute_scale_factor=False, align_corners=False)
-    for residual, wanted in ((True, expected), (False, torch.full_like(expected, 0.25))):
-        network = meta_srgan(mean=0.25, residual=residual)
+    grids = zip(grid(height, width, scale), (height, width))
+    rows, columns = (
+        torch.from_numpy(make_interpolation_matrix("bspline", centres.numpy(), size)) for centres, size in grids
+    )
+    wanted_of = {"none": torch.full_like(expected, 0.25), "linear": expected, "bspline": rows @ x @ columns.T}
+    for base, wanted in wanted_of.items():
+        network = meta_srgan(mean=0.25, base=base)
         silence(network.upscale.second)
         torch.testing.assert_close(run(network, x, scale), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 17, 300])
+def test_the_bases_are_b_splines_as_elsewhere_and_the_cosine_series(size: int) -> None:
+    # Centres, the ends half a pixel outside them, and what lies between.
+    positions = np.concatenate([np.linspace(-0.5, size - 0.5, 4 * size + 1), np.linspace(-0.5, size - 0.5, 37)])
+    frequencies, pixels = np.arange(1, size), np.arange(size)
+    waves = [np.cos(np.pi * np.outer(each + 0.5, frequencies) / size) for each in (positions, pixels)]
+    wanted = {
+        "bspline": make_interpolation_matrix("bspline", positions, size),
+        "zerofill": (1 + 2 * waves[0] @ waves[1].T) / size,
+    }
+    for base, matrix in wanted.items():
+        found = make_base_matrix(base, torch.from_numpy(positions), size)
+        np.testing.assert_allclose(found, matrix, rtol=0, atol=1e-7)
 
 
 def test_linear_interpolation_reproduces_a_ramp_and_goes_on_flat_past_the_outermost_centres() -> None:
     ramp = torch.arange(5, dtype=torch.float64)[None, None, :, None].expand(1, 1, 5, 3)
     rows = torch.tensor([-7.0, -0.5, 0.0, 0.25, 3.5, 4.0, 4.3, 99.0], dtype=torch.float64)
-    found = interpolate_linear(ramp, rows, torch.tensor([-1.0, 1.5, 2.0], dtype=torch.float64))
+    found = interpolate("linear", ramp, rows, torch.tensor([-1.0, 1.5, 2.0], dtype=torch.float64))
     assert torch.equal(found, rows.clamp(0, 4)[None, None, :, None].expand(1, 1, 8, 3))
 
 
 # ---- any grid ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("scale", [1.1, 1.2, 1.37, 2.0, 2.4, 2.5, 2.8, 3.4, 3.7, 4.0])
-def test_at_gives_the_image_of_forward_on_its_grid_and_on_a_part_of_it(scale: float, residual: bool) -> None:
-    network, x = meta_srgan(residual=residual), image(23, 18)
+def test_at_gives_the_image_of_forward_on_its_grid_and_on_a_part_of_it(scale: float, base: str) -> None:
+    network, x = meta_srgan(base=base), image(23, 18)
     rows, columns = grid(23, 18, scale)
     whole = run(network, x, scale)
     torch.testing.assert_close(at(network, x, rows, columns, scale), whole, rtol=0, atol=1e-5)
@@ -166,7 +191,7 @@ def test_at_refuses_a_grid_that_leaves_the_image_with_the_way_out() -> None:
 # ---- normalisation and baselines ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [MetaSRGAN, partial(MetaSRGAN, residual=True), SRGAN, small_edsr])
+@pytest.mark.parametrize("make", [MetaSRGAN, partial(MetaSRGAN, base="linear"), SRGAN, small_edsr])
 def test_every_generator_carries_its_normalisation_and_doubles_unless_told_otherwise(
     make: Callable[..., MetaSRGAN | ByTwo],
 ) -> None:
@@ -179,10 +204,19 @@ def test_every_generator_carries_its_normalisation_and_doubles_unless_told_other
     torch.testing.assert_close(run(network, x, 2.0), run(bare, (x - 0.2) / 0.5, 2.0) * 0.5 + 0.2)
 
 
-def test_the_state_of_the_generator_says_how_it_is_to_be_used() -> None:
-    trained, loaded = meta_srgan(mean=0.3, residual=True), MetaSRGAN().eval()
+@pytest.mark.parametrize("base", BASES)
+def test_the_state_of_the_generator_says_how_it_is_to_be_used_however_it_travels(base: str) -> None:
+    trained, loaded, by_monai = meta_srgan(mean=0.3, base=base), MetaSRGAN().eval(), MetaSRGAN().eval()
     loaded.load_state_dict(trained.state_dict())
-    assert torch.equal(run(loaded, image(12, 9), 1.5), run(trained, image(12, 9), 1.5))
+    copy_model_state(by_monai, trained)
+    averaged = copy.deepcopy(WeightAverage(trained).ema_model)
+    for each in (loaded, by_monai, averaged):
+        assert torch.equal(run(each, image(12, 9), 1.5), run(trained, image(12, 9), 1.5))
+
+
+def test_an_unknown_base_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"'sinc' .*none, linear, bspline, zerofill"):
+        MetaSRGAN(base="sinc")
 
 
 @pytest.mark.parametrize("make", [SRGAN, small_edsr])
@@ -193,4 +227,4 @@ def test_the_baselines_refuse_every_other_scale_with_the_network_that_takes_it(
     with pytest.raises(ValueError, match=f"{scale} .*MetaSRGAN"):
         make()(image(8, 8), scale=scale)
     with pytest.raises(ValueError, match="2/1 and 3/1"):
-        make().by_ratio(image(8, 8), (2, 1), (3, 1))
+        make().detail_by_ratio(image(8, 8), (2, 1), (3, 1))

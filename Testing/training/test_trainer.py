@@ -134,7 +134,7 @@ def test_a_gradient_is_clipped_to_the_norm_asked_for_and_the_rate_follows_its_sc
 
 
 def test_bfloat16_trains_and_leaves_the_weights_in_single_precision(batches: MiniBatches) -> None:
-    network = MetaSRGAN(residual=True)
+    network = MetaSRGAN(base="linear")
     before = network.upscale.second.weight.detach().clone()
     make_trainer(make_learner(network, rate=1e-5, precision=torch.bfloat16), batches).run()
     assert network.upscale.second.weight.dtype == torch.float32

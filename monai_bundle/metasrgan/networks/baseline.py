@@ -41,12 +41,16 @@ class ByTwo(nn.Module):
             raise ValueError(f"scale {scale} is not 2, the only one that this network has; MetaSRGAN takes any")
         return self.super_resolve((image - self.mean) / self.std) * self.std + self.mean
 
-    def by_ratio(self, image: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
-        """As `forward`; the ratios (p, q) are 2/1, arguments so that every network can be called alike."""
+    def detail_by_ratio(self, image: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+        """As of `MetaSRGAN`, so that every network can be called alike; the ratios (p, q) are 2/1."""
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
-        if row_p * column_q != column_p * row_q:
-            raise ValueError(f"ratios {row_p}/{row_q} and {column_p}/{column_q} differ; this network has one scale, 2")
-        return self.forward(image, row_p / row_q)
+        if (row_p, column_p) != (2 * row_q, 2 * column_q):
+            raise ValueError(f"ratios {row_p}/{row_q} and {column_p}/{column_q} are not 2, this network's one scale")
+        return self.super_resolve((image - self.mean) / self.std)
+
+    def add_base(self, detail: Tensor, *_: Tensor) -> Tensor:
+        """Undo the normalisation of (B, 1, 2H, 2W); a baseline predicts the image itself, whatever lies where."""
+        return detail * self.std + self.mean
 
     def super_resolve(self, normal: Tensor) -> Tensor:
         """(B, 1, H, W) to (B, 1, 2H, 2W), both normalised."""

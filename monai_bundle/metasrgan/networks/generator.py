@@ -1,11 +1,12 @@
 """The Meta-SRGAN generator (paper, figure 2) and the feature extractor it shares with SRGAN."""
 
-from typing import Tuple
+from typing import Any, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from ..geometry.scale import count_output_pixels, find_ratio
+from .bases import check_base, interpolate
 from .meta_upscale import MetaUpscale
 from .positions import find_centres, find_starts
 
@@ -46,30 +47,40 @@ class FeatureExtractor(nn.Module):
         return head + self.tail(self.blocks(head))
 
 
+# The number by which files of older versions name the base.
+_NUMBERED = ("none", "linear", "bspline")
+# A base's name is kept as so many letters, so that files of every base have the same shapes.
+_LETTERS = 8
+
+
 class MetaSRGAN(nn.Module):
     """Super-resolve grayscale images by any scale; 561,926 parameters.
 
     Images go in and come out in [0, 1]; the normalisation that the weights were trained with is part of
-    the state_dict (buffers ``mean``, ``std``), and so is whether the network predicts the image itself, as
-    published (``residual`` 0), or what to add to the bilinearly interpolated image (``residual`` 1, no
+    the state_dict (buffers ``mean``, ``std``), and so is what the predicted detail is added to (``base``, no
     further parameters). A file of weights therefore says by itself how it is to be used.
 
     Args:
         mean, std: of the training pixels in [0, 1] (paper: 0.370 and 0.117).
-        residual: add the interpolated image to the output.
+        base: "none", the network predicts the image itself, as published; or what it predicts is added to the image
+            interpolated by "linear", "bspline" or "zerofill"; see `metasrgan.networks.bases`.
+
+    Raises:
+        ValueError: an unknown base.
     """
 
-    def __init__(self, mean: float = 0.370, std: float = 0.117, residual: bool = False) -> None:
+    base: str
+
+    def __init__(self, mean: float = 0.370, std: float = 0.117, base: str = "none") -> None:
         super().__init__()
         self.receptive_radius = RECEPTIVE_RADIUS
+        self.base = check_base(base)
         self.extractor = FeatureExtractor()
         self.upscale = MetaUpscale()
         self.mean: Tensor
         self.std: Tensor
-        self.residual: Tensor
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
-        self.register_buffer("residual", torch.tensor(float(residual)))
 
     def forward(self, image: Tensor, scale: float = 2.0) -> Tensor:
         """Super-resolve by ``scale`` along both axes.
@@ -95,12 +106,11 @@ class MetaSRGAN(nn.Module):
         Returns:
             (B, 1, floor(H * row_p/row_q), floor(W * column_p/column_q)).
         """
-        normal = (image - self.mean) / self.std
-        detail = self.upscale(self.extractor(normal), row_ratio, column_ratio)
+        detail = self.detail_by_ratio(image, row_ratio, column_ratio)
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         rows = find_centres(count_output_pixels(image.shape[2], row_p, row_q), row_p, row_q)
         columns = find_centres(count_output_pixels(image.shape[3], column_p, column_q), column_p, column_q)
-        return self._finish(detail, normal, rows, columns)
+        return self.add_base(detail, image, rows, columns)
 
     @torch.jit.export
     def at(self, image: Tensor, rows: Tensor, columns: Tensor, row_scale: float, column_scale: float) -> Tensor:
@@ -117,39 +127,59 @@ class MetaSRGAN(nn.Module):
         Raises:
             ValueError: a pixel's source lies outside the image; pad it first.
         """
-        normal = (image - self.mean) / self.std
+        return self.add_base(self.detail_at(image, rows, columns, row_scale, column_scale), image, rows, columns)
+
+    @torch.jit.export
+    def detail_by_ratio(self, image: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
+        """As `by_ratio`, without the base: what the network predicts of an image, or of a part with a margin."""
+        return self.upscale(self.extractor((image - self.mean) / self.std), row_ratio, column_ratio)
+
+    @torch.jit.export
+    def detail_at(self, image: Tensor, rows: Tensor, columns: Tensor, row_scale: float, column_scale: float) -> Tensor:
+        """As `at`, without the base."""
+        features = self.extractor((image - self.mean) / self.std)
         row_starts, column_starts = find_starts(rows, row_scale), find_starts(columns, column_scale)
-        detail = self.upscale.at(self.extractor(normal), row_starts, column_starts, row_scale, column_scale)
-        return self._finish(detail, normal, rows, columns)
+        return self.upscale.at(features, row_starts, column_starts, row_scale, column_scale)
 
-    def _finish(self, detail: Tensor, normal: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        return (detail + self.residual * interpolate_linear(normal, rows, columns)) * self.std + self.mean
+    @torch.jit.export
+    def add_base(self, detail: Tensor, image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Add the base to detail, and undo the normalisation.
+
+        Args:
+            detail: (B, 1, H_out, W_out), of `detail_by_ratio` or `detail_at`.
+            image: (B, 1, H, W) in [0, 1], whole and without a margin.
+            rows, columns: float64 (H_out,) and (W_out,), the detail's pixel centres in the image's pixels.
+
+        Returns:
+            (B, 1, H_out, W_out).
+        """
+        if self.base != "none":
+            detail = detail + interpolate(self.base, (image - self.mean) / self.std, rows, columns)
+        return detail * self.std + self.mean
+
+    def get_extra_state(self) -> Tensor:
+        """The base's name in ASCII, uint8 (8,): a tensor, because MONAI compares the shapes of all that a state has."""
+        return _spell(self.base)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the base that a state names.
+
+        Raises:
+            ValueError: an unknown one.
+        """
+        letters = bytes(state.flatten()[:_LETTERS].tolist())
+        self.base = check_base(letters.decode("ascii", "replace").rstrip())
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
+        key, old = prefix + "_extra_state", prefix + "residual"
+        if old in state_dict and key not in state_dict:
+            number = float(state_dict.pop(old))
+            known = [name for index, name in enumerate(_NUMBERED) if abs(number - index) < 0.5]
+            if not known:
+                raise ValueError(f"residual {number:g} is unknown; choose from 0, 1 and 2")
+            state_dict[key] = _spell(known[0])
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
-def interpolate_linear(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Sample an image bilinearly on a separable grid; past the outermost centres the edge value goes on.
-
-    Args:
-        image: (B, C, H, W).
-        rows, columns: float64 (H_out,) and (W_out,), in pixels.
-
-    Returns:
-        (B, C, H_out, W_out).
-    """
-    return _interpolate_along(_interpolate_along(image, rows, 2), columns, 3)
-
-
-def _interpolate_along(image: Tensor, positions: Tensor, axis: int) -> Tensor:
-    low, high, weight = _find_neighbours(positions, image.shape[axis])
-    weight = weight.to(image.dtype).to(image.device)
-    if axis == 2:
-        weight = weight[:, None]
-    near, far = image.index_select(axis, low.to(image.device)), image.index_select(axis, high.to(image.device))
-    return torch.lerp(near, far, weight)
-
-
-def _find_neighbours(positions: Tensor, size: int) -> Tuple[Tensor, Tensor, Tensor]:
-    low = torch.floor(positions)
-    source = low.to(torch.int64)
-    # The indices are clamped, not the positions: torch.export would fix the size that becomes a float.
-    return source.clamp(0, size - 1), (source + 1).clamp(0, size - 1), positions - low
+def _spell(base: str) -> Tensor:
+    return torch.tensor(list(base.ljust(_LETTERS).encode()), dtype=torch.uint8)

@@ -52,13 +52,10 @@ def _load(path: Path) -> MetaSRGAN | ByTwo:
         generator.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
+    except ValueError as error:
+        raise DataError(f"{path}: {error}, or take the version that the weights came with") from error
     if not all(bool(torch.isfinite(value).all()) for value in generator.state_dict().values()):
         raise DataError(f"{path}: there are NaN or infinite weights; the training that made them failed")
-    if isinstance(generator, MetaSRGAN) and round(float(generator.residual)) not in (0, 1):
-        raise DataError(
-            f"{path}: residual {float(generator.residual):g} is of another version than this one, which knows 0 and 1; "
-            "take the version that the weights came with"
-        )
     # torch's stubs do not know that a module takes a memory format.
     generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return generator

@@ -19,6 +19,7 @@ from ..evaluation.metrics import choose_border, crop_border
 from ..geometry.scale import Scale
 from ..image.degradation import crop_to_fit, degrade
 from ..networks import ByTwo, MetaSRGAN
+from ..networks.positions import find_centres
 from ..upscaling.network_engine import compute_margin, run_without_margin
 from .sources import Group
 
@@ -69,7 +70,9 @@ class BorderedInferer(Inferer):
         factor = Scale(scale)
         margin = compute_margin(network, factor.denominator)
         window = F.pad(inputs, (margin, margin, margin, margin), mode="replicate")
-        return run_without_margin(network, window, (factor, factor), (margin, margin))
+        detail = run_without_margin(network, window, (factor, factor), (margin, margin))
+        rows, columns = (find_centres(size, factor.numerator, factor.denominator) for size in detail.shape[2:])
+        return network.add_base(detail, inputs, rows, columns)
 
 
 class MeanOverSlices(Metric):
