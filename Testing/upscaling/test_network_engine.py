@@ -26,7 +26,7 @@ def model_of(generator: MetaSRGAN) -> Model:
 
 
 def upscale_with(generator: MetaSRGAN, **asked: Any) -> np.ndarray:
-    return upscale(VOLUME, model=model_of(generator), clip="none", **asked).array
+    return upscale(VOLUME, model=model_of(generator), consistent="off", clip="none", **asked).array
 
 
 # ---- strips ------------------------------------------------------------------------------------------------

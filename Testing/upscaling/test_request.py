@@ -25,7 +25,8 @@ IDENTITY, INF = np.eye(4).tolist(), float("inf")
 # A value for every field, as JSON has it.
 ASKED: dict[str, Any] = {
     "scale": "1.50", "spacing": 0.5, "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
-    "axis": "coronal", "method": "bspline", "consistent": "mean", "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none",
+    "axis": "coronal", "method": "bspline", "consistent": "mean", "weights": "gan", "device": "cuda:1",
+    "dtype": "float32", "clip": "none",
 }  # fmt: skip
 
 
