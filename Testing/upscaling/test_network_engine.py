@@ -148,7 +148,7 @@ def test_a_gpu_that_is_full_from_the_start_is_left_for_the_cpu_at_once_the_gener
     monkeypatch.setattr("metasrgan.networks.devices.resolve_device", lambda name: torch.device("cuda"))
     generator, told = Homeless(error), list[str]()
     generator.load_state_dict(meta_srgan().state_dict())
-    request = Request(scale=2, clip="none", dtype="float32")
+    request = Request(scale=2, consistent="off", clip="none", dtype="float32")
     result = pipeline.run_request(request, VOLUME, model=model_of(generator), warn=told.append)
     assert [text for text in told if "memory" in text] == ["not enough memory on cuda; going on on the CPU"]
     assert generator.places[:2] == ["cuda", "cpu"]
