@@ -11,7 +11,7 @@ from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, head, reorde
 from metasrgan.geometry.grid import Grid
 from metasrgan.geometry.orientation import measure_spacing
 from metasrgan.image.intensity import IntensityMap
-from metasrgan.trust.consistency import MODELS, DataConsistency, measure_consistency
+from metasrgan.trust.consistency import MODELS, Agreement, DataConsistency, measure_consistency
 from metasrgan.upscaling.pipeline import run_request, upscale
 from metasrgan.upscaling.request import Request, choose_target
 from metasrgan.volumes.volume import Volume
@@ -21,6 +21,13 @@ from scipy.fft import dctn
 def consistency(volume: Volume, result: Volume, model: str = "mean", **asked: Any) -> float:
     """How far a result on the grid asked for is from the input when averaged back, or measured again."""
     return measure_consistency(volume, result, choose_target(Request(**asked), volume.grid), model).rms
+
+
+def run_agreement(volume: Volume, request: Request) -> Agreement:
+    """How closely what came of a request agrees with the input."""
+    found = run_request(request, volume, warn=lambda text: None).agreement
+    assert found is not None
+    return found
 
 
 def make_plain(volume: Volume, **asked: Any) -> Volume:
@@ -112,8 +119,7 @@ def test_what_was_measured_is_in_the_result_to_the_last_digit(asked: dict[str, A
         volume = head(shape, affine @ np.diag([*(1 / measure_spacing(affine)[:2]), 1, 1]))
         for method in ("net", "linear"):
             request = Request(method=method, consistent=model, axis=2, dtype="float32", **asked)
-            found = run_request(request, volume).agreement
-            assert found is not None
+            found = run_agreement(volume, request)
             assert found.worst < 2e-5
             assert found.before is None or found.before >= found.rms
 
@@ -131,9 +137,8 @@ def test_a_reference_holds_what_was_measured_where_it_covers_it(
         shape[axis], shift[axis, 3] = int(cover * 1.6), first
     scaling = np.diag([1.0 if axis == target.axis else 1 / 1.6 for axis in range(3)] + [1])
     like = Grid(tuple(int(size) for size in shape), affine @ shift @ scaling)
-    result = run_request(Request(like=like, method="bspline", consistent=model, dtype="float32"), volume, warn=str)
-    assert result.agreement is not None
-    assert result.agreement.worst < 1e-3
+    request = Request(like=like, method="bspline", consistent=model, dtype="float32")
+    assert run_agreement(volume, request).worst < 1e-3
 
 
 def test_an_enforced_result_is_left_as_it_is() -> None:
@@ -173,14 +178,33 @@ def test_an_empty_outer_band_is_not_kept_empty() -> None:
 
 def test_clipping_and_rounding_come_last_and_the_report_says_what_agreement_they_leave() -> None:
     volume = head((24, 20, 2), dtype="int16")
-    free, rounded, clipped = (
-        run_request(Request(scale=2, method="bspline", **asked), volume).agreement
-        for asked in ({"dtype": "float32"}, {}, {"dtype": "float32", "clip": "input"})
-    )
-    assert free is not None
-    assert rounded is not None
-    assert clipped is not None
+    asked: list[dict[str, Any]] = [{"dtype": "float32"}, {}, {"dtype": "float32", "clip": "input"}]
+    free, rounded, clipped = (run_agreement(volume, Request(scale=2, method="bspline", **each)) for each in asked)
     assert free.rms < 1e-6
     assert free.rms < rounded.rms < 1 / IntensityMap.fit(volume.array).width
     assert free.worst < rounded.worst < 0.005
     assert 0.0001 < clipped.worst < 0.005
+
+
+def test_soft_clipping_leaves_little_outside_the_inputs_range_and_all_that_was_measured() -> None:
+    volume = head((24, 20, 2))
+    low, high = volume.array.min(), volume.array.max()
+    outside = {}
+    for clip in ("none", "soft"):
+        result = run_request(Request(scale=2, method="linear", clip=clip, dtype="float32"), volume)
+        assert result.agreement is not None
+        assert result.agreement.worst < 2e-5
+        array = result.volume.array
+        outside[clip] = float(((low - array).clip(min=0) + (array - high).clip(min=0)).sum())
+    assert 0 < outside["soft"] < 0.5 * outside["none"]
+
+
+def test_a_shoulder_gives_up_a_little_of_what_was_measured_at_the_edge_of_the_band() -> None:
+    found = [
+        run_agreement(head(), Request(scale=2, method="bspline", shoulder=shoulder, dtype="float32"))
+        for shoulder in (0, 0.1, 0.5, 1)
+    ]
+    rms = [each.rms for each in found]
+    assert rms[0] < 1e-6 < rms[1] < rms[2] < rms[3]
+    assert found[3].before is not None
+    assert rms[3] < found[3].before

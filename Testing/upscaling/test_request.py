@@ -25,8 +25,8 @@ IDENTITY, INF = np.eye(4).tolist(), float("inf")
 # A value for every field, as JSON has it.
 ASKED: dict[str, Any] = {
     "scale": "1.50", "spacing": 0.5, "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
-    "axis": "coronal", "method": "bspline", "consistent": "mean", "weights": "gan", "device": "cuda:1",
-    "dtype": "float32", "clip": "none",
+    "axis": "coronal", "method": "bspline", "consistent": "kspace", "shoulder": 0.25, "weights": "gan",
+    "device": "cuda:1", "dtype": "float32", "clip": "none",
 }  # fmt: skip
 
 
@@ -46,7 +46,10 @@ ASKED: dict[str, Any] = {
         ({"scale": 2, "device": "tpu"}, "device 'tpu'.*cuda:N"), ({"scale": 2, "device": 0}, "device 0"),
         ({"scale": 2, "device": "cuda:128"}, "device 'cuda:128'.*cuda:N"),
         ({"scale": 2, "dtype": "int16"}, "dtype 'int16'.*input, float32"),
-        ({"scale": 2, "clip": "yes"}, "clip 'yes'.*input, none"),
+        ({"scale": 2, "clip": "yes"}, "clip 'yes'.*soft, input, none"),
+        ({"scale": 2, "shoulder": 1.5}, "shoulder 1.5.*0 to 1"), ({"scale": 2, "shoulder": "soft"}, "shoulder 'soft'"),
+        ({"scale": 2, "shoulder": float("nan")}, "shoulder nan"),
+        ({"scale": 2, "shoulder": 0.1, "consistent": "off"}, "shoulder 0.1.*'off' has no band"),
     ],
     ids=str,
 )  # fmt: skip

@@ -69,13 +69,14 @@ STATISTIC = replace(VOLUME, is_scan=False)
 @pytest.mark.parametrize(
     ("volume", "asked", "expected"),
     [
-        (VOLUME, {"method": "bspline"}, ("kspace", "none")),
-        (VOLUME, {"method": "bspline", "consistent": "mean"}, ("mean", "none")),
+        (VOLUME, {"method": "bspline"}, ("kspace", "soft")),
+        (VOLUME, {"method": "bspline", "consistent": "mean"}, ("mean", "soft")),
         (VOLUME, {"method": "bspline", "consistent": "off"}, ("off", "input")),
         (VOLUME, {"method": "bspline", "clip": "input"}, ("kspace", "input")),
         (VOLUME, {"method": "nearest"}, ("off", "input")),
         (STATISTIC, {"method": "bspline"}, ("off", "input")),
-        (STATISTIC, {"method": "bspline", "consistent": "kspace"}, ("kspace", "none")),
+        (STATISTIC, {"method": "bspline", "consistent": "kspace", "clip": "none"}, ("kspace", "none")),
+        (STATISTIC, {"method": "bspline", "clip": "soft"}, ("off", "input")),
     ],
 )
 def test_what_the_request_leaves_open_is_decided_by_what_the_voxels_are(

@@ -84,12 +84,14 @@ class DataConsistency:
         )
         self._enforced = _Tally()
 
-    def enforce(self, slices: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    def enforce(self, slices: np.ndarray, fine: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
         """Put what was measured back into what an upscaler made of it.
 
         Args:
             slices: float32 (N, H, W), the input.
             fine: float32 (N, H_out, W_out), its upscaling; it is changed.
+            limits: clip to these, and put what was measured back once more: a step of alternating projections, after
+                which little lies outside and what was measured is there all the same.
 
         Returns:
             ``fine``.
@@ -97,6 +99,9 @@ class DataConsistency:
         missing = self._compare(slices, fine)
         self._enforced.add(self._select(missing))
         fine += _apply(self.rows.complete, missing, self.columns.complete)
+        if limits is not None and (fine.min() < limits[0] or fine.max() > limits[1]):
+            np.clip(fine, *limits, out=fine)
+            fine += _apply(self.rows.complete, self._compare(slices, fine), self.columns.complete)
         return fine
 
     def measure_steps(

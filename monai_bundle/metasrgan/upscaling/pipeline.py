@@ -53,6 +53,7 @@ def upscale(
     axis: str | int = "auto",
     method: str = "net",
     consistent: str | None = None,
+    shoulder: float = 0.0,
     model: Model | str | Path | None = None,
     device: str = "auto",
     dtype: str = "input",
@@ -63,7 +64,7 @@ def upscale(
 
     Args:
         volume: the input, which is left as it is.
-        scale, spacing, axis, method, consistent, device, dtype, clip: of the request.
+        scale, spacing, axis, method, consistent, shoulder, device, dtype, clip: of the request.
         like: a volume whose grid the result has exactly.
         model: loaded weights, of `metasrgan.load_model`, or what the request's ``weights`` may be.
         progress: called with each batch of slices done.
@@ -89,6 +90,7 @@ def upscale(
         axis=axis,
         method=method,
         consistent=consistent,
+        shoulder=shoulder,
         weights=weights,
         device=device,
         dtype=dtype,
@@ -180,7 +182,7 @@ def make_data_consistency(request: Request, volume: Volume, target: Target) -> D
         target: the upscaling's grid.
     """
     model = request.consistent if request.consistent in MODELS else "mean"
-    return DataConsistency(model, target, volume.array.shape)
+    return DataConsistency(model, target, volume.array.shape, shoulder=request.shoulder)
 
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
@@ -213,6 +215,8 @@ def _upscale_steps(
     positions = [each.clip(-0.5, size - 0.5) for each, size in zip(positions, array.shape[1:])]
     engine = _make_engine(request.method, target, positions, array.shape[1:], model, device)
     lowest, highest = array.min(), array.max()
+    low, high = (float(each) for each in intensities.forward(np.array([lowest, highest])))
+    limits = (low, high) if request.clip == "soft" else None
     dtype = _choose_dtype(request, volume)
     result = np.empty((array.shape[0], *map(len, positions)), dtype)
 
@@ -226,7 +230,7 @@ def _upscale_steps(
         if batch is None:
             continue
         if keeper is not None:
-            batch = keeper.enforce(slices, batch)
+            batch = keeper.enforce(slices, batch, limits)
         if request.method != "nearest":
             batch = intensities.inverse(batch)
         if request.clip == "input" and request.method != "nearest":

@@ -26,7 +26,7 @@ from ..trust.consistency import MODELS
 
 METHODS = ("net", *interpolation.METHODS)
 DTYPES = ("input", "float32")
-CLIPS = ("input", "none")
+CLIPS = ("soft", "input", "none")
 # Models of acquisition by which what was measured is kept, and none of them.
 CONSISTENCIES = (*MODELS, "off")
 # Of these exactly one is asked for: they say how fine the result is.
@@ -72,11 +72,14 @@ class Request:
             for label maps "nearest".
         consistent: what was measured is put back, whatever the method: "kspace" for scans, "mean" for images that were
             averaged down, "off". None for "kspace", and where voxels are no intensities of a scan "off".
+        shoulder: for "kspace": a part of the measured band, at its edge, over which what was measured gives way to what
+            the method made of it: 0 keeps all; 0.1 halves what is left of ringing at sharp edges.
         weights: for "net": "l1" or "gan", a file of weights or a bundle's folder; None for "l1".
         device: for "net": "auto", "cpu", "cuda", "cuda:N" or "mps".
         dtype: "input" keeps the voxel type (integers rounded, and clipped to its range), or "float32".
-        clip: "input" clips to the input's lowest and highest value, which takes a little of what was measured away
-            again; "none" does not. None for "input" where nothing is put back, else for "none".
+        clip: "soft" clips to the input's lowest and highest value and then puts back what was measured, so that little
+            is left outside; "input" clips last, which takes a little of what was measured away again; "none" does not
+            clip. None for "soft", and where nothing is put back "input".
 
     Raises:
         UsageError: none or several of scale, spacing and like, or a value that makes sense for no volume.
@@ -99,6 +102,11 @@ class Request:
         choices=CONSISTENCIES,
         in_report=True,
     )
+    shoulder: float = _ask(
+        0.0,
+        "part of the measured band, at its edge, that gives way to the method's: 0 (default) … 1; against ringing",
+        kind=float,
+    )
     weights: str | None = _ask(
         None,
         "l1 (default) or gan, the shipped weights; a file of weights; or a bundle's folder",
@@ -109,7 +117,7 @@ class Request:
     dtype: str = _ask("input", "input (default: keep the voxel type) or float32", choices=DTYPES, in_report=True)
     clip: str | None = _ask(
         None,
-        "none, or input: to the input's range (default: none where what was measured is put back, else input)",
+        "to the input's range: soft (default: but what was measured is put back), input (wholly) or none",
         choices=CLIPS,
         in_report=True,
     )
@@ -124,8 +132,15 @@ class Request:
                 object.__setattr__(self, "scale", Scale(self.scale))
             check_scale(float(self.scale))
         if self.spacing is not None:
-            object.__setattr__(self, "spacing", _read_number("spacing", self.spacing))
+            object.__setattr__(self, "spacing", _read_number("spacing", self.spacing, "millimetres, such as 0.5"))
             check_spacing(self.spacing)
+        object.__setattr__(self, "shoulder", _read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
+        if not 0 <= self.shoulder <= 1:
+            raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
+        if self.shoulder and self.consistent in ("mean", "off"):
+            raise UsageError(
+                f"shoulder {self.shoulder:g}: consistent {self.consistent!r} has no band; leave one of them out"
+            )
         check_axis(self.axis)
         check_device(self.device)
         if not isinstance(self.axis, str):
@@ -220,7 +235,13 @@ def settle(request: Request, is_scan: bool) -> Request:
         is_scan: whether the volume's voxels are intensities of a scan.
     """
     kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
-    return replace(request, consistent=kept, clip=request.clip or ("input" if kept == "off" else "none"))
+    clip = request.clip or "soft"
+    return replace(
+        request,
+        consistent=kept,
+        clip="input" if (clip, kept) == ("soft", "off") else clip,
+        shoulder=request.shoulder if kept == "kspace" else 0.0,
+    )
 
 
 def choose_target(request: Request, grid: Grid) -> Target:
@@ -244,13 +265,13 @@ def choose_target(request: Request, grid: Grid) -> Target:
     return match_grid(grid.shape, grid.affine, request.like, request.axis)
 
 
-def _read_number(name: str, value: Any) -> float:
+def _read_number(name: str, value: Any, example: str) -> float:
     try:
         if isinstance(value, bool):
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{name} {value!r} is not a number; give millimetres, such as 0.5") from None
+        raise UsageError(f"{name} {value!r} is not a number; give {example}") from None
 
 
 def _read_grid(value: Any) -> Grid:

@@ -72,10 +72,10 @@ class Result:
 
 def _describe_agreement(agreement: Agreement | None) -> dict[str, Any]:
     """What a report says of the agreement: parts of the tissue's range; none of them where it was not measured."""
-    known = agreement is not None
-    return {
-        "DataConsistency": float(f"{agreement.rms:.3g}") if known else None,
-        "DataConsistencyWorst": float(f"{agreement.worst:.3g}") if known else None,
-        "DataConsistencyBefore": float(f"{agreement.before:.3g}") if known and agreement.before is not None else None,
-        "DataConsistencyModel": agreement.model if known else None,
-    }
+    found = (
+        {"": None, "Worst": None, "Before": None}
+        if agreement is None
+        else {"": agreement.rms, "Worst": agreement.worst, "Before": agreement.before}
+    )
+    rounded = {f"DataConsistency{name}": None if each is None else float(f"{each:.3g}") for name, each in found.items()}
+    return {**rounded, "DataConsistencyModel": None if agreement is None else agreement.model}
