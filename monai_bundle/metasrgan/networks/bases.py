@@ -17,6 +17,8 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
+from ..errors import UsageError
+
 BASES = ("none", "linear", "bspline", "zerofill")
 
 
@@ -24,10 +26,10 @@ def check_base(base: str) -> str:
     """Return a base's name.
 
     Raises:
-        ValueError: not one of `BASES`.
+        UsageError: not one of `BASES`.
     """
     if base not in BASES:
-        raise ValueError(f"base {base!r:.40} is unknown; choose from {', '.join(BASES)}")
+        raise UsageError(f"base {base!r} is unknown; choose from {', '.join(BASES)}")
     return base
 
 

@@ -1,12 +1,14 @@
 """The Meta-SRGAN generator (paper, figure 2) and the feature extractor it shares with SRGAN."""
 
+from collections.abc import Iterable
 from typing import Any, Tuple
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import DataError
 from ..geometry.scale import count_output_pixels, find_ratio
-from .bases import check_base, interpolate
+from .bases import BASES, check_base, interpolate
 from .meta_upscale import MetaUpscale
 from .positions import find_centres, find_starts
 
@@ -48,7 +50,7 @@ class FeatureExtractor(nn.Module):
 
 
 # The number by which files of older versions name the base.
-_NUMBERED = ("none", "linear", "bspline")
+_NUMBERED = {0.0: "none", 1.0: "linear", 2.0: "bspline"}
 # A base's name is kept as so many letters, so that files of every base have the same shapes.
 _LETTERS = 8
 
@@ -66,7 +68,7 @@ class MetaSRGAN(nn.Module):
             interpolated by "linear", "bspline" or "zerofill"; see `metasrgan.networks.bases`.
 
     Raises:
-        ValueError: an unknown base.
+        UsageError: an unknown base.
     """
 
     base: str
@@ -165,20 +167,29 @@ class MetaSRGAN(nn.Module):
         """Take the base that a state names.
 
         Raises:
-            ValueError: an unknown one.
+            DataError: an unknown one.
         """
-        letters = bytes(state.flatten()[:_LETTERS].tolist())
-        self.base = check_base(letters.decode("ascii", "replace").rstrip())
+        base = bytes(state.tolist()).decode("ascii", "replace").rstrip()
+        if base not in BASES:
+            raise _refuse(f"base {base[:40]!r}", BASES)
+        self.base = base
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
         key, old = prefix + "_extra_state", prefix + "residual"
         if old in state_dict and key not in state_dict:
-            number = float(state_dict.pop(old))
-            known = [name for index, name in enumerate(_NUMBERED) if abs(number - index) < 0.5]
-            if not known:
-                raise ValueError(f"residual {number:g} is unknown; choose from 0, 1 and 2")
-            state_dict[key] = _spell(known[0])
+            # A moving average of ones is one but for rounding.
+            number = round(float(state_dict.pop(old)), 3)
+            if number not in _NUMBERED:
+                raise _refuse(f"residual {number:g}", [f"{each:g}" for each in _NUMBERED])
+            state_dict[key] = _spell(_NUMBERED[number])
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def _refuse(what: str, known: Iterable[str]) -> DataError:
+    return DataError(
+        f"{what} is of another version than this one, which knows {', '.join(known)}; "
+        "take the version that the weights came with"
+    )
 
 
 def _spell(base: str) -> Tensor:

@@ -50,10 +50,10 @@ def _load(path: Path) -> MetaSRGAN | ByTwo:
     try:
         generator = _make_network(state)
         generator.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
-    except ValueError as error:
-        raise DataError(f"{path}: {error}, or take the version that the weights came with") from error
     if not all(bool(torch.isfinite(value).all()) for value in generator.state_dict().values()):
         raise DataError(f"{path}: there are NaN or infinite weights; the training that made them failed")
     # torch's stubs do not know that a module takes a memory format.
