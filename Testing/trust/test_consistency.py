@@ -147,7 +147,7 @@ def test_an_enforced_result_is_left_as_it_is() -> None:
         result = run_request(Request(scale="1.7", method="bicubic", consistent=model, dtype="float32"), volume).volume
         keeper = DataConsistency(model, choose_target(Request(scale="1.7"), volume.grid), volume.array.shape)
         slices, fine = (np.moveaxis(each.array, 2, 0).astype(np.float32) for each in (volume, result))
-        np.testing.assert_allclose(keeper.enforce(slices, fine.copy()), fine, atol=1e-5 * np.ptp(fine))
+        np.testing.assert_allclose(keeper.enforce(slices, fine.copy()), fine, atol=1e-5 * float(np.ptp(fine)))
 
 
 def test_zero_filling_is_what_was_measured_and_nothing_else() -> None:
@@ -158,7 +158,7 @@ def test_zero_filling_is_what_was_measured_and_nothing_else() -> None:
         )
         for consistent in ("kspace", "off")
     )
-    np.testing.assert_allclose(kept.volume.array, plain.volume.array, atol=1e-5 * np.ptp(volume.array))
+    np.testing.assert_allclose(kept.volume.array, plain.volume.array, atol=1e-5 * float(np.ptp(volume.array)))
 
 
 def test_an_empty_outer_band_is_not_kept_empty() -> None:
@@ -169,10 +169,10 @@ def test_an_empty_outer_band_is_not_kept_empty() -> None:
     keeper = DataConsistency("kspace", target, volume.array.shape, band=(0.5, 1.0))
     spectrum = dctn(keeper.enforce(slices, fine.copy()), axes=(1, 2), norm="ortho")
     np.testing.assert_allclose(
-        spectrum[:, :12, :20], dctn(slices, axes=(1, 2), norm="ortho")[:, :12] * 2, atol=1e-4 * np.ptp(slices)
+        spectrum[:, :12, :20], dctn(slices, axes=(1, 2), norm="ortho")[:, :12] * 2, atol=1e-4 * float(np.ptp(slices))
     )
     np.testing.assert_allclose(
-        spectrum[:, 12:], dctn(fine, axes=(1, 2), norm="ortho")[:, 12:], atol=1e-4 * np.ptp(slices)
+        spectrum[:, 12:], dctn(fine, axes=(1, 2), norm="ortho")[:, 12:], atol=1e-4 * float(np.ptp(slices))
     )
 
 
