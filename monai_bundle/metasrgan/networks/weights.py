@@ -9,11 +9,28 @@ from ..volumes.staging import hash_file
 
 CHECKSUMS = "SHA256SUMS"
 WEIGHTS = "model.pt"
-# The shipped weights by name, the default first: trained on the L1 loss, and from there against a discriminator.
-SHIPPED = {"l1": WEIGHTS, "gan": "model_gan.pt"}
+# The shipped weights by name, the default first. "kept" are trained to add what was not measured, and to be used with
+# k-space consistency; "free" give the whole image, whatever filter it was reduced by; "gan" saw an adversary.
+SHIPPED = {"kept": WEIGHTS, "free": "model_free.pt", "gan": "model_gan.pt"}
+# What they were called until version 0.3.
+_OLD_NAMES = {"l1": "kept"}
 
 
-def locate_shipped_weights(name: str = "l1") -> Path:
+def choose_weights(consistent: str) -> str:
+    """Return the name of the shipped weights that are best where what was measured is put back, or is not.
+
+    Args:
+        consistent: "kspace", "mean" or "off".
+    """
+    return "kept" if consistent == "kspace" else "free"
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a name is one of shipped weights."""
+    return name in SHIPPED or name in _OLD_NAMES
+
+
+def locate_shipped_weights(name: str = "kept") -> Path:
     """Return where shipped weights lie: inside the installed package, or beside it in the bundle.
 
     Args:
@@ -28,14 +45,14 @@ def find_weights(path: str | Path | None = None) -> tuple[Path, str]:
     """Return a file of weights and its SHA-256, checked where a SHA256SUMS lies beside it.
 
     Args:
-        path: a state_dict file, a MONAI bundle's folder, or the name of shipped weights, "l1" or "gan" (a file of
-            such a name needs its folder before it); None for the default, "l1".
+        path: a state_dict file, a MONAI bundle's folder, or the name of shipped weights, of `SHIPPED` (a file of
+            such a name needs its folder before it); None for the default, "kept".
 
     Raises:
         InputMissingError: no such file, or the package came without weights.
         DataError: not what its SHA256SUMS says, or not readable.
     """
-    name = "l1" if path is None else str(path)
+    name = next(iter(SHIPPED)) if path is None else _OLD_NAMES.get(str(path), str(path))
     shipped = name in SHIPPED
     path = locate_shipped_weights(name) if shipped else Path(name)
     if path.is_dir():

@@ -21,7 +21,7 @@ from ..geometry.orientation import check_axis
 from ..geometry.scale import Scale
 from ..image import interpolation
 from ..networks.devices import check_device
-from ..networks.weights import SHIPPED
+from ..networks.weights import SHIPPED, choose_weights, is_shipped
 from ..trust.consistency import MODELS
 
 METHODS = ("net", *interpolation.METHODS)
@@ -74,7 +74,8 @@ class Request:
             averaged down, "off". None for "kspace", and where voxels are no intensities of a scan "off".
         shoulder: for "kspace": a part of the measured band, at its edge, over which what was measured gives way to what
             the method made of it: 0 keeps all; 0.1 halves what is left of ringing at sharp edges.
-        weights: for "net": "l1" or "gan", a file of weights or a bundle's folder; None for "l1".
+        weights: for "net": of `metasrgan.networks.weights.SHIPPED`, a file of weights or a bundle's folder; None for those
+            that are best with what ``consistent`` is.
         device: for "net": "auto", "cpu", "cuda", "cuda:N" or "mps".
         dtype: "input" keeps the voxel type (integers rounded, and clipped to its range), or "float32".
         clip: "soft" clips to the input's lowest and highest value and then puts back what was measured, so that little
@@ -109,7 +110,7 @@ class Request:
     )
     weights: str | None = _ask(
         None,
-        "l1 (default) or gan, the shipped weights; a file of weights; or a bundle's folder",
+        f"shipped weights, {', '.join(SHIPPED)} (default: by --consistent); a file of weights; or a bundle's folder",
         flag="--model",
         in_report=True,
     )
@@ -223,7 +224,7 @@ def check_for_server(asked: Mapping[str, Any]) -> None:
         if asked.get(name) not in (None, _DEFAULTS[name]):
             raise UsageError(f"{name} {asked[name]}: is not for a server; leave it out, or compute without a server")
     weights = asked.get("weights")
-    if weights is not None and weights not in SHIPPED:
+    if weights is not None and not is_shipped(weights):
         raise UsageError(f"weights {weights!r}: a server has only the shipped ones; choose from {', '.join(SHIPPED)}")
 
 
@@ -236,8 +237,10 @@ def settle(request: Request, is_scan: bool) -> Request:
     """
     kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
     clip = request.clip or "soft"
+    weights = choose_weights(kept) if request.method == "net" and request.weights is None else request.weights
     return replace(
         request,
+        weights=weights,
         consistent=kept,
         clip="input" if (clip, kept) == ("soft", "off") else clip,
         shoulder=request.shoulder if kept == "kspace" else 0.0,
