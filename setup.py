@@ -22,7 +22,13 @@ class BuildWithWeights(build_py):
             return
         weights = Path(self.build_lib) / "metasrgan" / "networks" / "shipped"
         self.mkpath(str(weights))
-        for name in ("models/model.pt", "models/model_free.pt", "models/model_gan.pt", "models/SHA256SUMS", "docs/data_license.txt"):
+        for name in (
+            "models/model.pt",
+            "models/model_free.pt",
+            "models/model_gan.pt",
+            "models/SHA256SUMS",
+            "docs/data_license.txt",
+        ):
             source = Path("monai_bundle") / name
             self.copy_file(str(source), str(weights / source.name))
 

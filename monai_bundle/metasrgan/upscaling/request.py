@@ -74,8 +74,8 @@ class Request:
             averaged down, "off". None for "kspace", and where voxels are no intensities of a scan "off".
         shoulder: for "kspace": a part of the measured band, at its edge, over which what was measured gives way to what
             the method made of it: 0 keeps all; 0.1 halves what is left of ringing at sharp edges.
-        weights: for "net": of `metasrgan.networks.weights.SHIPPED`, a file of weights or a bundle's folder; None for those
-            that are best with what ``consistent`` is.
+        weights: for "net": of `metasrgan.networks.weights.SHIPPED`, a file of weights or a bundle's folder; None for
+            those that are best with what ``consistent`` is.
         device: for "net": "auto", "cpu", "cuda", "cuda:N" or "mps".
         dtype: "input" keeps the voxel type (integers rounded, and clipped to its range), or "float32".
         clip: "soft" clips to the input's lowest and highest value and then puts back what was measured, so that little
