@@ -69,7 +69,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     compare.add_argument(
         "--degradation",
         default=DEFAULT_DEGRADATIONS,
-        help=f"of bicubic_aa, bilinear_aa, area, kspace (default {DEFAULT_DEGRADATIONS})",
+        help=f"of bicubic_aa, bilinear_aa, area, kspace, kspace_hamming (default {DEFAULT_DEGRADATIONS})",
     )
     compare.add_argument(
         "--method",

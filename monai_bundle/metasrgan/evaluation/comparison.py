@@ -187,11 +187,11 @@ def _crop_to_measure(image: np.ndarray, crop: tuple[int, int, int, int], scale: 
 def format_table(comparisons: Sequence[Comparison]) -> str:
     """Return the figures as text, each method's gain over bicubic in brackets where bicubic is among them."""
     titles = [f"{metric.title:<16}" for metric in METRICS.values()]
-    lines = ["  ".join([f"{'degradation':<12}", f"{'scale':<7}", f"{'method':<8}", *titles])]
+    lines = ["  ".join([f"{'degradation':<14}", f"{'scale':<7}", f"{'method':<8}", *titles])]
     for each in comparisons:
         for method in each.methods:
             cells = [f"{_format_cell(each, method, figure):<16}" for figure in METRICS]
-            lines.append("  ".join([f"{each.degradation:<12}", f"{each.scale:<7g}", f"{method:<8}", *cells]))
+            lines.append("  ".join([f"{each.degradation:<14}", f"{each.scale:<7g}", f"{method:<8}", *cells]))
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -6,19 +6,27 @@ edge, and a constant image stays constant. The filters:
 - ``bicubic_aa``, ``bilinear_aa``: antialiased resampling, the usual choices in the super-resolution literature;
 - ``area``: the mean over each LR pixel's area, fractional borders included (a box point-spread function);
 - ``kspace``: truncation of the high spatial frequencies, which is what a lower in-plane resolution means to a
-  scanner. Done on the mirrored image (a cosine transform), so that opposite borders do not leak into each other.
+  scanner. Done on the mirrored image (a cosine transform), so that opposite borders do not leak into each other:
+  `metasrgan.image.acquisition.model_kspace`;
+- ``kspace_hamming``: the same, weighted down to 0.08 towards the band's edge by a Hamming window, as scanners filter
+  against ringing.
+
+`zero_fill` is the way back from ``kspace``: measured again, what it makes of an image is that image.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .acquisition import Acquisition, evaluate_cosines, model_kspace
 from .averaging import average_down
 
-DEGRADATIONS = ("bicubic_aa", "bilinear_aa", "area", "kspace")
+DEGRADATIONS = ("bicubic_aa", "bilinear_aa", "area", "kspace", "kspace_hamming")
 
 
 def fit_size(size: int, scale: Fraction) -> int:
@@ -70,26 +78,59 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
     if name in ("bicubic_aa", "bilinear_aa"):
         mode = name.removesuffix("_aa")
         return F.interpolate(image, size=(rows, columns), mode=mode, align_corners=False, antialias=True)
-    matrix = _make_area_matrix if name == "area" else _make_cosine_matrix
+    return _apply_along_both(partial(_make_filter, name), image, (rows, columns))
+
+
+def zero_fill(image: Tensor, scale: Fraction) -> Tensor:
+    """Enlarge an image by zero-filling its k-space: reduced again by "kspace", it is the image that it was.
+
+    Args:
+        image: (B, C, h, w), h and w multiples of the scale's denominator.
+        scale: r = p/q, at least 1.
+
+    Returns:
+        (B, C, h*r, w*r).
+
+    Raises:
+        ValueError: a size that the scale does not multiply to a whole one.
+    """
+    height, width = image.shape[-2:]
+    if height % scale.denominator or width % scale.denominator:
+        raise ValueError(
+            f"image size {height}x{width} times {scale} is no whole size; give a multiple of {scale.denominator}"
+        )
+    rows, columns = (size * scale.numerator // scale.denominator for size in (height, width))
+    return _apply_along_both(_make_completion, image, (rows, columns))
+
+
+def _apply_along_both(make: Callable[[int, int], Tensor], image: Tensor, sizes: tuple[int, int]) -> Tensor:
+    """A matrix an axis, made for (its size after, its size before)."""
     # Kept matrices must be ordinary tensors, whatever mode the first call is made in.
     with torch.inference_mode(False):
-        by_row, by_column = matrix(rows, height), matrix(columns, width)
-    by_row, by_column = by_row.to(image), by_column.to(image)
+        by_row, by_column = (make(after, before).to(image) for after, before in zip(sizes, image.shape[-2:]))
     return by_row @ image @ by_column.T
 
 
 @lru_cache(maxsize=256)
-def _make_area_matrix(low: int, high: int) -> Tensor:
+def _make_filter(name: str, low: int, high: int) -> Tensor:
     """(low, high): the share of each HR pixel in each LR pixel."""
-    return torch.from_numpy(average_down(low, high))
+    if name == "area":
+        return torch.from_numpy(average_down(low, high))
+    measure = _model_axis(low, high).measure
+    if name == "kspace":
+        return torch.from_numpy(measure)
+    frequency = np.arange(low) / low
+    cosines = evaluate_cosines(np.arange(low, dtype=np.float64), low, low)
+    window = (cosines * (0.54 + 0.46 * np.cos(np.pi * frequency))) @ cosines.T
+    return torch.from_numpy((window @ measure).astype(np.float32))
 
 
 @lru_cache(maxsize=256)
-def _make_cosine_matrix(low: int, high: int) -> Tensor:
-    """(low, high): forward cosine transform on HR centres, lowest frequencies kept, inverse on LR centres."""
-    frequency = torch.arange(low, dtype=torch.float64)
-    at_high = torch.cos(torch.pi * frequency[:, None] * (torch.arange(high, dtype=torch.float64) + 0.5) / high)
-    at_low = torch.cos(torch.pi * frequency[:, None] * (torch.arange(low, dtype=torch.float64) + 0.5) / low)
-    weight = torch.full((low, 1), 2.0 / high, dtype=torch.float64)
-    weight[0] = 1.0 / high
-    return (at_low.T @ (weight * at_high)).float()
+def _make_completion(high: int, low: int) -> Tensor:
+    """(high, low): LR pixels to the HR pixels that hold just their frequencies."""
+    return torch.from_numpy(_model_axis(low, high).complete)
+
+
+def _model_axis(low: int, high: int) -> Acquisition:
+    """How an axis of ``low`` pixels comes of one of ``high`` over the same field of view."""
+    return model_kspace((np.arange(high) + 0.5) * low / high - 0.5, low)

@@ -35,6 +35,8 @@ class MiniBatches(Dataset[dict[str, Any]]):
         batch_size: patches a mini-batch.
         hr_patch: HR side in pixels, reduced to what the scale divides; the paper's is 96.
         lr_patch: LR side instead, so that mini-batches of every scale cost the same.
+        overhang: pixels by which a slice may be smaller than a patch; the values at its border go on. Without it,
+            patches of an lr_patch at large scales come from large slices alone.
         patches_per_slice: random places for patches of a size in every slice, drawn once and for all (paper: 16);
             None for a new place each time.
         clamp: clamp HR patches, then LR patches, to [0, 1], as the paper's 8-bit images are.
@@ -52,6 +54,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         batch_size: int = 8,
         hr_patch: int = 96,
         lr_patch: int | None = None,
+        overhang: int = 0,
         patches_per_slice: int | None = None,
         clamp: bool = False,
         seed: int = 0,
@@ -67,6 +70,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
         self.shares = np.array(list(degradations.values()), np.float64) / sum(degradations.values())
         self.patches_per_slice, self.clamp = patches_per_slice, clamp
         self.batch_size, self.hr_patch, self.lr_patch, self.seed = batch_size, hr_patch, lr_patch, seed
+        self.overhang = overhang
         self.gamma, self.brightness, self.bias = gamma, brightness, bias
         self.noise, self.noise_probability = noise, noise_probability
 
@@ -100,7 +104,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
             number = int(rng.integers(len(planes[plane])))
             chosen = planes[plane][number]
             height, width = chosen.image.shape
-            if height < side or width < side:
+            if min(height, width) + self.overhang < side:
                 continue
             place = rng
             if self.patches_per_slice is not None:
@@ -110,7 +114,9 @@ class MiniBatches(Dataset[dict[str, Any]]):
             top, bottom, left, right = chosen.crop
             row, column = _draw_origin(top, bottom, height, side, place), _draw_origin(left, right, width, side, place)
             return chosen.cut(row, row + side, column, column + side)
-        raise DataError(f"no training slice holds a patch of {side}x{side} pixels; use a smaller patch")
+        raise DataError(
+            f"no training slice holds a patch of {side}x{side} pixels; use a smaller patch or a larger overhang"
+        )
 
     def _augment(self, patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         patch = augmentation.flip_and_turn(patch, rng)
@@ -120,9 +126,12 @@ class MiniBatches(Dataset[dict[str, Any]]):
 
 
 def _draw_origin(low: int, high: int, size: int, side: int, rng: np.random.Generator) -> int:
-    """A random start for a patch inside the crop [low, high), or around it where the crop is smaller."""
+    """A random start for a patch inside the crop [low, high), or around it where the crop is smaller.
+
+    Inside the image, or around it where the image is smaller.
+    """
     first, last = (low, high - side) if high - low >= side else (high - side, low)
-    return int(np.clip(rng.integers(first, last + 1), 0, size - side))
+    return int(np.clip(rng.integers(first, last + 1), min(0, size - side), max(0, size - side)))
 
 
 class ResumableSampler(Sampler[int]):

@@ -38,8 +38,11 @@ class Slice:
     crop: tuple[int, int, int, int]
 
     def cut(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        """Return a part of the image, float32 in [0, 1]."""
-        part = self.image[top:bottom, left:right]
+        """Return a part of the image, float32 in [0, 1]; past the image's border, the values at it."""
+        height, width = self.image.shape
+        part = self.image[max(top, 0) : bottom, max(left, 0) : right]
+        past = [(max(-top, 0), max(bottom - height, 0)), (max(-left, 0), max(right - width, 0))]
+        part = np.pad(part, past, mode="edge") if np.any(past) else part
         return part.astype(np.float32) / np.float32(255) if part.dtype == np.uint8 else part
 
 

@@ -18,6 +18,7 @@ from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
 
 from ..errors import DivergedError, InputMissingError, UsageError
+from ..geometry.scale import Scale
 from ..networks import Discriminator, MetaSRGAN
 from ..networks.weights import CHECKSUMS, read_checksums
 from ..volumes.staging import hash_file, stage
@@ -25,6 +26,10 @@ from .calibration import recalibrate
 from .learner import Learner
 from .losses import AdversarialLoss
 from .mini_batches import ResumableSampler
+from .projection import Finish, Finished, take_whole
+
+# Patches that zero-filling renders this well, of [0, 1], are empty: their errors mean nothing.
+_LEAST_ERROR = 1e-5
 
 
 def prepare_batch(
@@ -38,7 +43,7 @@ def prepare_batch(
 
 @dataclass(frozen=True)
 class Term:
-    """One part of the generator's loss: ``weight`` times ``function(super-resolved, ground truth)``.
+    """One part of the generator's loss: ``weight`` times what `measure` gives, ``function(super-resolved, truth)``.
 
     Attributes:
         name: under which it is logged.
@@ -49,6 +54,22 @@ class Term:
     name: str
     weight: float
     function: Callable[[Tensor, Tensor], Tensor]
+
+    def measure(self, images: Finished) -> Tensor:
+        """Return the unweighted loss of a mini-batch, a scalar."""
+        return self.function(images.prediction, images.label)
+
+
+@dataclass(frozen=True)
+class RelativeTerm(Term):
+    """A term relative to zero-filling: 1 where the generator is no better, whatever the scale.
+
+    Errors at a scale of 4 are ten times those at 1.1, and would leave the small scales to chance.
+    """
+
+    def measure(self, images: Finished) -> Tensor:
+        """Return the loss over that of zero-filling in the same mini-batch."""
+        return super().measure(images) / self.function(images.zero_filled, images.label).clamp(min=_LEAST_ERROR)
 
 
 class Logits(nn.Module):
@@ -99,8 +120,8 @@ class SuperResolutionTrainer(Trainer):
     """Train a generator on mini-batches of one scale each, with or without an adversary.
 
     An iteration first updates the discriminator on what the generator makes of the mini-batch, then the generator on
-    the sum of its losses (paper, section 3). ``engine.state.output`` holds the images, ``loss`` (the generator's),
-    every term of it unweighted under its own name, and ``discriminator``.
+    the sum of its losses (paper, section 3). ``engine.state.output`` holds the images, label and prediction as
+    finished, ``loss`` (the generator's), every term of it unweighted under its own name, and ``discriminator``.
 
     Args:
         device: where to compute.
@@ -111,6 +132,8 @@ class SuperResolutionTrainer(Trainer):
         epoch_length: updates an epoch.
         adversary: None trains on ``losses`` alone.
         inferer: calls the network; MONAI's SimpleInferer by default.
+        finish: what is done with its images before anything judges them, such as
+            `metasrgan.training.projection.Projection`; by default nothing.
         key_train_metric, additional_metrics, train_handlers: as for every MONAI trainer; handlers that are None are
             left out.
     """
@@ -125,6 +148,7 @@ class SuperResolutionTrainer(Trainer):
         epoch_length: int,
         adversary: Adversary | None = None,
         inferer: Inferer | None = None,
+        finish: Finish = take_whole,
         key_train_metric: dict[str, Metric] | None = None,
         additional_metrics: dict[str, Metric] | None = None,
         train_handlers: Sequence[Any] | None = None,
@@ -142,6 +166,7 @@ class SuperResolutionTrainer(Trainer):
         )
         self.generator, self.losses, self.adversary = generator, losses, adversary
         self.inferer = SimpleInferer() if inferer is None else inferer
+        self.finish = finish
         # Not when the run starts: a checkpoint is loaded at that moment, perhaps after this handler.
         self.add_event_handler(Events.EPOCH_STARTED, _continue_data)
 
@@ -168,15 +193,15 @@ class SuperResolutionTrainer(Trainer):
         self.generator.train()
         with self.generator.autocast():
             prediction = self.inferer(image, self.generator.network, **options)
-        prediction = prediction.float()
+        images = self.finish(image, prediction.float(), label, Scale(options["scale"]))
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
         figures: dict[str, float] = {}
         if self.adversary is not None:
-            figures["discriminator"] = self.adversary.learn(label, prediction.detach())
+            figures["discriminator"] = self.adversary.learn(images.label, images.prediction.detach())
         with self.generator.autocast():
-            terms = [(each.name, each.weight, each.function(prediction, label)) for each in self.losses]
+            terms = [(each.name, each.weight, each.measure(images)) for each in self.losses]
         if self.adversary is not None:
-            terms.append(("adversarial", self.adversary.weight, self.adversary.judge(prediction)))
+            terms.append(("adversarial", self.adversary.weight, self.adversary.judge(images.prediction)))
         loss = torch.stack([weight * value for _, weight, value in terms]).sum()
         self.fire_event(IterationEvents.LOSS_COMPLETED)
         self.generator.backward(loss)
@@ -186,8 +211,8 @@ class SuperResolutionTrainer(Trainer):
         figures |= {name: value.item() for name, _, value in terms}
         return {
             CommonKeys.IMAGE: image,
-            CommonKeys.LABEL: label,
-            CommonKeys.PRED: prediction.detach(),
+            CommonKeys.LABEL: images.label,
+            CommonKeys.PRED: images.prediction.detach(),
             CommonKeys.LOSS: loss.item(),
             **figures,
         }

@@ -21,6 +21,7 @@ from ..image.degradation import crop_to_fit, degrade
 from ..networks import ByTwo, MetaSRGAN
 from ..networks.positions import find_centres
 from ..upscaling.network_engine import compute_margin, run_without_margin
+from .projection import put_back
 from .sources import Group
 
 
@@ -73,6 +74,14 @@ class BorderedInferer(Inferer):
         detail = run_without_margin(network, window, (factor, factor), (margin, margin))
         rows, columns = (find_centres(size, factor.numerator, factor.denominator) for size in detail.shape[2:])
         return network.add_base(detail, inputs, rows, columns)
+
+
+class ProjectedInferer(BorderedInferer):
+    """The same, with what was measured put back, as users get it: see `metasrgan.training.projection.put_back`."""
+
+    def __call__(self, inputs: Tensor, network: MetaSRGAN | ByTwo, *_: Any, scale: float, **__: Any) -> Tensor:
+        """As `BorderedInferer`, for slices whose size the scale multiplies to a whole one."""
+        return put_back(inputs, super().__call__(inputs, network, scale=scale), Scale(scale))
 
 
 class MeanOverSlices(Metric):

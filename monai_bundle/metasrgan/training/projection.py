@@ -1,0 +1,82 @@
+"""What losses compare: a mini-batch's patches as the network leaves them, or with what was measured put back.
+
+Users get a network's image with the measured part of k-space put back (`metasrgan.trust.consistency`), so that is what
+it should be trained for: the network then spends itself on the frequencies that nobody measured. Here every
+low-resolution patch is one small scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from torch import Tensor
+
+from ..errors import UsageError
+from ..image.degradation import degrade, zero_fill
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A mini-batch as losses and the discriminator see it; (B, 1, H, W) each, of the same place.
+
+    Attributes:
+        prediction: what the generator made; gradients lead back to it.
+        label: the ground truth.
+        zero_filled: what needs no network, the low-resolution patches zero-filled: what errors are held against.
+    """
+
+    prediction: Tensor
+    label: Tensor
+    zero_filled: Tensor
+
+
+# Of low-resolution patches (B, 1, h, w), what the generator made of them and the ground truth, (B, 1, h*r, w*r) both,
+# and the scale r.
+Finish = Callable[[Tensor, Tensor, Tensor, Fraction], Finished]
+
+
+def put_back(image: Tensor, prediction: Tensor, scale: Fraction) -> Tensor:
+    """Return y + U(x - C y): a prediction y whose measured frequencies are those of the image x it was made of.
+
+    C is the degradation "kspace", U is zero-filling. Differentiable: no gradient reaches the frequencies that C keeps.
+
+    Args:
+        image: (B, C, h, w).
+        prediction: (B, C, h*r, w*r).
+        scale: r.
+    """
+    return prediction + zero_fill(image - degrade(prediction, scale, "kspace"), scale)
+
+
+def take_whole(image: Tensor, prediction: Tensor, label: Tensor, scale: Fraction) -> Finished:
+    """Finish patches as the network leaves them: what is trained without a projection."""
+    return Finished(prediction, label, zero_fill(image, scale))
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Finish patches as users' images are: what was measured is put back; and only the middle is compared.
+
+    Attributes:
+        margin: low-resolution pixels along each border that are left out: a patch ends where no scan would.
+    """
+
+    margin: int = 10
+
+    def __call__(self, image: Tensor, prediction: Tensor, label: Tensor, scale: Fraction) -> Finished:
+        """See `Finish`.
+
+        Raises:
+            UsageError: the margin leaves nothing.
+        """
+        if 2 * self.margin >= min(image.shape[2:]):
+            raise UsageError(
+                f"margin {self.margin} leaves nothing of low-resolution patches of {image.shape[2]}x{image.shape[3]} "
+                f"pixels; use a larger lr_patch or a smaller margin"
+            )
+        rim = int(self.margin * scale)
+        rows, columns = (slice(rim, size - rim) for size in label.shape[2:])
+        images = (put_back(image, prediction, scale), label, zero_fill(image, scale))
+        return Finished(*(each[:, :, rows, columns] for each in images))
