@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from metasrgan.image.degradation import DEGRADATIONS, crop_to_fit, degrade, fit_size
+from metasrgan.image.degradation import DEGRADATIONS, crop_to_fit, degrade, fit_size, zero_fill
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,6 +36,11 @@ def noise(scale: Fraction) -> Tensor:
 def cosine(frequency: int, size: int) -> Tensor:
     """A cosine of so many half waves over the field of view, at the centres of its pixels."""
     return torch.cos(math.pi * frequency * (torch.arange(size, dtype=torch.float64) + 0.5) / size)
+
+
+def hamming(frequency: float) -> float:
+    """Hamming's window at a part of the band, from its middle, 0, to its edge, 1."""
+    return 0.54 + 0.46 * math.cos(math.pi * frequency)
 
 
 def assert_close(found: Tensor, expected: Tensor) -> None:
@@ -67,7 +72,7 @@ def test_flipping_or_transposing_before_is_the_same_as_after(
     assert_close(degrade(turn(image), scale, name), turn(degrade(image, scale, name)))
 
 
-def test_the_filters_are_four_different_ones() -> None:
+def test_every_filter_is_another_one() -> None:
     results = [degrade(noise(Fraction(2)), Fraction(2), name) for name in DEGRADATIONS]
     assert all(float((first - second).abs().max()) > 0.01 for first, second in combinations(results, 2))
 
@@ -94,7 +99,7 @@ def test_the_pixels_of_each_period_sample_a_ramp_at_their_centres_on_average(
 
 
 @every_scale
-def test_kspace_keeps_every_low_frequency_exactly_and_drops_every_high_one(scale: Fraction) -> None:
+def test_kspace_keeps_every_low_frequency_exactly_or_by_its_window_and_drops_every_high_one(scale: Fraction) -> None:
     height, width = size_for(scale, 40), size_for(scale, 56)
     low_height, low_width = int(height / scale), int(width / scale)
     for vertical in (0, 1, 5, low_height - 1, low_height, height - 1):
@@ -103,6 +108,10 @@ def test_kspace_keeps_every_low_frequency_exactly_and_drops_every_high_one(scale
             kept = vertical < low_height and horizontal < low_width
             expected = torch.outer(cosine(vertical, low_height), cosine(horizontal, low_width))[None, None] * kept
             assert_close(degrade(image, scale, "kspace"), expected)
+            # Zero-filling is the way back, for what was kept.
+            assert_close(zero_fill(expected, scale), image * kept)
+            window = hamming(vertical / low_height) * hamming(horizontal / low_width)
+            assert_close(degrade(image, scale, "kspace_hamming"), expected * window)
 
 
 @every_scale
@@ -142,6 +151,11 @@ def test_cropping_takes_as_few_pixels_as_it_takes_off_the_far_edges(scale: Fract
 def test_an_image_smaller_than_a_period_is_refused_with_the_size_it_needs(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f"{size[0]}x{size[1]} .* 37/10.*at least 37"):
         crop_to_fit(torch.rand(1, 1, *size), Fraction(37, 10))
+
+
+def test_what_cannot_be_enlarged_to_a_whole_size_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ValueError, match=r"10x7 .*3/2.*multiple of 2"):
+        zero_fill(torch.rand(1, 1, 10, 7), Fraction(3, 2))
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,17 @@ def test_a_patch_larger_than_every_slice_is_refused() -> None:
         MiniBatches([make_group(draw_noise(40, 40))], [2.0], {"area": 1})[0]
 
 
+def test_an_overhang_lets_smaller_slices_in_and_their_borders_go_on() -> None:
+    small = draw_noise(28, 50).astype(np.float32)
+    group = [make_group(small)]
+    with pytest.raises(DataError, match="larger overhang"):
+        MiniBatches(group, [2.0], {"area": 1}, hr_patch=40, overhang=11)[0]
+    patch = MiniBatches(group, [2.0], {"area": 1}, batch_size=1, hr_patch=40, overhang=12)[0]["label"].numpy()
+    assert patch.shape == (1, 1, 40, 40)
+    assert len(np.unique(patch)) == 28 * 40
+    np.testing.assert_array_equal(group[0].planes[0][0].cut(-2, 30, 5, 7)[[0, 1, 2, -1], :], small[[0, 0, 0, -1], 5:7])
+
+
 @pytest.mark.parametrize(("patches_per_slice", "least", "most"), [(16, 16, 16), (None, 80, 96)])
 def test_sixteen_patches_a_slice_are_the_same_sixteen_for_good(
     patches_per_slice: int | None, least: int, most: int

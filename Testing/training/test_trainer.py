@@ -16,10 +16,12 @@ from metasrgan.networks.loading import load_model
 from metasrgan.training.learner import Learner
 from metasrgan.training.losses import AdversarialLoss
 from metasrgan.training.mini_batches import MiniBatches, make_loader
+from metasrgan.training.projection import Projection
 from metasrgan.training.sources import read_volume_group
 from metasrgan.training.trainer import (
     Adversary,
     Logits,
+    RelativeTerm,
     SuperResolutionTrainer,
     Term,
     WeightAverage,
@@ -121,6 +123,26 @@ def test_each_network_is_updated_by_its_own_loss_alone(batches: MiniBatches) -> 
     assert output["discriminator"] == pytest.approx(both.item(), rel=1e-4)
     by_hand = [each.grad for each in (*judge.parameters(), network.gain) if each.grad is not None]
     torch.testing.assert_close(found, by_hand, rtol=1e-3, atol=1e-6)
+
+
+def test_training_through_the_projection_lowers_the_loss_and_every_judge_sees_the_same_finished_images(
+    batches: MiniBatches,
+) -> None:
+    adversary, own = make_adversary(weight=0.001), nn.L1Loss()
+    network = MetaSRGAN(base="bspline")
+    outputs: list[dict[str, Any]] = []
+    trainer = SuperResolutionTrainer(
+        "cpu", 1, [batches[0]] * 8, make_learner(network, 1e-5), (RelativeTerm("l1", 0.03, own), Term("own", 0.0, own)),
+        8, adversary=adversary, finish=Projection(4),
+    )  # fmt: skip
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: outputs.append(engine.state.output))
+    trainer.run()
+    assert outputs[-1]["l1"] < outputs[0]["l1"]
+    last, rim = outputs[-1], int(4 * batches[0]["scale"])
+    assert torch.equal(last["label"], batches[0]["label"][:, :, rim:-rim, rim:-rim])
+    assert last["own"] == pytest.approx(own(last["pred"], last["label"]).item())
+    logits = (adversary.discriminator.module(last[name]) for name in ("label", "pred"))
+    assert last["discriminator"] == pytest.approx(adversary.loss.discriminator(*logits).item(), rel=1e-4)
 
 
 def test_a_gradient_is_clipped_to_the_norm_asked_for_and_the_rate_follows_its_schedule(batches: MiniBatches) -> None:

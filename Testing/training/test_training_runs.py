@@ -144,20 +144,33 @@ def test_the_baselines_train_by_the_same_trainer_on_either_data(
         assert group["initial_lr"] == pytest.approx(0.0005 / 25)
 
 
-def test_the_shipped_recipe_runs_in_two_stages_and_each_is_published(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "base", "validated"),
+    [
+        (["shipped", "l1"], ["shipped", "shipped_gan"], "linear", "psnr_bilinear_aa_x2"),
+        (["shipped", "l1", "kept"], ["shipped", "kept", "shipped_gan", "kept_gan"], "bspline", "psnr_kspace_x2"),
+    ],
+    ids=["shipped", "kept"],
+)
+def test_a_recipe_runs_in_two_stages_and_each_is_published(
+    folder: Path, tmp_path: Path, first: list[str], second: list[str], base: str, validated: str
+) -> None:
     (tmp_path / "models").mkdir()
     models = [tmp_path / "models" / name for name in ("model.pt", "model_gan.pt")]
+    small: dict[str, object] = {"updates": 6, "validation_sources": on_the_sample(tmp_path)["sources"]}
+    # A projected patch is cut to its middle, in which VGG wants 16 pixels.
+    size: dict[str, object] = {"batches#lr_patch": 36 if base == "bspline" else 16}
     stages: list[tuple[list[str], dict[str, object]]] = [
-        (["shipped", "l1"], {"batches#lr_patch": 16, "updates": 6}),
-        (["shipped", "shipped_gan"], {"initial_weights": models[0], "updates": 6}),
+        (first, size),
+        (second, {"initial_weights": models[0]} | (size if base == "bspline" else {})),
     ]
     for number, (configs, settings) in enumerate(stages):
-        run = on_the_sample(tmp_path) | settings | {"output_dir": tmp_path / str(number)}
-        execute(make_command("training", folder, configs, **run))
+        run = on_the_sample(tmp_path) | small | settings | {"output_dir": tmp_path / str(number)}
+        assert validated in printed_by(execute(make_command("training", folder, configs, **run)))
         execute(make_command("publishing", folder, configs, **run))
         assert ("discriminator" in load_state(tmp_path / str(number))) == (number == 1)
     generators = [load_model(path).generator for path in models]
-    assert all(isinstance(each, MetaSRGAN) and each.base == "linear" for each in generators)
+    assert all(isinstance(each, MetaSRGAN) and each.base == base for each in generators)
     assert models[0].read_bytes() != models[1].read_bytes()
 
 

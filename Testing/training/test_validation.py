@@ -9,9 +9,10 @@ import pytest
 import torch
 from metasrgan.evaluation.metrics import choose_border, crop_border, psnr
 from metasrgan.geometry.scale import Scale
+from metasrgan.image.degradation import degrade
 from metasrgan.training.sources import read_volume_group
 from metasrgan.training.trainer import prepare_batch
-from metasrgan.training.validation import BorderedInferer, MeanOverSlices, ValidationPairs
+from metasrgan.training.validation import BorderedInferer, MeanOverSlices, ProjectedInferer, ValidationPairs
 from monai.engines import SupervisedEvaluator
 from phantoms import SAMPLE
 from untrained import meta_srgan
@@ -32,6 +33,17 @@ def test_validation_continues_the_borders_further_than_the_network_sees(scale: f
         padded = network(torch.nn.functional.pad(image, (far, far, far, far), mode="replicate"), scale)
     height, width = int(21 * factor), int(26 * factor)
     torch.testing.assert_close(found, padded[:, :, rim : rim + height, rim : rim + width])
+
+
+@pytest.mark.parametrize("scale", [1.25, 2.0])
+def test_validation_through_the_projection_holds_what_was_measured(scale: float) -> None:
+    torch.manual_seed(0)
+    network, image = meta_srgan(), torch.rand(1, 1, 20, 28)
+    with torch.no_grad():
+        plain, found = (each(image, network, scale=scale) for each in (BorderedInferer(), ProjectedInferer()))
+    again = [degrade(each, Scale(scale), "kspace") for each in (plain, found)]
+    assert (again[0] - image).abs().max() > 0.01
+    torch.testing.assert_close(again[1], image, rtol=0, atol=1e-5)
 
 
 def test_validation_averages_over_every_nth_slice_and_then_over_conditions() -> None:

@@ -69,6 +69,11 @@ COLLECTIONS = (
     Collection("mri/openms_*", "muschellij2/open_ms_data (Lesjak et al.)", "CC BY"),
     Collection("mri/vsseg001_*", "TCIA Vestibular-Schwannoma-SEG, VS-SEG-001, halved", "CC BY 4.0"),
     Collection("mri/torchio_*", "fepegar/torchio-data", "MIT"),
+    Collection("mri/ds002748_*", "OpenNeuro ds002748 (Bezmaternykh et al.), every second slice", "CC0"),
+    Collection("mri/ds000011_*", "OpenfMRI ds000011 (Foerde et al.), defaced, every second slice", "PDDL"),
+    Collection("mri/arc_*", "OpenNeuro ds004884 (Aphasia Recovery Cohort)", "CC0"),
+    Collection("mri/soop_*", "OpenNeuro ds004889 (Stroke Outcome Optimization Project)", "CC0"),
+    Collection("mri/niimath_*", "rordenlab/niimath-bitmap", "CC0"),
 )
 
 
