@@ -237,6 +237,13 @@ def test_published_weights_load_are_checked_and_have_statistics_of_their_own(tmp
     assert torch.equal(network.state_dict()[statistics], average[statistics])
 
 
+def test_weights_to_start_from_do_not_change_the_base_that_a_config_asks_for(tmp_path: Path) -> None:
+    torch.save(MetaSRGAN(mean=0.25, base="linear").state_dict(), tmp_path / "model.pt")
+    network = MetaSRGAN(base="bspline")
+    load_weights(network, str(tmp_path / "model.pt"))
+    assert (network.base, network.mean.item()) == ("bspline", 0.25)
+
+
 def test_publishing_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="train first"):
         publish(find_latest_checkpoint(str(tmp_path)), MetaSRGAN(), [], tmp_path / "model.pt")

@@ -267,9 +267,14 @@ def find_latest_checkpoint(folder: str) -> str | None:
 
 
 def load_weights(network: nn.Module, path: str | None) -> None:
-    """Start from a file of weights, a bare state_dict of this network; None leaves the network as it is."""
+    """Start from a file of weights, a bare state_dict of this network; None leaves the network as it is.
+
+    What its detail is added to stays as the network has it, since a run is its config: files name a base of their own.
+    """
     if path is not None:
+        configured = {"base": network.base} if isinstance(network, MetaSRGAN) else {}
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        vars(network).update(configured)
 
 
 def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], path: str | Path) -> str:
