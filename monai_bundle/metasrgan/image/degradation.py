@@ -9,14 +9,17 @@ edge, and a constant image stays constant. The filters:
   scanner. Done on the mirrored image (a cosine transform), so that opposite borders do not leak into each other.
 """
 
+from __future__ import annotations
+
 from fractions import Fraction
 from functools import lru_cache
-
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from typing import TYPE_CHECKING
 
 from .averaging import average_down
+
+# Imported where it is used: the filters' names are wanted where torch is not.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DEGRADATIONS = ("bicubic_aa", "bilinear_aa", "area", "kspace")
 
@@ -59,6 +62,9 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
     Raises:
         ValueError: an unknown name, or a size that the scale does not divide.
     """
+    import torch
+    from torch.nn import functional as F
+
     if name not in DEGRADATIONS:
         raise ValueError(f"degradation {name!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
     if scale < 1:
@@ -81,12 +87,16 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
 @lru_cache(maxsize=256)
 def _make_area_matrix(low: int, high: int) -> Tensor:
     """(low, high): the share of each HR pixel in each LR pixel."""
+    import torch
+
     return torch.from_numpy(average_down(low, high))
 
 
 @lru_cache(maxsize=256)
 def _make_cosine_matrix(low: int, high: int) -> Tensor:
     """(low, high): forward cosine transform on HR centres, lowest frequencies kept, inverse on LR centres."""
+    import torch
+
     frequency = torch.arange(low, dtype=torch.float64)
     at_high = torch.cos(torch.pi * frequency[:, None] * (torch.arange(high, dtype=torch.float64) + 0.5) / high)
     at_low = torch.cos(torch.pi * frequency[:, None] * (torch.arange(low, dtype=torch.float64) + 0.5) / low)
