@@ -257,18 +257,18 @@ def test_arguments_that_make_no_sense_are_refused_with_a_way_out(
         compare(head(), **{**asked, **changed})
 
 
-# ---- the shipped weights -----------------------------------------------------------------------------------
+# ---- the shipped weights, alone ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("degradation", ["bicubic_aa", "bilinear_aa"])
 def test_the_shipped_weights_beat_interpolation_on_three_slices_at_two(degradation: str) -> None:
     found = compare(
-        sample(6, 12, 18), 2, degradation, ["net", "bspline", "bicubic"], axis=2, models={"net": load_model()}
+        sample(6, 12, 18), 2, degradation, ["net:off", "bspline", "bicubic"], axis=2, models={"net": load_model()}
     )
     assert found.slices == 3
     for figure in METRICS:
-        assert found.mean("net", figure) > found.mean("bspline", figure) > found.mean("bicubic", figure)
-    assert found.mean("net", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
+        assert found.mean("net:off", figure) > found.mean("bspline", figure) > found.mean("bicubic", figure)
+    assert found.mean("net:off", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
 
 
 # What the weights that the paper's authors released gain over bicubic on five slices of the same volume: dB, SSIM.
@@ -286,22 +286,22 @@ RELEASED = {
 def test_the_shipped_weights_gain_more_than_the_authors_released_ones(
     degradation: str, scale: float, weights: str
 ) -> None:
-    found = compare(sample(), scale, degradation, ["net", "bicubic"], axis=2, models={"net": load_model(weights)})
+    found = compare(sample(), scale, degradation, ["net:off", "bicubic"], axis=2, models={"net": load_model(weights)})
     assert found.slices == 25
     for figure, least in zip(("psnr", "ssim"), RELEASED[degradation, scale]):
-        assert found.mean("net", figure) - found.mean("bicubic", figure) > least
+        assert found.mean("net:off", figure) - found.mean("bicubic", figure) > least
     for figure in METRICS:
-        assert found.mean("net", figure) > found.mean("bicubic", figure)
+        assert found.mean("net:off", figure) > found.mean("bicubic", figure)
     if scale == 2:
-        assert found.mean("net", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
+        assert found.mean("net:off", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
     # On every single slice better than bicubic, not only on average.
-    assert (found.figures["net", "psnr"] > found.figures["bicubic", "psnr"]).all()
+    assert (found.figures["net:off", "psnr"] > found.figures["bicubic", "psnr"]).all()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", ["3/2", "2", "3", "4"])
 @pytest.mark.parametrize("degradation", ["area", "kspace"])
 def test_the_default_weights_do_not_oversharpen_what_a_sharper_filter_reduced(degradation: str, scale: str) -> None:
-    found = compare(sample(), scale, degradation, ["net", "bicubic"], axis=2, models={"net": load_model()})
+    found = compare(sample(), scale, degradation, ["net:off", "bicubic"], axis=2, models={"net": load_model()})
     for figure in METRICS:
-        assert found.mean("net", figure) > found.mean("bicubic", figure)
+        assert found.mean("net:off", figure) > found.mean("bicubic", figure)

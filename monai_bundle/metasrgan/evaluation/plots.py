@@ -56,7 +56,7 @@ def plot_curves(comparisons: Sequence[Comparison]) -> bytes:
     for each in axes.flat:
         each.grid(color="#e5e5e5")
         each.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].legend(frameon=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(
         f"reduced by {first.degradation} and upscaled again: mean over {first.slices} slices of one patient, "
         "95 % intervals"

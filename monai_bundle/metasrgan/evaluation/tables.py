@@ -80,7 +80,8 @@ def format_markdown(comparison: Comparison, parameters: Mapping[str, int]) -> st
     """
     rivals = list_rivals(comparison.methods)
     headings = ["method", "parameters", *(metric.heading for metric in METRICS.values())]
-    headings += [f"{METRICS[figure].title} gained over {name_method(rival)}" for rival in rivals for figure in _GAINED]
+    titles = "; ".join(METRICS[figure].title for figure in _GAINED)
+    headings += [f"gain over {name_method(rival)}, {titles}" for rival in rivals]
     lines = [f"`{comparison.degradation}`, ×{comparison.scale:g}, mean; deviation over {comparison.slices} slices"]
     lines[0] += "; gains ± half of their 95 % interval" if rivals else ""
     lines += ["", f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
@@ -89,7 +90,8 @@ def format_markdown(comparison: Comparison, parameters: Mapping[str, int]) -> st
         for figure, metric in METRICS.items():
             mean, deviation = _list_statistics(comparison, method, figure, [])
             cells.append(f"{mean:.{metric.digits}f}; {deviation:.{metric.digits}f}")
-        cells += [_format_gain(comparison, method, figure, rival) for rival in rivals for figure in _GAINED]
+        for rival in rivals:
+            cells.append("; ".join(_format_gain(comparison, method, figure, rival) for figure in _GAINED))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
