@@ -80,7 +80,7 @@ def test_what_is_listed_twice_is_done_once_and_named_as_it_was_first_written(fol
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ("--method net", "--method net --model l1", True),
+        ("--method net", "--method net --model kept", True),
         ("--method net", "--method net --model gan", False),
         ("--method net", "--method net:kspace", True),
         ("--method linear", "--method linear --axis axial", True),

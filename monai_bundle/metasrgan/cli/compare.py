@@ -122,7 +122,8 @@ class _Comparer:
 
         self.conditions, self.axis, self.options = conditions, axis, options
         self.device = str(resolve_device(options.device))
-        wanted = any(parse_method(word).name == "net" for word in conditions.methods)
+        # Without weights of one's own they are chosen by what is put back.
+        wanted = options.weights is not None and any(parse_method(word).name == "net" for word in conditions.methods)
         self.models = {"net": load_model(options.weights)} if wanted else {}
         self.told: set[str] = set()
 

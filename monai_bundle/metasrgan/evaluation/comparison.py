@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class Comparison:
     Methods go by their words, of which a suffix that goes without saying is left out: "net", "net:off", "bspline".
 
     Attributes:
-        volume: its name, or `POOLED`.
+        volume: its file's name, or `POOLED`.
         scale, degradation: the condition.
         axis: the slice axis.
         every: n where every nth slice was taken.
@@ -172,7 +173,7 @@ def compare(
         methods: words as `metasrgan.evaluation.methods.parse_method` takes them, of
             `metasrgan.upscaling.request.METHODS` and names of ``models``.
         axis: the slice axis.
-        models: networks by name; "net" is the shipped one where it is not among them.
+        models: networks by name; "net" is the shipped one, by what is put back, where it is not among them.
         device: of the networks.
         progress: called with each batch of slices done, from the start for every method.
         warn: called with each sentence that the user should know.
@@ -209,9 +210,8 @@ def compare(
         for word, stack in images.items()
         for name, metric in METRICS.items()
     }
-    return Comparison(
-        volume.name, float(exact), degradation, chosen, every, taken.affine, truth, low, images, crops, figures
-    )
+    name = Path(volume.name).name
+    return Comparison(name, float(exact), degradation, chosen, every, taken.affine, truth, low, images, crops, figures)
 
 
 def check_every(every: int) -> None:

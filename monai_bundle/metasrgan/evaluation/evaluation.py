@@ -6,7 +6,7 @@ Networks are evaluated as they are used, what was measured put back, and alone, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from ..errors import UsageError
 from ..geometry.scale import Scale
 from ..networks import ByTwo
 from ..networks.loading import Model, load_model
+from ..networks.weights import choose_weights
 from ..progress import Watch, watch_nothing
 from ..volumes.files import read
 from ..volumes.staging import check_outputs, make_folder, stage, write_all
 from .comparison import Comparison, compare
 from .gains import CONFIDENCE
+from .methods import Method
 from .pictures import draw_comparison, draw_scales
 from .plots import plot_curves
 from .tables import format_csv, format_markdown
@@ -56,8 +58,8 @@ def evaluate(
     Args:
         volume: a file, the ground truth.
         output_dir: made where it is not there.
-        weights: of networks, as `metasrgan.load_model` takes them, by the names that tables and pictures give them;
-            None leaves a network out. Baselines appear at x2 alone.
+        weights: of networks, as `metasrgan.load_model` takes them, by their names; None leaves a network out. "net" is
+            there always, and None stands for the shipped ones, by what is put back. Baselines appear at x2 alone.
         degradations: of `metasrgan.image.degradation.DEGRADATIONS`.
         scales: of the curves.
         figure_scales: of figure 8.
@@ -74,7 +76,8 @@ def evaluate(
     """
     scan, folder = read(volume), Path(output_dir)
     models = {name: load_model(path) for name, path in weights.items() if path is not None}
-    every_scale = [name for name, model in models.items() if not isinstance(model.generator, ByTwo)]
+    networks = _load_by_word(weights, models)
+    every_scale = {word: model for word, model in networks.items() if not isinstance(model.generator, ByTwo)}
     if not every_scale:
         raise UsageError("weights: there is no Meta-SRGAN among them; give at least one")
     parts = {name: _list_files(folder, name) for name in degradations}
@@ -89,11 +92,11 @@ def evaluate(
                 with watch(f"{name} ×{scale:g}") as report:
                     return compare(scan, scale, name, methods, axis, models, device, report)
 
-            at_two = compare_at(TABLE_SCALE, [*INTERPOLATIONS, *_list_words(models)])
-            table = _make_table(at_two, models, every_scale[0], paths)
+            at_two = compare_at(TABLE_SCALE, [*INTERPOLATIONS, *networks])
+            table = _make_table(at_two, networks, paths)
             tables.append(table[paths["markdown"]].decode())
-            contents |= table | _make_curves(compare_at, scales, figure_scales, every_scale, paths)
-        facts = _describe(at_two, degradations, scales, figure_scales, models) | {"volume": Path(volume).name}
+            contents |= table | _make_curves(compare_at, scales, figure_scales, list(every_scale), paths)
+        facts = _describe(at_two, degradations, scales, figure_scales, networks) | {"volume": Path(volume).name}
         write_all(contents, lambda: _write_text(provenance, json.dumps(facts, indent=2, ensure_ascii=False) + "\n"))
     return "\n".join(tables) + f"\n{folder}: these tables, the curves and the pictures"
 
@@ -114,18 +117,20 @@ def _list_files(folder: Path, degradation: str) -> dict[str, Path]:
     }
 
 
-def _list_words(names: Iterable[str]) -> list[str]:
-    """Every network alone and as it is used."""
-    return [word for name in names for word in (f"{name}:off", name)]
+def _load_by_word(weights: Mapping[str, str | Path | None], models: Mapping[str, Model]) -> dict[str, Model]:
+    """Every network with and without consistency, by its word as a method."""
+    names = [name for name in weights if name in models or name == "net"]
+    names += [] if "net" in names else ["net"]
+    methods = [Method(name, consistent) for name in names for consistent in ("off", "kspace")]
+    return {each.word: models.get(each.name) or load_model(choose_weights(each.consistent)) for each in methods}
 
 
-def _make_table(
-    comparison: Comparison, models: Mapping[str, Model], first: str, paths: Mapping[str, Path]
-) -> dict[Path, bytes]:
-    """The table and the picture of one degradation; in the picture only the first network is shown alone too."""
-    counts = {word: count_parameters(models[name]) for name in models for word in _list_words([name])}
+def _make_table(comparison: Comparison, networks: Mapping[str, Model], paths: Mapping[str, Path]) -> dict[Path, bytes]:
+    """The table and the picture of one degradation; in the picture only "net" is shown without consistency too."""
+    counts = {word: count_parameters(model) for word, model in networks.items()}
+    shown = [word for word in networks if word == "net:off" or not word.endswith(":off")]
     return {
-        paths["picture"]: draw_comparison(comparison, [*INTERPOLATIONS, f"{first}:off", *models]),
+        paths["picture"]: draw_comparison(comparison, [*INTERPOLATIONS, *shown]),
         paths["table"]: format_csv([comparison], counts).encode(),
         paths["markdown"]: format_markdown(comparison, counts).encode(),
     }
@@ -142,13 +147,13 @@ def _make_curves(
     of_curves, of_pictures = ({float(Scale(each)) for each in some} for some in (scales, figure_scales))
     shown, curves = [], []
     for scale in sorted(of_curves | of_pictures):
-        each = compare_at(scale, [*CURVES, *_list_words(networks)])
+        each = compare_at(scale, [*CURVES, *networks])
         if scale in of_pictures:
             shown.append(each)
         if scale in of_curves:
             curves.append(each.drop_images())
     return {
-        paths["through_scales"]: draw_scales(shown, [*CURVES, networks[0]]),
+        paths["through_scales"]: draw_scales(shown, [*CURVES, "net"]),
         paths["curves"]: format_csv(curves).encode(),
         paths["plot"]: plot_curves(curves),
     }
@@ -159,7 +164,7 @@ def _describe(
     degradations: Sequence[str],
     scales: Sequence[float],
     figure_scales: Sequence[float],
-    models: Mapping[str, Model],
+    networks: Mapping[str, Model],
 ) -> dict[str, Any]:
     """What the evaluation was made of."""
     return {
@@ -170,7 +175,7 @@ def _describe(
         "degradations": list(degradations),
         "scales": [float(each) for each in scales],
         "figure_scales": [float(each) for each in figure_scales],
-        "weights": {name: {"file": each.path.name, "sha256": each.sha256} for name, each in models.items()},
+        "weights": {name: {"file": each.path.name, "sha256": each.sha256} for name, each in networks.items()},
         "measured_on": "maximal informational crop, border of ceil(scale) left out, data range 1",
         "interval": f"{CONFIDENCE:.0%} of the mean paired difference over slices of one patient",
     }

@@ -2,7 +2,7 @@
 
 A *name* is one of `metasrgan.upscaling.request.METHODS` or that of a network at hand; the *suffix* says by which model
 of acquisition what was measured is put back, or "off". Without a suffix a network keeps it as it does for everybody, by
-k-space, and an interpolation is the plain one.
+k-space, and an interpolation is the plain one. The shipped weights of "net" are chosen by what is put back.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from ..upscaling.request import CONSISTENCIES, METHODS
 RIVALS = ("bspline", "zerofill", "bicubic")
 _NAMES = {
     "net": "Meta-SRGAN",
-    "MetaSRGAN": "Meta-SRGAN",
-    "MetaSRGAN_L1": "Meta-SRGAN, L1",
     "MetaSRGAN_GAN": "Meta-SRGAN, GAN",
     "SRGAN_L1": "SRGAN, L1",
     "bspline": "B-spline",
