@@ -66,7 +66,7 @@ absent.nii.gz out.nii; labels.nii.gz out.nii; four.nii.gz out.nii; colour.nrrd o
 nan.nii.gz out.nii; short.nii.gz out.nii; token out.nii: --scale 2
 """
 OTHERS = """
-compare: -i head.nrrd -o out --scale 1.5,2 --degradation bicubic_aa,kspace --method net,bspline,bicubic,nearest
+compare: -i head.nrrd -o out --scale 1.5,2 --degradation bicubic_aa,kspace --method net,net:off,bspline,bicubic,nearest
 compare: -i head.mha -o out --scale 4/3 --degradation area,bilinear_aa --method net,linear --model gan --verbose
 compare: -i iso.nii.gz -o out --scale 2 --method bspline --axis coronal --quiet | -i labels.nii.gz -o out
 compare: -i head.nrrd -o out --degradation blur | -i head.nrrd -o out --method magic

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from command_line import contents, run
@@ -36,6 +37,7 @@ def test_a_table_is_written_and_printed_and_a_picture_drawn_for_each_condition(
     assert {row["slices"] for row in rows("new/out")} == {"4"}
     out, err = capsys.readouterr()
     assert [tuple(line.split()[:3]) for line in out.splitlines()[1:9]] == conditions("new/out")
+    assert [tuple(line.split()[:3]) for line in out.splitlines()[11:19]] == conditions("new/out")
     assert "new/out/comparison.csv" in out
     assert err == ""
 
@@ -43,13 +45,33 @@ def test_a_table_is_written_and_printed_and_a_picture_drawn_for_each_condition(
 def test_scales_degradations_and_methods_have_defaults(folder: Path) -> None:
     save(folder / "one.nii", head().array[:, :, :1], head().affine)
     assert run("compare -i one.nii -o out --threads 1 --device cpu -q") == 0
-    scales, methods = ("1.5", "2", "3", "4"), ("net", "bspline", "bicubic")
-    assert conditions("out") == list(product(("bicubic_aa", "bilinear_aa"), scales, methods))
+    scales, methods = ("1.5", "2", "3", "4"), ("net", "net:off", "zerofill", "bspline", "bicubic")
+    assert conditions("out") == list(product(("kspace", "bilinear_aa"), scales, methods))
     assert torch.get_num_threads() == 1
 
 
+def test_several_volumes_are_measured_each_and_all_together_by_every_nth_slice(folder: Path) -> None:
+    (folder / "other").mkdir()
+    save(folder / "other" / "scan.nii.gz", head().array[::-1] + head().array, head().affine)
+    save(folder / "one.nii", head().array[:, :, :1], head().affine)
+    volumes = ["scan.nii.gz", "other/scan.nii.gz", "one.nii"]
+    command = "compare -o out --scale 2 --degradation kspace --method linear,bspline --every 2 -q -i"
+    assert run(command, *volumes, "scan.nii.gz") == 0
+    found = {(row["volume"], row["method"]): row for row in rows("out")}
+    assert list(found) == list(product((*volumes, "all"), ("linear", "bspline")))
+    assert [found[name, "linear"]["slices"] for name in (*volumes, "all")] == ["2", "2", "1", "5"]
+    for figure in ("psnr_mean", "ssim_mean", "psnr_gain_over_bspline"):
+        first, second, one, pooled = (float(found[name, "linear"][figure]) for name in (*volumes, "all"))
+        assert pooled == pytest.approx((2 * first + 2 * second + one) / 5, abs=1e-4)
+    # The pictures are of the first.
+    command = command.replace("-o out", "-o alone")
+    assert run(command, "scan.nii.gz") == 0
+    alone, out = (contents(folder / name)["comparison_kspace_x2.png"] for name in ("alone", "out"))
+    assert out == alone
+
+
 def test_what_is_listed_twice_is_done_once_and_named_as_it_was_first_written(folder: Path) -> None:
-    words = ["--degradation", "area, area", "--scale", "2.0, 2,4/2", "--method", "linear, linear"]
+    words = ["--degradation", "area, area", "--scale", "2.0, 2,4/2", "--method", "linear, linear,linear:off"]
     assert run("compare -i scan.nii.gz -o out", *words) == 0
     assert set(contents(folder / "out")) == {"comparison.csv", "comparison_area_x2.0.png"}
     assert conditions("out") == [("area", "2", "linear")]
@@ -58,8 +80,9 @@ def test_what_is_listed_twice_is_done_once_and_named_as_it_was_first_written(fol
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ("--method net", "--method net --model l1", True),
+        ("--method net", "--method net --model kept", True),
         ("--method net", "--method net --model gan", False),
+        ("--method net", "--method net:kspace", True),
         ("--method linear", "--method linear --axis axial", True),
         ("--method linear", "--method linear --axis coronal", False),
     ],
@@ -79,7 +102,10 @@ def test_verbose_tells_of_each_condition_and_a_warning_is_said_once(
 ) -> None:
     assert run("compare -i scan.nii.gz -o out --scale 5 --degradation area,kspace --method net -v") == 0
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in lines if "slices" in line] == ["area ×5: 4 slices", "kspace ×5: 4 slices"]
+    assert [line.split(",")[0] for line in lines if "slices" in line] == [
+        "scan.nii.gz area ×5: 4 slices",
+        "scan.nii.gz kspace ×5: 4 slices",
+    ]
     assert sum("warning: scale 5" in line for line in lines) == 1
 
 
@@ -98,13 +124,17 @@ def test_a_comparison_is_replaced_only_when_told_to(folder: Path, refused: Refus
         ("--scale 2,two", 64, "'two'"), ("--scale 2,", 64, "scale ''"), ("--scale 2,1", 64, "scale above 1"),
         ("--scale ../../2", 64, "'../../2'"), ("--degradation area,", 64, "--degradation ''"),
         ("--degradation gaussian", 64, "'gaussian' is unknown; choose from bicubic_aa, "),
-        ("--method net,esrgan", 64, "'esrgan' is unknown; choose from net, bspline, bicubic, linear, nearest"),
+        ("--method net,esrgan", 64, "'esrgan' is unknown; choose from net, bspline, bicubic, linear, zerofill"),
+        ("--method net:maybe", 64, "'maybe' is unknown; choose from net, net:kspace, net:mean, net:off"),
+        ("--method nearest:kspace", 64, "'nearest:kspace': nearest picks voxels"),
+        ("--every 0", 64, "every 0"), ("--input scan.nii.gz labels.nii", 65, "labels.nii: looks like a label map"),
         ("--axis up --method linear", 64, "'up' is unknown"), ("--device tpu", 64, "'tpu' is unknown"),
         ("--threads 0", 64, "--threads 0"), ("--scale 2,4.11", 65, "40 × 36 cannot be reduced by exactly 4.11"),
         ("-o scan.nii.gz/out", 73, "scan.nii.gz/out: cannot be created"),
     ],
 )  # fmt: skip
 def test_a_comparison_that_cannot_be_made_is_refused_and_leaves_no_folder(
-    asked: str, code: int, said: str, refused: Refused
+    asked: str, code: int, said: str, folder: Path, refused: Refused
 ) -> None:
+    save(folder / "labels.nii", (head().array > 300).astype(np.int16), head().affine)
     assert said in refused(code, f"compare -i scan.nii.gz -o new/out --method linear {asked}")

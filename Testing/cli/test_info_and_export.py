@@ -86,7 +86,7 @@ def test_export_refuses_what_it_cannot_write(more: str, said: str, folder: Path,
 # ---- demo, data --------------------------------------------------------------------------------------------
 
 DEMO = {
-    "comparison.csv", "comparison_bicubic_aa_x2.png", "comparison_bilinear_aa_x2.png", "t1ce_glioma_x2.json",
+    "comparison.csv", "comparison_bilinear_aa_x2.png", "comparison_kspace_x2.png", "t1ce_glioma_x2.json",
     "t1ce_glioma_x2.nii.gz", "t1ce_glioma_x2.png",
 }  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_demo_compares_and_upscales_the_sample_and_says_where_to_look(
     out, err = capsys.readouterr()
     assert {path.name for path in (folder / "demo").iterdir()} == DEMO
     assert err == ""
-    for said in ("comparison_bicubic_aa_x2.png ", "t1ce_glioma_x2.png ", "t1ce_glioma_x2.nii.gz "):
+    for said in ("comparison_kspace_x2.png ", "t1ce_glioma_x2.png ", "t1ce_glioma_x2.nii.gz "):
         assert f"  demo/{said}" in out
     assert INTENDED_USE in out
     facts = json.loads((folder / "demo" / "t1ce_glioma_x2.json").read_text())

@@ -220,7 +220,7 @@ def test_a_package_without_its_weights_refuses_the_network_and_interpolates(fold
         ("upscale --scale 2 -o out.nii --qc out.png", 4096, "out.png"),
         ("upscale --scale 2 -o out.nii.gz --report out.json", 4096, "out.nii.gz"),
         ("upscale --scale 2 -o out.nrrd --report out.json", 4096, "out.nrrd"),
-        ("compare --scale 2,3 -o out.folder", 4096, "comparison_bicubic_aa_x2.png"),
+        ("compare --scale 2,3 -o out.folder", 4096, "comparison_kspace_x2.png"),
     ],
 )
 def test_on_a_full_disk_nothing_is_left_and_nothing_is_lost(

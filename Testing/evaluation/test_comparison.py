@@ -13,19 +13,21 @@ import numpy as np
 import pytest
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, reordered
 from metasrgan.errors import DataError, UsageError
-from metasrgan.evaluation.comparison import compare, format_table, reduce_volume, write_csv
+from metasrgan.evaluation.comparison import compare, pool, reduce_volume
+from metasrgan.evaluation.gains import measure_gain
 from metasrgan.evaluation.metrics import METRICS
+from metasrgan.evaluation.tables import format_table, write_csv
 from metasrgan.geometry.grid import scale_grid
 from metasrgan.image.degradation import DEGRADATIONS
 from metasrgan.image.intensity import IntensityMap
 from metasrgan.networks.loading import load_model
-from metasrgan.networks.weights import SHIPPED
 from metasrgan.progress import Progress
 from metasrgan.upscaling.pipeline import upscale
 from metasrgan.upscaling.request import METHODS
 from metasrgan.volumes.files import read
 from metasrgan.volumes.volume import Volume
 from phantoms import SAMPLE, head
+from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 # By this much the shipped weights must beat bicubic on the sample volume, in dB.
@@ -71,7 +73,7 @@ def test_the_figures_are_those_that_scikit_image_gives_of_what_upscale_gives_wit
     found = compare(volume, scale, "bicubic_aa", [method], axis=2)
     original, reduced = reduce_volume(volume, scale, "bicubic_aa", 2)
     intensities = IntensityMap.fit(volume.array)
-    upscaled = upscale(reduced, scale=scale, axis=2, method=method)
+    upscaled = upscale(reduced, scale=scale, axis=2, method=method, consistent="kspace" if method == "net" else "off")
     for stack, result in ((found.truth, original), (found.images[method], upscaled)):
         np.testing.assert_array_equal(stack, intensities.forward(np.moveaxis(result.array, 2, 0)))
     for index, (truth, image) in enumerate(zip(found.truth, found.images[method])):
@@ -108,33 +110,80 @@ def test_the_figures_do_not_depend_on_how_the_volume_is_stored(order: tuple[int,
 
 
 def test_the_files_figures_are_the_tables_and_the_means_over_slices(tmp_path: Path) -> None:
-    methods = ["linear", "bicubic", "bspline"]
+    methods = ["linear", "zerofill", "bspline"]
     found = [compare(head(), scale, "kspace", methods, axis=2).drop_images() for scale in (Fraction(4, 3), 2)]
     write_csv(found, tmp_path / "comparison.csv")
     with (tmp_path / "comparison.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    header, *lines = format_table(found).splitlines()
     order = [(comparison, method) for comparison in found for method in methods]
-    assert len(rows) == len(lines) == len(order)
-    for row, line, (each, method) in zip(rows, lines, order):
-        cells = line.replace("(", "").replace(")", "").split()
-        assert [row["degradation"], row["scale"], row["method"]] == cells[:3] == ["kspace", f"{each.scale:g}", method]
+    lines = format_table(found).splitlines()
+    figures, gains = lines[1 : 1 + len(order)], lines[3 + len(order) :]
+    assert len(rows) == len(figures) == len(gains) == len(order)
+    for row, line, gained, (each, method) in zip(rows, figures, gains, order):
+        start = [row["degradation"], row["scale"], row["method"]]
+        assert line.split()[:3] == gained.split()[:3] == start == ["kspace", f"{each.scale:g}", method]
+        assert row["volume"] == each.volume
         assert int(row["slices"]) == each.slices == 4
         assert each.truth.size == each.low.size == len(each.images) == 0
-        # In the table, each figure and its gain over bicubic.
-        for name, title, value, gain in zip(METRICS, ("PSNR", "SSIM", "SSIM 7x7"), cells[3::2], cells[4::2]):
-            figures = each.figures[method, name]
-            assert float(row[f"{name}_mean"]) == pytest.approx(figures.mean(), abs=1e-5)
-            assert float(row[f"{name}_std"]) == pytest.approx(figures.std(), abs=1e-5)
-            assert line[header.index(title) :].startswith(value)
-            assert float(value) == pytest.approx(figures.mean(), abs=0.006)
-            assert float(gain) == pytest.approx(figures.mean() - each.mean("bicubic", name), abs=0.006)
+        for name, value in zip(METRICS, line.split()[3:]):
+            assert float(row[f"{name}_mean"]) == pytest.approx(each.figures[method, name].mean(), abs=1e-5)
+            assert float(row[f"{name}_std"]) == pytest.approx(each.figures[method, name].std(ddof=1), abs=1e-5)
+            assert float(value) == pytest.approx(each.mean(method, name), abs=0.006)
+            for rival in ("bspline", "zerofill"):
+                gain = measure_gain(each, method, name, rival)
+                column = f"{name}_gain_over_{rival}"
+                assert float(row[column]) == pytest.approx(gain.mean, abs=1e-5)
+                assert float(row[f"{column}_half_interval_95"]) == pytest.approx(gain.half_width, abs=1e-5)
+        over = [rival for rival in ("bspline", "zerofill") if rival != method]
+        told = [float(cell) for cell in gained.split()[3:] if cell.startswith(("+", "-"))]
+        expected = [measure_gain(each, method, figure, rival).mean for rival in over for figure in ("psnr", "ssim")]
+        assert told == pytest.approx(expected, abs=0.006)
 
 
-def test_without_bicubic_the_table_names_no_gain() -> None:
+def test_a_gain_is_the_mean_paired_difference_with_students_interval() -> None:
+    found = compare(head((48, 44, 5)), 2, "kspace", ["linear", "bspline"], axis=2)
+    difference = found.figures["linear", "psnr"] - found.figures["bspline", "psnr"]
+    low, high = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
+    gain = measure_gain(found, "linear", "psnr", "bspline")
+    assert (gain.mean, gain.half_width) == pytest.approx(((low + high) / 2, (high - low) / 2))
+
+
+def test_without_a_rival_the_tables_name_no_gain(tmp_path: Path) -> None:
     found = compare(head(), 2, "area", ["linear"], axis=2)
-    assert "(" not in format_table([found])
-    assert f"{found.mean('linear', 'psnr'):.2f}" in format_table([found])
+    assert "over" not in format_table([found])
+    write_csv([found], tmp_path / "comparison.csv")
+    assert "gain" not in (tmp_path / "comparison.csv").read_text()
+
+
+# ---- what is compared --------------------------------------------------------------------------------------
+
+
+def test_a_network_keeps_what_was_measured_unless_told_otherwise_and_an_interpolation_when_told_to() -> None:
+    words = ["net", "net:off", "net:kspace", "mine", "mine:off", "bspline", "bspline:off", "bspline:kspace"]
+    found = compare(head(), 2, "kspace", words, axis=2, models={"mine": load_model()})
+    assert found.methods == ["net", "net:off", "mine", "mine:off", "bspline", "bspline:kspace"]
+    assert found.mean("net", "psnr") == found.mean("mine", "psnr") > found.mean("mine:off", "psnr")
+    free = compare(head(), 2, "kspace", ["mine:off"], axis=2, models={"mine": load_model("free")})
+    assert found.mean("net:off", "psnr") == free.mean("mine:off", "psnr") != found.mean("mine:off", "psnr")
+    for word, request in {"net": {"method": "net"}, "bspline": {"method": "bspline", "consistent": "off"}}.items():
+        _, low = reduce_volume(head(), Fraction(2), "kspace", 2)
+        result = upscale(low, scale=2, axis=2, **request)  # type: ignore[arg-type]
+        image = IntensityMap.fit(head().array).forward(np.moveaxis(result.array, 2, 0))
+        np.testing.assert_array_equal(found.images[word], image)
+
+
+def test_every_nth_slice_is_that_of_the_whole_volume_and_volumes_are_pooled_slice_by_slice() -> None:
+    volume = head((40, 36, 5))
+    some = compare(volume, 2, "kspace", ["linear"], axis=2, every=2)
+    assert some.slices == 3
+    same = compare(replace(volume, array=volume.array[:, :, ::2]), 2, "kspace", ["linear"], axis=2)
+    np.testing.assert_array_equal(some.figures["linear", "psnr"], same.figures["linear", "psnr"])
+    other = compare(head(), 2, "kspace", ["linear"], axis=2)
+    both = pool([some, other])
+    assert both.slices == 7
+    assert both.mean("linear", "ssim") == pytest.approx(
+        (3 * some.mean("linear", "ssim") + 4 * other.mean("linear", "ssim")) / 7
+    )
 
 
 def test_progress_is_told_from_the_first_slice_to_the_last_for_every_method() -> None:
@@ -194,6 +243,9 @@ def test_a_slice_with_too_little_left_for_an_ssim_window_is_left_out(
         ({"scale": "4.11"}, DataError, r"40 × 36 .*4\.11.*411 pixels.*give a rounder"),
         ({"degradation": "lanczos"}, UsageError, "'lanczos' .*" + ".*".join(DEGRADATIONS)),
         ({"methods": ["esrgan"]}, UsageError, "'esrgan' .*" + ".*".join(METHODS)),
+        ({"methods": ["net:never"]}, UsageError, "'net:never': 'never' .*net:kspace, net:mean, net:off"),
+        ({"methods": ["nearest:mean"]}, UsageError, "'nearest:mean': .*write nearest"),
+        ({"every": 0}, UsageError, "every 0 .*give 1"),
         ({"axis": "oblique"}, UsageError, "'oblique' .*auto"),
     ],
 )
@@ -210,13 +262,18 @@ def test_arguments_that_make_no_sense_are_refused_with_a_way_out(
 
 @pytest.mark.parametrize("degradation", ["bicubic_aa", "bilinear_aa"])
 def test_the_shipped_weights_beat_interpolation_on_three_slices_at_two(degradation: str) -> None:
-    found = compare(
-        sample(6, 12, 18), 2, degradation, ["net", "bspline", "bicubic"], axis=2, models={"net": load_model()}
-    )
+    found = compare(sample(6, 12, 18), 2, degradation, ["net:off", "bspline", "bicubic"], axis=2)
     assert found.slices == 3
     for figure in METRICS:
-        assert found.mean("net", figure) > found.mean("bspline", figure) > found.mean("bicubic", figure)
-    assert found.mean("net", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
+        assert found.mean("net:off", figure) > found.mean("bspline", figure) > found.mean("bicubic", figure)
+    assert found.mean("net:off", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
+
+
+@pytest.mark.parametrize("scale", [1.5, 2, 4])
+def test_what_a_network_adds_to_what_was_measured_is_better_than_zeros(scale: float) -> None:
+    found = compare(sample(6, 12, 18), scale, "kspace", ["net", "zerofill", "bspline"], axis=2)
+    for figure in METRICS:
+        assert found.mean("net", figure) > max(found.mean("zerofill", figure), found.mean("bspline", figure))
 
 
 # What the weights that the paper's authors released gain over bicubic on five slices of the same volume: dB, SSIM.
@@ -229,27 +286,27 @@ RELEASED = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", SHIPPED)
+@pytest.mark.parametrize("weights", ["free", "gan"])
 @pytest.mark.parametrize(("degradation", "scale"), RELEASED)
 def test_the_shipped_weights_gain_more_than_the_authors_released_ones(
     degradation: str, scale: float, weights: str
 ) -> None:
-    found = compare(sample(), scale, degradation, ["net", "bicubic"], axis=2, models={"net": load_model(weights)})
+    found = compare(sample(), scale, degradation, ["net:off", "bicubic"], axis=2, models={"net": load_model(weights)})
     assert found.slices == 25
     for figure, least in zip(("psnr", "ssim"), RELEASED[degradation, scale]):
-        assert found.mean("net", figure) - found.mean("bicubic", figure) > least
+        assert found.mean("net:off", figure) - found.mean("bicubic", figure) > least
     for figure in METRICS:
-        assert found.mean("net", figure) > found.mean("bicubic", figure)
+        assert found.mean("net:off", figure) > found.mean("bicubic", figure)
     if scale == 2:
-        assert found.mean("net", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
+        assert found.mean("net:off", "psnr") > found.mean("bicubic", "psnr") + GAIN_AT_2
     # On every single slice better than bicubic, not only on average.
-    assert (found.figures["net", "psnr"] > found.figures["bicubic", "psnr"]).all()
+    assert (found.figures["net:off", "psnr"] > found.figures["bicubic", "psnr"]).all()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", ["3/2", "2", "3", "4"])
 @pytest.mark.parametrize("degradation", ["area", "kspace"])
 def test_the_default_weights_do_not_oversharpen_what_a_sharper_filter_reduced(degradation: str, scale: str) -> None:
-    found = compare(sample(), scale, degradation, ["net", "bicubic"], axis=2, models={"net": load_model()})
+    found = compare(sample(), scale, degradation, ["net:off", "bicubic"], axis=2)
     for figure in METRICS:
-        assert found.mean("net", figure) > found.mean("bicubic", figure)
+        assert found.mean("net:off", figure) > found.mean("bicubic", figure)

@@ -10,12 +10,13 @@ from typing import Any, NoReturn
 
 from .. import INTENDED_USE, __version__
 from ..errors import UsageError
-from ..upscaling.request import METHODS, TARGETS, Request
+from ..image.degradation import DEGRADATIONS
+from ..upscaling.request import CONSISTENCIES, METHODS, TARGETS, Request
 from ..volumes.formats import find_suffix
 
 DEFAULT_SCALES = "1.5,2,3,4"
-DEFAULT_DEGRADATIONS = "bicubic_aa,bilinear_aa"
-DEFAULT_METHODS = "net,bspline,bicubic"
+DEFAULT_DEGRADATIONS = "kspace,bilinear_aa"
+DEFAULT_METHODS = "net,net:off,zerofill,bspline,bicubic"
 _MOST_THREADS = 1024
 
 
@@ -61,7 +62,14 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     compare = add_command(
         "compare", "reduce a high-resolution volume, upscale it by every method, measure against the original"
     )
-    compare.add_argument("-i", "--input", type=Path, required=True, help="the high-resolution volume")
+    compare.add_argument(
+        "-i",
+        "--input",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="high-resolution volumes; the table is over the slices of all, the pictures are of the first",
+    )
     compare.add_argument("-o", "--output", type=Path, required=True, help="folder for the table and the pictures")
     compare.add_argument(
         "--scale", default=DEFAULT_SCALES, help=f"scales, separated by commas (default {DEFAULT_SCALES})"
@@ -69,13 +77,15 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     compare.add_argument(
         "--degradation",
         default=DEFAULT_DEGRADATIONS,
-        help=f"of bicubic_aa, bilinear_aa, area, kspace, kspace_hamming (default {DEFAULT_DEGRADATIONS})",
+        help=f"of {', '.join(DEGRADATIONS)} (default {DEFAULT_DEGRADATIONS})",
     )
     compare.add_argument(
         "--method",
         default=DEFAULT_METHODS,
-        help=f"of {', '.join(METHODS)} (default {DEFAULT_METHODS})",
+        help=f"of {', '.join(METHODS)}; each may end on how what was measured is kept, :{', :'.join(CONSISTENCIES)} "
+        f"(net is net:kspace, an interpolation is :off; default {DEFAULT_METHODS})",
     )
+    compare.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth slice (default 1: all)")
     _add_request(compare, ["axis", "weights", "device"])
     _add_running(compare)
 

@@ -7,7 +7,7 @@ import argparse
 from ..upscaling.request import Request
 from ..volumes.sample import SAMPLE
 from .arguments import DEFAULT_DEGRADATIONS, DEFAULT_METHODS, set_threads
-from .compare import Conditions, compare_volume
+from .compare import Conditions, compare_files
 from .console import say
 from .upscale import upscale_volume
 
@@ -27,7 +27,7 @@ def run_demo(options: argparse.Namespace) -> None:
     set_threads(options)
     with make_folder(options.output):
         check_outputs([result, report, picture], options.overwrite)
-        compare_volume(volume, conditions, _AXIS, options.output, options)
+        compare_files([SAMPLE], conditions, _AXIS, options)
         described = upscale_volume(
             request,
             volume,
@@ -40,6 +40,6 @@ def run_demo(options: argparse.Namespace) -> None:
         )
     if not options.quiet:
         say(f"\n{summarise_report(described)}\n\nLook at")
-        say(f"  {options.output / 'comparison_bicubic_aa_x2.png'}   every method beside the ground truth")
+        say(f"  {options.output / 'comparison_kspace_x2.png'}   every method beside the ground truth")
         say(f"  {picture}   the sample upscaled, in three planes")
         say(f"  {result}   the volume itself, for any viewer")

@@ -1,8 +1,10 @@
-"""Compare methods on a volume: reduce it, upscale it again by each, and measure against the original."""
+"""Compare methods on a volume: reduce it, upscale it again by each, and measure against the original.
+
+The methods are words, see `metasrgan.evaluation.methods`.
+"""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,21 +24,27 @@ from ..networks.loading import Model
 from ..progress import Progress
 from ..upscaling.pipeline import run_request, warn_user
 from ..upscaling.request import Request
-from ..volumes.staging import stage
 from ..volumes.volume import Volume, check_volume, looks_like_labels
+from .methods import Method, parse_method
 from .metrics import METRICS, choose_border, crop_border
 
 # SSIM needs this many pixels a side.
 _SMALLEST_SIDE = 11
+# What stands for several volumes' names.
+POOLED = "all"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the methods made of one volume at one scale and degradation.
+    """What the methods made of a volume at one scale and degradation; of several volumes, the figures alone.
+
+    Methods go by their words, of which a suffix that goes without saying is left out: "net", "net:off", "bspline".
 
     Attributes:
+        volume: its file's name, or `POOLED`.
         scale, degradation: the condition.
         axis: the slice axis.
+        every: n where every nth slice was taken.
         affine: (4, 4) of the original.
         truth: (N, H, W) the original slices in [0, 1], cropped to what the scale divides.
         low: (N, h, w) the reduced ones.
@@ -45,9 +53,11 @@ class Comparison:
         figures: (slices measured,) by (method, figure name).
     """
 
+    volume: str
     scale: float
     degradation: str
     axis: int
+    every: int
     affine: np.ndarray
     truth: np.ndarray
     low: np.ndarray
@@ -75,23 +85,58 @@ class Comparison:
         return replace(self, truth=nothing, low=nothing, images={})
 
 
+def pool(comparisons: Sequence[Comparison]) -> Comparison:
+    """Return the figures of all slices of several volumes.
+
+    Args:
+        comparisons: of the same methods at the same condition, a volume each.
+    """
+    first = comparisons[0].drop_images()
+    crops = [crop for each in comparisons for crop in each.crops]
+    figures = {key: np.concatenate([each.figures[key] for each in comparisons]) for key in first.figures}
+    return replace(first, volume=POOLED, crops=crops, figures=figures)
+
+
+def check_comparable(volume: Volume, scale: Fraction, axis: str | int = "auto") -> int:
+    """Return a volume's slice axis, or refuse what nothing can be compared on.
+
+    Args:
+        volume: a high-resolution volume.
+        scale: r, by which it would be reduced.
+        axis: the slice axis.
+
+    Raises:
+        UsageError: an unknown axis.
+        DataError: a label map, or fewer pixels than the scale's numerator.
+    """
+    check_volume(volume)
+    if looks_like_labels(volume):
+        raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
+    chosen = choose_slice_axis(volume.affine, axis)
+    height, width = (volume.array.shape[each] for each in list_plane_axes(chosen))
+    if not fit_size(height, scale) or not fit_size(width, scale):
+        raise DataError(
+            f"{volume.name}: slices of {height} × {width} cannot be reduced by exactly {float(scale):g}, which takes "
+            f"{scale.numerator} pixels a side; give a rounder scale"
+        )
+    return chosen
+
+
 def reduce_volume(volume: Volume, scale: Fraction, degradation: str, axis: int) -> tuple[Volume, Volume]:
     """Reduce a volume in plane.
+
+    Args:
+        volume: a high-resolution volume, as `check_comparable` takes it.
+        scale: r.
+        degradation: of `metasrgan.image.degradation.DEGRADATIONS`.
+        axis: the slice axis.
 
     Returns:
         The original, cropped at its far edges to what the scale divides, and the reduced one, both float32, on
         grids with the same field of view.
-
-    Raises:
-        DataError: fewer pixels than the scale's numerator.
     """
     array = np.moveaxis(volume.array, axis, 0)
     height, width = (fit_size(size, scale) for size in array.shape[1:])
-    if not height or not width:
-        raise DataError(
-            f"{volume.name}: slices of {array.shape[1]} × {array.shape[2]} cannot be reduced by exactly "
-            f"{float(scale):g}, which takes {scale.numerator} pixels a side; give a rounder scale"
-        )
     truth = np.ascontiguousarray(array[:, :height, :width], np.float32)
     low = np.concatenate([degrade(torch.from_numpy(each[None, None]), scale, degradation)[0].numpy() for each in truth])
     transform = np.eye(4)
@@ -114,6 +159,7 @@ def compare(
     device: str = "auto",
     progress: Callable[[Progress], None] | None = None,
     warn: Callable[[str], None] = warn_user,
+    every: int = 1,
 ) -> Comparison:
     """Reduce a volume, upscale it by each method on the same grid, and measure.
 
@@ -124,51 +170,93 @@ def compare(
         volume: a high-resolution volume, the ground truth.
         scale: r.
         degradation: one of `metasrgan.image.degradation.DEGRADATIONS`.
-        methods: of `metasrgan.upscaling.request.METHODS`, or names of ``models``.
+        methods: words as `metasrgan.evaluation.methods.parse_method` takes them, of
+            `metasrgan.upscaling.request.METHODS` and names of ``models``.
         axis: the slice axis.
-        models: networks by name; "net" is the shipped one where it is not among them.
+        models: networks by name; "net" is the shipped one, by what is put back, where it is not among them.
         device: of the networks.
         progress: called with each batch of slices done, from the start for every method.
         warn: called with each sentence that the user should know.
+        every: n, to take every nth slice.
 
     Raises:
-        UsageError, DataError: as `metasrgan.upscaling.pipeline.run_request`; an unknown degradation, a volume that the
-                scale cannot reduce, a label map, a volume without foreground.
+        UsageError, DataError: as `metasrgan.upscaling.pipeline.run_request`; an unknown method or degradation, an
+            ``every`` below 1, a volume that the scale cannot reduce, a label map, a volume without foreground.
     """
-    check_volume(volume)
-    if looks_like_labels(volume):
-        raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
+    models = {} if models is None else models
+    parsed = [parse_method(word, models) for word in methods]
     exact = Scale(scale)
     check_scale(float(exact))
+    check_every(every)
     if degradation not in DEGRADATIONS:
         raise UsageError(f"degradation {degradation!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
-    chosen = choose_slice_axis(volume.affine, axis)
-    truth_volume, low_volume = reduce_volume(volume, exact, degradation, chosen)
-    intensities = IntensityMap.fit(volume.array)
-    truth = intensities.forward(np.moveaxis(truth_volume.array, chosen, 0))
+    chosen = check_comparable(volume, exact, axis)
+    taken = _take_slices(volume, chosen, every)
+    truth_volume, low_volume = reduce_volume(taken, exact, degradation, chosen)
+    intensities = IntensityMap.fit(taken.array)
+    truth, low = (intensities.forward(np.moveaxis(each.array, chosen, 0)) for each in (truth_volume, low_volume))
     crops = [_find_measurable_crop(each, float(exact)) for each in truth]
     if not any(crops):
         raise DataError(f"{volume.name}: no slice has enough foreground to measure on")
-    images, figures = {}, {}
-    for method in methods:
-        model = None if models is None else models.get(method)
-        request = Request(scale=exact, axis=chosen, method=method if model is None else "net", device=device)
+    images = {}
+    for method in parsed:
+        request, model = _make_request(method, exact, chosen, models, device)
         result = run_request(
             request, low_volume, model=model, check_consistency=False, warn=warn, progress=progress
         ).volume
-        images[method] = intensities.forward(np.moveaxis(result.array, chosen, 0))
-        for name, metric in METRICS.items():
-            figures[method, name] = np.array(
-                [
-                    metric.measure(
-                        *(_crop_to_measure(stack[index], crop, float(exact)) for stack in (truth, images[method]))
-                    )
-                    for index, crop in enumerate(crops)
-                    if crop is not None
-                ]
-            )
-    low = intensities.forward(np.moveaxis(low_volume.array, chosen, 0))
-    return Comparison(float(exact), degradation, chosen, volume.affine, truth, low, images, crops, figures)
+        images[method.word] = intensities.forward(np.moveaxis(result.array, chosen, 0))
+    figures = {
+        (word, name): _measure(metric.measure, truth, stack, crops, float(exact))
+        for word, stack in images.items()
+        for name, metric in METRICS.items()
+    }
+    name = Path(volume.name).name
+    return Comparison(name, float(exact), degradation, chosen, every, taken.affine, truth, low, images, crops, figures)
+
+
+def check_every(every: int) -> None:
+    """Refuse an n that takes no slices.
+
+    Raises:
+        UsageError: below 1.
+    """
+    if every < 1:
+        raise UsageError(f"every {every} takes no slices; give 1 for all of them, 2 for every second, …")
+
+
+def _take_slices(volume: Volume, axis: int, every: int) -> Volume:
+    """Every nth slice of a volume."""
+    if every == 1:
+        return volume
+    steps = [every if each == axis else 1 for each in range(3)]
+    transform = np.diag([*steps, 1.0])
+    array = volume.array[tuple(slice(None, None, step) for step in steps)]
+    return volume.replace_voxels(array, volume.affine @ transform, transform)
+
+
+def _make_request(
+    method: Method, scale: Scale, axis: int, models: Mapping[str, Model], device: str
+) -> tuple[Request, Model | None]:
+    """What a method is asked, and of which network."""
+    model = models.get(method.name)
+    name = method.name if model is None else "net"
+    return Request(scale=scale, axis=axis, method=name, consistent=method.consistent, device=device), model
+
+
+def _measure(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    truth: np.ndarray,
+    images: np.ndarray,
+    crops: Sequence[tuple[int, int, int, int] | None],
+    scale: float,
+) -> np.ndarray:
+    """A figure of every slice that can be measured."""
+    found = [
+        measure(*(_crop_to_measure(image, crop, scale) for image in pair))
+        for *pair, crop in zip(truth, images, crops)
+        if crop is not None
+    ]
+    return np.array(found)
 
 
 def _find_measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:
@@ -182,36 +270,3 @@ def _crop_to_measure(image: np.ndarray, crop: tuple[int, int, int, int], scale: 
     whole = crop_border(image, border)
     # The crop may lie anywhere; only what upscalers guess at the image's own border is left out.
     return whole[max(top - border, 0) : bottom - border, max(left - border, 0) : right - border]
-
-
-def format_table(comparisons: Sequence[Comparison]) -> str:
-    """Return the figures as text, each method's gain over bicubic in brackets where bicubic is among them."""
-    titles = [f"{metric.title:<16}" for metric in METRICS.values()]
-    lines = ["  ".join([f"{'degradation':<14}", f"{'scale':<7}", f"{'method':<8}", *titles])]
-    for each in comparisons:
-        for method in each.methods:
-            cells = [f"{_format_cell(each, method, figure):<16}" for figure in METRICS]
-            lines.append("  ".join([f"{each.degradation:<14}", f"{each.scale:<7g}", f"{method:<8}", *cells]))
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _format_cell(comparison: Comparison, method: str, figure: str) -> str:
-    value, digits = comparison.mean(method, figure), METRICS[figure].digits
-    if "bicubic" not in comparison.methods:
-        return f"{value:.{digits}f}"
-    gain = value - comparison.mean("bicubic", figure)
-    return f"{value:.{digits}f} ({gain:+.{digits}f})"
-
-
-def write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write one line a condition and method: means and standard deviations over slices."""
-    header = ["degradation", "scale", "method", "slices"]
-    header += [f"{name}_{statistic}" for name in METRICS for statistic in ("mean", "std")]
-    with stage(path) as staging, staging.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(header)
-        for each in comparisons:
-            for method in each.methods:
-                values = [each.figures[method, name] for name in METRICS]
-                statistics = [f"{value:.5f}" for one in values for value in (one.mean(), one.std())]
-                rows.writerow([each.degradation, f"{each.scale:g}", method, len(values[0]), *statistics])

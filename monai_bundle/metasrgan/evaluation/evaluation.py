@@ -1,55 +1,40 @@
 """The paper's evaluation of one volume: its table, its curves and its figures, with what is noise and what made them.
 
-Slices of one patient are not independent of each other: the intervals say how far slices differ, not patients.
+Networks are evaluated as they are used, what was measured put back, and alone, "no consistency".
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from scipy import stats
 
 from .. import __version__
 from ..errors import UsageError
 from ..geometry.scale import Scale
 from ..networks import ByTwo
 from ..networks.loading import Model, load_model
+from ..networks.weights import choose_weights
 from ..progress import Watch, watch_nothing
 from ..volumes.files import read
 from ..volumes.staging import check_outputs, make_folder, stage, write_all
 from .comparison import Comparison, compare
-from .metrics import METRICS
-from .pictures import draw_comparison, draw_scales, name_method
+from .gains import CONFIDENCE
+from .methods import Method
+from .pictures import draw_comparison, draw_scales
 from .plots import plot_curves
+from .tables import format_csv, format_markdown
 
-INTERPOLATIONS = ("bicubic", "bspline")
+# Of the table and of the picture at ×2; the curves have those that images are really interpolated by.
+INTERPOLATIONS = ("bicubic", "bspline", "zerofill")
+CURVES = ("bspline", "zerofill")
 TABLE_SCALE = 2.0
-_CONFIDENCE = 0.95
 
-
-@dataclass(frozen=True)
-class Gain:
-    """A method's mean paired difference from bicubic over slices, and half of its 95 % interval (Student's t)."""
-
-    mean: float
-    half_width: float
-
-
-def measure_gain(comparison: Comparison, method: str, figure: str) -> Gain:
-    """Return what a method gains over bicubic, slice by slice."""
-    difference = comparison.figures[method, figure] - comparison.figures["bicubic", figure]
-    if len(difference) < 2:
-        return Gain(float(difference.mean()), float("nan"))
-    width = stats.t.ppf(0.5 + _CONFIDENCE / 2, len(difference) - 1) * stats.sem(difference)
-    return Gain(float(difference.mean()), float(width))
+# Compares at a scale by methods.
+_Compare = Callable[[float, Sequence[str]], Comparison]
 
 
 def evaluate(
@@ -73,8 +58,8 @@ def evaluate(
     Args:
         volume: a file, the ground truth.
         output_dir: made where it is not there.
-        weights: of networks, as `metasrgan.load_model` takes them, by the names that tables and pictures give them;
-            None leaves a network out. Baselines appear at x2 alone.
+        weights: of networks, as `metasrgan.load_model` takes them, by their names; None leaves a network out. "net" is
+            there always, and None stands for the shipped ones, by what is put back. Baselines appear at x2 alone.
         degradations: of `metasrgan.image.degradation.DEGRADATIONS`.
         scales: of the curves.
         figure_scales: of figure 8.
@@ -91,7 +76,8 @@ def evaluate(
     """
     scan, folder = read(volume), Path(output_dir)
     models = {name: load_model(path) for name, path in weights.items() if path is not None}
-    every_scale = [name for name, model in models.items() if not isinstance(model.generator, ByTwo)]
+    networks = _load_by_word(weights, models)
+    every_scale = {word: model for word, model in networks.items() if not isinstance(model.generator, ByTwo)}
     if not every_scale:
         raise UsageError("weights: there is no Meta-SRGAN among them; give at least one")
     parts = {name: _list_files(folder, name) for name in degradations}
@@ -106,36 +92,11 @@ def evaluate(
                 with watch(f"{name} ×{scale:g}") as report:
                     return compare(scan, scale, name, methods, axis, models, device, report)
 
-            at_two = compare_at(TABLE_SCALE, [*INTERPOLATIONS, *models])
-            contents[paths["picture"]] = draw_comparison(at_two)
-            contents[paths["table"]] = _format_table_csv(at_two, models)
-            markdown = _format_table_markdown(at_two, models)
-            contents[paths["markdown"]] = markdown.encode()
-            tables.append(markdown)
-            methods = [*INTERPOLATIONS, *every_scale]
-            shown, curves = [], []
-            for scale in sorted({float(Scale(each)) for each in (*scales, *figure_scales)}):
-                each = compare_at(scale, methods)
-                if scale in [float(Scale(one)) for one in figure_scales]:
-                    shown.append(each)
-                if scale in [float(Scale(one)) for one in scales]:
-                    curves.append(each.drop_images())
-            contents[paths["through_scales"]] = draw_scales(shown, ["bicubic", every_scale[0]])
-            contents[paths["curves"]] = _format_curves(curves)
-            contents[paths["plot"]] = plot_curves(curves)
-        facts = {
-            "metasrgan": __version__,
-            "torch": torch.__version__,
-            "volume": Path(volume).name,
-            "slices": at_two.slices,
-            "axis": at_two.axis,
-            "degradations": list(degradations),
-            "scales": [float(each) for each in scales],
-            "figure_scales": [float(each) for each in figure_scales],
-            "weights": {name: {"file": each.path.name, "sha256": each.sha256} for name, each in models.items()},
-            "measured_on": "maximal informational crop, border of ceil(scale) left out, data range 1",
-            "interval": f"{_CONFIDENCE:.0%} of the mean paired difference from bicubic over slices of one patient",
-        }
+            at_two = compare_at(TABLE_SCALE, [*INTERPOLATIONS, *networks])
+            table = _make_table(at_two, networks, paths)
+            tables.append(table[paths["markdown"]].decode())
+            contents |= table | _make_curves(compare_at, scales, figure_scales, list(every_scale), paths)
+        facts = _describe(at_two, degradations, scales, figure_scales, networks) | {"volume": Path(volume).name}
         write_all(contents, lambda: _write_text(provenance, json.dumps(facts, indent=2, ensure_ascii=False) + "\n"))
     return "\n".join(tables) + f"\n{folder}: these tables, the curves and the pictures"
 
@@ -156,60 +117,70 @@ def _list_files(folder: Path, degradation: str) -> dict[str, Path]:
     }
 
 
+def _load_by_word(weights: Mapping[str, str | Path | None], models: Mapping[str, Model]) -> dict[str, Model]:
+    """Every network with and without consistency, by its word as a method."""
+    names = [name for name in weights if name in models or name == "net"]
+    names += [] if "net" in names else ["net"]
+    methods = [Method(name, consistent) for name in names for consistent in ("off", "kspace")]
+    return {each.word: models.get(each.name) or load_model(choose_weights(each.consistent)) for each in methods}
+
+
+def _make_table(comparison: Comparison, networks: Mapping[str, Model], paths: Mapping[str, Path]) -> dict[Path, bytes]:
+    """The table and the picture of one degradation; in the picture only "net" is shown without consistency too."""
+    counts = {word: count_parameters(model) for word, model in networks.items()}
+    shown = [word for word in networks if word == "net:off" or not word.endswith(":off")]
+    return {
+        paths["picture"]: draw_comparison(comparison, [*INTERPOLATIONS, *shown]),
+        paths["table"]: format_csv([comparison], counts).encode(),
+        paths["markdown"]: format_markdown(comparison, counts).encode(),
+    }
+
+
+def _make_curves(
+    compare_at: _Compare,
+    scales: Sequence[float],
+    figure_scales: Sequence[float],
+    networks: Sequence[str],
+    paths: Mapping[str, Path],
+) -> dict[Path, bytes]:
+    """The figures and the pictures of one degradation at every scale."""
+    of_curves, of_pictures = ({float(Scale(each)) for each in some} for some in (scales, figure_scales))
+    shown, curves = [], []
+    for scale in sorted(of_curves | of_pictures):
+        each = compare_at(scale, [*CURVES, *networks])
+        if scale in of_pictures:
+            shown.append(each)
+        if scale in of_curves:
+            curves.append(each.drop_images())
+    return {
+        paths["through_scales"]: draw_scales(shown, [*CURVES, "net"]),
+        paths["curves"]: format_csv(curves).encode(),
+        paths["plot"]: plot_curves(curves),
+    }
+
+
+def _describe(
+    comparison: Comparison,
+    degradations: Sequence[str],
+    scales: Sequence[float],
+    figure_scales: Sequence[float],
+    networks: Mapping[str, Model],
+) -> dict[str, Any]:
+    """What the evaluation was made of."""
+    return {
+        "metasrgan": __version__,
+        "torch": torch.__version__,
+        "slices": comparison.slices,
+        "axis": comparison.axis,
+        "degradations": list(degradations),
+        "scales": [float(each) for each in scales],
+        "figure_scales": [float(each) for each in figure_scales],
+        "weights": {name: {"file": each.path.name, "sha256": each.sha256} for name, each in networks.items()},
+        "measured_on": "maximal informational crop, border of ceil(scale) left out, data range 1",
+        "interval": f"{CONFIDENCE:.0%} of the mean paired difference over slices of one patient",
+    }
+
+
 def _write_text(path: Path, text: str) -> None:
     with stage(path) as staging:
         staging.write_text(text)
-
-
-def _list_rows(comparison: Comparison) -> list[list[Any]]:
-    """A line a method: the condition, then of every figure mean, deviation, mean gain and its half interval."""
-    rows = []
-    for method in comparison.methods:
-        row: list[Any] = [comparison.degradation, f"{comparison.scale:g}", name_method(method)]
-        for figure in METRICS:
-            values, against = comparison.figures[method, figure], measure_gain(comparison, method, figure)
-            row += [f"{each:.5f}" for each in (values.mean(), np.std(values, ddof=1), against.mean, against.half_width)]
-        rows.append([*row, comparison.slices])
-    return rows
-
-
-def _format_csv(rows: Sequence[Sequence[Any]], more: Sequence[str] = ()) -> bytes:
-    header = ["degradation", "scale", "method"]
-    header += [f"{figure}_{what}" for figure in METRICS for what in ("mean", "std", "gain", "gain_half_interval_95")]
-    text = io.StringIO()
-    csv.writer(text).writerows([[*header, "slices", *more], *rows])
-    return text.getvalue().encode()
-
-
-def _format_curves(comparisons: Sequence[Comparison]) -> bytes:
-    return _format_csv([row for each in comparisons for row in _list_rows(each)])
-
-
-def _format_table_csv(comparison: Comparison, models: Mapping[str, Model]) -> bytes:
-    counts = [count_parameters(models[method]) if method in models else 0 for method in comparison.methods]
-    return _format_csv([[*row, count] for row, count in zip(_list_rows(comparison), counts)], ["parameters"])
-
-
-def _format_table_markdown(comparison: Comparison, models: Mapping[str, Model]) -> str:
-    headings = [
-        "method",
-        "parameters",
-        *(metric.heading for metric in METRICS.values()),
-        "PSNR gain, 95 % interval",
-        "SSIM gain",
-    ]
-    lines = [f"`{comparison.degradation}`, ×{comparison.scale:g}, mean; deviation over {comparison.slices} slices", ""]
-    lines += [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
-    for method in comparison.methods:
-        count = f"{count_parameters(models[method]):,}" if method in models else "–"
-        cells = [name_method(method), count]
-        for figure, metric in METRICS.items():
-            values = comparison.figures[method, figure]
-            cells.append(f"{values.mean():.{metric.digits}f}; {np.std(values, ddof=1):.{metric.digits}f}")
-        for figure in ("psnr", "ssim"):
-            against = measure_gain(comparison, method, figure)
-            cells.append(
-                f"{against.mean:+.{METRICS[figure].digits}f} ± {against.half_width:.{METRICS[figure].digits}f}"
-            )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..geometry.orientation import list_plane_axes
@@ -21,68 +22,36 @@ from ..reports.drawing import (
     turn_upright,
 )
 from .comparison import Comparison
-
-_NAMES = {
-    "net": "Meta-SRGAN",
-    "MetaSRGAN": "Meta-SRGAN",
-    "MetaSRGAN_L1": "Meta-SRGAN, L1",
-    "MetaSRGAN_GAN": "Meta-SRGAN, GAN",
-    "SRGAN_L1": "SRGAN, L1",
-    "bspline": "B-spline",
-}
+from .methods import name_method
 
 
-def name_method(method: str) -> str:
-    """Return what pictures and tables call a method."""
-    return _NAMES.get(method, method)
-
-
-def draw_comparison(comparison: Comparison) -> bytes:
+def draw_comparison(comparison: Comparison, methods: Sequence[str] | None = None) -> bytes:
     """Draw one slice: whole, a part of it enlarged, and its difference from the truth, for every method.
 
     The slice is the middle one of those measured; the part is where the truth has most detail, its rim aside.
+
+    Args:
+        comparison: with its images.
+        methods: from left to right; None for all.
     """
     useful = [index for index, crop in enumerate(comparison.crops) if crop is not None]
     index = useful[len(useful) // 2]
     shown = list(list_plane_axes(comparison.axis))
-
-    def turn(image: np.ndarray) -> np.ndarray:
-        return turn_upright(image, comparison.affine, shown)
-
-    truth = turn(comparison.truth[index])
-    top, bottom, left, right = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
-    # Pixels drawn large enough that cutting out a part of them does not show.
-    low = np.kron(turn(comparison.low[index]), np.ones((8, 8)))
-    size, low_size = (f"{each.shape[1]} × {each.shape[2]}" for each in (comparison.truth, comparison.low))
-    columns = [(f"input, reduced\n{low_size}", low), (f"ground truth\n{size}", truth)]
-    columns += [
-        (f"{name_method(method)}\n{_format_figures(comparison, method)}", turn(stack[index]))
-        for method, stack in comparison.images.items()
-    ]
-    side = max(24, min(bottom - top, right - left) // 4)
-    row, column = _find_busiest(truth[top:bottom, left:right], side)
-    row, column = row + top, column + left
-    part = truth[row : row + side, column : column + side]
-    darkest, brightest = (float(value) for value in np.percentile(part, (0.5, 99.8)))
+    columns = _list_columns(comparison, comparison.images if methods is None else methods, index, shown)
+    truth = columns[1][1]
+    crop = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
+    top, bottom, left, right = crop
+    part = _choose_part(truth, crop)
 
     tall = (bottom - top) / (right - left)
     figure = make_figure(len(columns), [tall, 1.0, tall])
     axes = figure.subplots(3, len(columns), height_ratios=[tall, 1.0, tall])
-    for place, ((title, image), (whole, zoom, error)) in enumerate(zip(columns, axes.T)):
-        finer = image.shape[0] / truth.shape[0]
-        show_image(whole, _cut_out(image, finer, top, bottom, left, right), title)
-        corner = ((column - left) * finer - 0.5, (row - top) * finer - 0.5)
-        whole.add_patch(Rectangle(corner, side * finer, side * finer, fill=False, edgecolor="gold"))
-        show_image(
-            zoom,
-            _cut_out(image, finer, row, row + side, column, column + side),
-            window=(darkest, brightest),
-            smooth=False,
-        )
+    for place, (column, panels) in enumerate(zip(columns, axes.T)):
+        _draw_column(panels, *column, truth, crop, part)
         if place >= 2:
-            show_difference(error, (image - truth)[top:bottom, left:right], LARGEST_ERROR)
+            show_difference(panels[2], (column[1] - truth)[top:bottom, left:right], LARGEST_ERROR)
         else:
-            error.axis("off")
+            panels[2].axis("off")
     add_letters(axes[0][0], comparison.affine, shown)
     key = figure.add_subplot(axes[2][0].get_gridspec()[2, :2])
     key.axis("off")
@@ -93,7 +62,7 @@ def draw_comparison(comparison: Comparison) -> bytes:
     add_colour_bar(figure, key.inset_axes((0.25, 0.3, 0.5, 0.045)), LARGEST_ERROR)
     add_headline(
         figure,
-        f"×{comparison.scale:g}, {comparison.degradation}, slice {index}; "
+        f"×{comparison.scale:g}, {comparison.degradation}, slice {index * comparison.every}; "
         f"PSNR / SSIM are means over {comparison.slices} slices",
     )
     return encode_png(figure)
@@ -130,10 +99,59 @@ def draw_scales(comparisons: Sequence[Comparison], methods: Sequence[str]) -> by
         show_image(line[-1], turn_upright(truth, first.affine, shown), "ground truth\n", 1.0, window, smooth=False)
     add_headline(
         figure,
-        f"slice {index} reduced by {first.degradation} and upscaled again; PSNR / SSIM are means over "
+        f"slice {index * first.every} reduced by {first.degradation} and upscaled again; PSNR / SSIM are means over "
         f"{first.slices} slices",
     )
     return encode_png(figure)
+
+
+def _list_columns(
+    comparison: Comparison, methods: Iterable[str], index: int, shown: list[int]
+) -> list[tuple[str, np.ndarray]]:
+    """Titles and upright images of one slice: the input, the truth, then every method's."""
+
+    def turn(image: np.ndarray) -> np.ndarray:
+        return turn_upright(image, comparison.affine, shown)
+
+    # Pixels drawn large enough that cutting out a part of them does not show.
+    low = np.kron(turn(comparison.low[index]), np.ones((8, 8)))
+    size, low_size = (f"{each.shape[1]} × {each.shape[2]}" for each in (comparison.truth, comparison.low))
+    columns = [
+        (f"input, reduced\n{low_size}", low),
+        (f"ground truth\n{size}", turn(comparison.truth[index])),
+    ]
+    for method in methods:
+        title = f"{name_method(method)}\n{_format_figures(comparison, method)}"
+        columns.append((title, turn(comparison.images[method][index])))
+    return columns
+
+
+def _choose_part(truth: np.ndarray, crop: tuple[int, int, int, int]) -> tuple[int, int, int]:
+    """Where the part of a slice that is worth enlarging starts, (row, column), and how many pixels a side it has."""
+    top, bottom, left, right = crop
+    side = max(24, min(bottom - top, right - left) // 4)
+    row, column = _find_busiest(truth[top:bottom, left:right], side)
+    return row + top, column + left, side
+
+
+def _draw_column(
+    panels: Sequence[Axes],
+    title: str,
+    image: np.ndarray,
+    truth: np.ndarray,
+    crop: tuple[int, int, int, int],
+    part: tuple[int, int, int],
+) -> None:
+    """Show an image, which may be finer than the truth, and a part of it below, by the contrast of the truth's."""
+    (top, _, left, _), (row, column, side) = crop, part
+    inside = truth[row : row + side, column : column + side]
+    darkest, brightest = (float(value) for value in np.percentile(inside, (0.5, 99.8)))
+    finer = image.shape[0] / truth.shape[0]
+    show_image(panels[0], _cut_out(image, finer, *crop), title)
+    corner = ((column - left) * finer - 0.5, (row - top) * finer - 0.5)
+    panels[0].add_patch(Rectangle(corner, side * finer, side * finer, fill=False, edgecolor="gold"))
+    enlarged = _cut_out(image, finer, row, row + side, column, column + side)
+    show_image(panels[1], enlarged, window=(darkest, brightest), smooth=False)
 
 
 def _format_figures(comparison: Comparison, method: str) -> str:

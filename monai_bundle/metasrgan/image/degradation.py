@@ -14,19 +14,22 @@ edge, and a constant image stays constant. The filters:
 `zero_fill` is the way back from ``kspace``: measured again, what it makes of an image is that image.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from .acquisition import Acquisition, evaluate_cosines, model_kspace
 from .averaging import average_down
 
 DEGRADATIONS = ("bicubic_aa", "bilinear_aa", "area", "kspace", "kspace_hamming")
+# Imported where it is used: the filters' names are wanted where torch is not.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def fit_size(size: int, scale: Fraction) -> int:
@@ -67,6 +70,9 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
     Raises:
         ValueError: an unknown name, or a size that the scale does not divide.
     """
+    import torch
+    from torch.nn import functional as F
+
     if name not in DEGRADATIONS:
         raise ValueError(f"degradation {name!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
     if scale < 1:
@@ -105,6 +111,8 @@ def zero_fill(image: Tensor, scale: Fraction) -> Tensor:
 
 def _apply_along_both(make: Callable[[int, int], Tensor], image: Tensor, sizes: tuple[int, int]) -> Tensor:
     """A matrix an axis, made for (its size after, its size before)."""
+    import torch
+
     # Kept matrices must be ordinary tensors, whatever mode the first call is made in.
     with torch.inference_mode(False):
         by_row, by_column = (make(after, before).to(image) for after, before in zip(sizes, image.shape[-2:]))
@@ -114,6 +122,8 @@ def _apply_along_both(make: Callable[[int, int], Tensor], image: Tensor, sizes: 
 @lru_cache(maxsize=256)
 def _make_filter(name: str, low: int, high: int) -> Tensor:
     """(low, high): the share of each HR pixel in each LR pixel."""
+    import torch
+
     if name == "area":
         return torch.from_numpy(average_down(low, high))
     measure = _model_axis(low, high).measure
@@ -128,6 +138,8 @@ def _make_filter(name: str, low: int, high: int) -> Tensor:
 @lru_cache(maxsize=256)
 def _make_completion(high: int, low: int) -> Tensor:
     """(high, low): LR pixels to the HR pixels that hold just their frequencies."""
+    import torch
+
     return torch.from_numpy(_model_axis(low, high).complete)
 
 
