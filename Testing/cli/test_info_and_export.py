@@ -33,7 +33,7 @@ def test_info_shows_a_volumes_grid(folder: Path, capsys: pytest.CaptureFixture[s
     assert facts == {"voxels": "40 × 36 × 4, int16", "spacing": "1 × 1 × 4 mm", "axes": "RAS"}
 
 
-@pytest.mark.parametrize(("flag", "name"), [("", "l1"), ("--model gan", "gan")])
+@pytest.mark.parametrize(("flag", "name"), [("", "kept"), ("--model l1", "kept"), ("--model free", "free")])
 def test_info_shows_the_weights_and_the_device(flag: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"info {flag}") == 0
     out = capsys.readouterr().out
@@ -52,7 +52,7 @@ def test_export_writes_torchscript_that_takes_the_scale_when_it_runs(
     assert INTENDED_USE in capsys.readouterr().out
     image = torch.rand(1, 1, 20, 24)
     with torch.no_grad():
-        found, wanted = torch.jit.load("net.ts")(image, 1.5), metasrgan.load_model().generator(image, 1.5)
+        found, wanted = torch.jit.load("net.ts")(image, 1.5), metasrgan.load_model("free").generator(image, 1.5)
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     assert "net.ts: exists already" in refused(73, "export -o net.ts")
 

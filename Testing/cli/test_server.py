@@ -86,7 +86,11 @@ def test_what_a_server_warns_of_is_said_once_and_nothing_but_the_result_is_left(
         ("--scale 2 --device cpu", 64, "device cpu: is not for a server"),
         ("--scale 2 --threads 2", 64, "--threads 2: is not for a server"),
         ("--like scan.nii.gz", 64, "like scan.nii.gz: is not for a server"),
-        ("--scale 2 --model weights.pt", 64, "'weights.pt': a server has only the shipped ones; choose from l1, gan"),
+        (
+            "--scale 2 --model weights.pt",
+            64,
+            "'weights.pt': a server has only the shipped ones; choose from kept, free, gan",
+        ),
         ("--scale two", 64, "'two'"),
         ("--scale 2 --report report.json", 69, "nothing listens there"),
     ],

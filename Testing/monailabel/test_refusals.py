@@ -55,7 +55,10 @@ def detail(answer: requests.Response, status: int) -> str:
         ({}, "give exactly one of scale, spacing and like (given: none)"),
         ({"spacing": 40}, "does not upscale"),
         ({"scale": 2, "method": "magic"}, "method 'magic' is unknown"),
-        ({"scale": 2, "weights": "/x.pt"}, "weights '/x.pt': a server has only the shipped ones; choose from l1, gan"),
+        (
+            {"scale": 2, "weights": "/x.pt"},
+            "weights '/x.pt': a server has only the shipped ones; choose from kept, free, gan",
+        ),
         ({"scale": 2, "result_extension": ".exe"}, "result_extension '.exe' is unknown; choose from .nii.gz, .nii,"),
         ({"scale": 2, "sharpen": 1}, "parameter 'sharpen' is unknown; choose from scale, spacing,"),
         ({"scale": 2, "device": "cuda"}, "parameter 'device' is unknown; choose from scale, spacing, axis, method,"),

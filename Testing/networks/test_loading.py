@@ -62,7 +62,7 @@ def test_the_shipped_weights_load_by_name_as_their_checksum_says_and_are_a_bare_
     assert path.stat().st_size < 3_000_000
     assert not any(module.training for module in model.generator.modules())
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    assert set(weights) == set(numbered(1))
+    assert set(weights) in (set(numbered(1)), set(MetaSRGAN().state_dict()))
     assert all(type(value) is Tensor for value in weights.values())
 
 

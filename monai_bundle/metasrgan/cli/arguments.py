@@ -94,7 +94,11 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     what.add_argument("-i", "--input", type=Path, help="a volume")
     _add_request(what, ["weights"])
 
-    export = add_command("export", "write the network as one file that runs without this package")
+    export = add_command(
+        "export",
+        "write the network as one file that runs without this package, where nothing puts back what was measured: with "
+        "the free weights unless --model says otherwise",
+    )
     export.add_argument(
         "-o", "--output", type=Path, required=True, help="where to write; .onnx (one scale) or .ts (TorchScript, any)"
     )

@@ -22,12 +22,14 @@ def run_export(options: argparse.Namespace) -> None:
     from ..networks import MetaSRGAN
     from ..networks.export import export_onnx, export_torchscript
     from ..networks.loading import load_model
+    from ..networks.weights import choose_weights
     from ..volumes.staging import check_outputs
 
     check_suffix("output", options.output, (_ONNX, _TORCHSCRIPT))
     scale = _choose_scale(options)
     check_outputs([options.output], options.overwrite, [] if options.weights is None else [Path(options.weights)])
-    generator = load_model(options.weights).generator
+    # Nothing puts back what was measured where this package is not.
+    generator = load_model(options.weights or choose_weights("off")).generator
     if not isinstance(generator, MetaSRGAN):
         raise UsageError(f"--model {options.weights}: a baseline's weights; only Meta-SRGAN's are exported")
     if scale is None:

@@ -70,7 +70,6 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
     Raises:
         ValueError: an unknown name, or a size that the scale does not divide.
     """
-    import torch
     from torch.nn import functional as F
 
     if name not in DEGRADATIONS:
