@@ -86,27 +86,29 @@ def compare_files(paths: Sequence[Path], conditions: Conditions, axis: str, opti
 
     csv_path = options.output / "comparison.csv"
     pictures = {
-        (name, scale): options.output / f"comparison_{name}_x{conditions.scales[scale].replace('/', '-')}.png"
+        (name, scale): [
+            options.output / f"{what}_{name}_x{conditions.scales[scale].replace('/', '-')}.png"
+            for what in ("comparison", "spectra")
+        ]
         for name, scale in conditions.pair()
     }
     comparer = _Comparer(conditions, axis, options)
     with make_folder(options.output):
-        check_outputs([csv_path, *pictures.values()], options.overwrite)
+        check_outputs([csv_path, *(path for each in pictures.values() for path in each)], options.overwrite)
         # What is wrong with the last volume is said now, and not when all others are done.
         for path in paths[1:]:
             comparer.check(path)
         contents: dict[Path, bytes] = {}
         found: dict[_Condition, list[Comparison]] = {condition: [] for condition in pictures}
         for path, called in zip(paths, _name_files(paths)):
-            for condition, comparison, picture in comparer.run(path, draw=path == paths[0]):
+            for condition, comparison, drawn in comparer.run(path, draw=path == paths[0]):
                 found[condition].append(replace(comparison, volume=called))
-                if picture is not None:
-                    contents[pictures[condition]] = picture
+                contents.update(zip(pictures[condition], drawn))
         rows = [_add_pooled(each) for each in found.values()]
         write_all(contents, lambda: write_csv([row for each in rows for row in each], csv_path))
     if not options.quiet:
         say(format_table([each[-1] for each in rows]))
-        say(f"\n{csv_path}: this table; beside it a picture for each degradation and scale")
+        say(f"\n{csv_path}: this table; beside it pictures for each degradation and scale: images, and spectra")
 
 
 class _Comparer:
@@ -136,10 +138,10 @@ class _Comparer:
         for scale in self.conditions.scales:
             check_comparable(volume, scale, self.axis)
 
-    def run(self, path: Path, draw: bool) -> Iterator[tuple[_Condition, Comparison, bytes | None]]:
-        """Compare a volume: its figures under each condition, and its picture where it is to be drawn."""
+    def run(self, path: Path, draw: bool) -> Iterator[tuple[_Condition, Comparison, list[bytes]]]:
+        """Compare a volume: its figures under each condition, and its pictures where they are to be drawn."""
         from ..evaluation.comparison import compare
-        from ..evaluation.pictures import draw_comparison
+        from ..evaluation.pictures import draw_comparison, draw_spectra
         from ..volumes.files import read
 
         volume, methods, every = read(path), self.conditions.methods, self.conditions.every
@@ -150,11 +152,11 @@ class _Comparer:
                 each = compare(
                     volume, scale, name, methods, self.axis, self.models, self.device, progress, self._warn, every
                 )
-            picture = draw_comparison(each) if draw else None
+            drawn = [draw_comparison(each), draw_spectra(each)] if draw else []
             if self.options.verbose:
                 seconds = time.monotonic() - started
                 note(f"{path.name} {what}: {each.slices} slices, {seconds:.1f} s, {self.device}")
-            yield (name, scale), each.drop_images(), picture
+            yield (name, scale), each.drop_images(), drawn
 
     def _warn(self, text: str) -> None:
         """Say a warning once."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from scipy.fft import dctn
 
 from ..geometry.orientation import list_plane_axes
 from ..image.foreground import find_informational_crop
@@ -23,6 +24,9 @@ from ..reports.drawing import (
 )
 from .comparison import Comparison
 from .methods import name_method
+
+# What is black and what is white in a spectrum.
+_DECIBELS = (-60.0, 20.0)
 
 
 def draw_comparison(comparison: Comparison, methods: Sequence[str] | None = None) -> bytes:
@@ -65,6 +69,42 @@ def draw_comparison(comparison: Comparison, methods: Sequence[str] | None = None
         f"×{comparison.scale:g}, {comparison.degradation}, slice {index * comparison.every}; "
         f"PSNR / SSIM are means over {comparison.slices} slices",
     )
+    return encode_png(figure)
+
+
+def draw_spectra(comparison: Comparison, methods: Sequence[str] | None = None) -> bytes:
+    """Draw one slice by every method: a part of it enlarged, its spectrum, and the spectrum of its error.
+
+    Spectra are of the cosine transform of the whole slice, the lowest frequencies at the top left, in decibels of
+    power; the frame is the band that the reduced image has. Where what was measured is kept there is no error in it.
+
+    Args:
+        comparison: with its images; the slice is the middle one of those measured.
+        methods: from left to right; None for all.
+    """
+    useful = [index for index, crop in enumerate(comparison.crops) if crop is not None]
+    index, shown = useful[len(useful) // 2], list(list_plane_axes(comparison.axis))
+    truth = comparison.truth[index]
+    crop = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
+    row, column, side = _choose_part(truth, crop)
+    part = np.s_[row : row + side, column : column + side]
+    darkest, brightest = (float(value) for value in np.percentile(truth[part], (0.5, 99.8)))
+    columns = [("ground truth", truth)]
+    columns += [(name_method(each), comparison.images[each][index]) for each in methods or comparison.images]
+    figure = make_figure(len(columns), [1.0, 1.0, 1.0])
+    axes = figure.subplots(3, len(columns))
+    for (title, image), panels in zip(columns, axes.T):
+        enlarged = turn_upright(image[part], comparison.affine, shown)
+        show_image(panels[0], enlarged, title, window=(darkest, brightest), smooth=False)
+        for panel, each, called in (
+            (panels[1], image, "spectrum"),
+            (panels[2], image - truth, "spectrum of the error"),
+        ):
+            show_image(panel, _measure_spectrum(each), called, truth.shape[1] / truth.shape[0], _DECIBELS)
+            band = [size / comparison.scale - 0.5 for size in reversed(truth.shape)]
+            panel.add_patch(Rectangle((-0.5, -0.5), *band, fill=False, edgecolor="gold"))
+    axes[2][0].set_visible(False)
+    add_headline(figure, f"×{comparison.scale:g}, {comparison.degradation}, slice {index * comparison.every}")
     return encode_png(figure)
 
 
@@ -124,6 +164,13 @@ def _list_columns(
         title = f"{name_method(method)}\n{_format_figures(comparison, method)}"
         columns.append((title, turn(comparison.images[method][index])))
     return columns
+
+
+def _measure_spectrum(image: np.ndarray) -> np.ndarray:
+    """(H, W), the power of an image's cosine transform in decibels."""
+    power = dctn(image.astype(np.float64), norm="ortho") ** 2
+    decibels: np.ndarray = 10 * np.log10(power + 1e-12)
+    return decibels
 
 
 def _choose_part(truth: np.ndarray, crop: tuple[int, int, int, int]) -> tuple[int, int, int]:
