@@ -31,7 +31,7 @@ def test_a_table_is_written_and_printed_and_a_picture_drawn_for_each_condition(
 ) -> None:
     command = "compare -i scan.nii.gz -o new/out --scale 2,4/3 --degradation area,kspace --method linear,bicubic"
     assert run(command) == 0
-    pictures = {f"comparison_{name}_x{scale}.png" for name, scale in product(("area", "kspace"), ("2", "4-3"))}
+    pictures = {"_".join(each) + ".png" for each in product(("comparison", "spectra"), ("area", "kspace"), ("x2", "x4-3"))}
     assert set(contents(folder / "new" / "out")) == {"comparison.csv", *pictures}
     assert conditions("new/out") == list(product(("area", "kspace"), ("2", "1.33333"), ("linear", "bicubic")))
     assert {row["slices"] for row in rows("new/out")} == {"4"}
@@ -73,7 +73,7 @@ def test_several_volumes_are_measured_each_and_all_together_by_every_nth_slice(f
 def test_what_is_listed_twice_is_done_once_and_named_as_it_was_first_written(folder: Path) -> None:
     words = ["--degradation", "area, area", "--scale", "2.0, 2,4/2", "--method", "linear, linear,linear:off"]
     assert run("compare -i scan.nii.gz -o out", *words) == 0
-    assert set(contents(folder / "out")) == {"comparison.csv", "comparison_area_x2.0.png"}
+    assert set(contents(folder / "out")) == {"comparison.csv", "comparison_area_x2.0.png", "spectra_area_x2.0.png"}
     assert conditions("out") == [("area", "2", "linear")]
 
 
@@ -115,7 +115,7 @@ def test_a_comparison_is_replaced_only_when_told_to(folder: Path, refused: Refus
     assert "comparison.csv: exists already" in refused(73, f"{ONE} -o out --method bicubic")
     assert run(f"{ONE} -o out --method bicubic -q --overwrite") == 0
     changed = {name for name, content in contents(folder).items() if content != before[name]}
-    assert changed == {"out/comparison.csv", "out/comparison_area_x2.png"}
+    assert changed == {"out/comparison.csv", "out/comparison_area_x2.png", "out/spectra_area_x2.png"}
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_export_refuses_what_it_cannot_write(more: str, said: str, folder: Path,
 # ---- demo, data --------------------------------------------------------------------------------------------
 
 DEMO = {
-    "comparison.csv", "comparison_bilinear_aa_x2.png", "comparison_kspace_x2.png", "t1ce_glioma_x2.json",
+    "comparison.csv", "comparison_bilinear_aa_x2.png", "comparison_kspace_x2.png",
+    "spectra_bilinear_aa_x2.png", "spectra_kspace_x2.png", "t1ce_glioma_x2.json",
     "t1ce_glioma_x2.nii.gz", "t1ce_glioma_x2.png",
 }  # fmt: skip
 
