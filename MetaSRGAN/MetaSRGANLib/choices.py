@@ -39,6 +39,15 @@ class Method(Labelled):
 
     NETWORK = ("net", "Network (Meta-SRGAN)")
     BSPLINE = ("bspline", "B-spline interpolation")
+    ZEROFILL = ("zerofill", "Zero-filling (sinc)")
+
+
+class Consistency(Labelled):
+    """Whether what was measured is kept, and how it came of a finer image."""
+
+    KSPACE = ("kspace", "Kept: k-space, for scans")
+    MEAN = ("mean", "Kept: means, for averaged images")
+    OFF = ("off", "Not kept")
 
 
 class Weights(Labelled):

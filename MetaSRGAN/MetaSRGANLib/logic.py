@@ -76,7 +76,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             tell: called with each sentence for the log.
             model: another name of ``weights``.
             **asked: what to do: fields of `metasrgan.upscaling.request.Request` by name, such as scale or spacing,
-                axis, method, weights, device, dtype and clip.
+                axis, method, consistent, shoulder, weights, device, dtype and clip.
 
         Raises:
             metasrgan.errors.MetaSRGANError: as `process`.

@@ -39,10 +39,11 @@ def run_request_on_server_steps(
         warn: called with each sentence that the user should know.
 
     Raises:
-        metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid.
+        metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid or a result in
+            which what was measured is not kept as asked.
     """
     started = time.monotonic()
-    target = choose_target(request, volume.grid)
+    request, target = settle(request, volume.is_scan), choose_target(request, volume.grid)
     server = Server(address, token or read_token(None))
     with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
         source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
@@ -51,12 +52,14 @@ def run_request_on_server_steps(
         result = read_itk(output)
     if result.array.shape != target.shape or not np.allclose(result.affine, target.affine, atol=1e-3):
         raise DataError(f"{address}: returned another grid than was asked for; is it of the same version?")
+    if report.get("Consistent") != request.consistent:
+        raise DataError(f"{address}: did not keep what was measured as asked; is it of the same version?")
     result = replace(result, affine=target.affine, name=volume.name)
     warnings = tuple(report.get("Warnings", ()))
     for text in warnings:
         warn(text)
     seconds = time.monotonic() - started
-    request, agreement = settle(request, volume.is_scan), None
+    agreement = None
     if check_consistency:
         agreement = yield from make_data_consistency(request, volume, target).measure_steps(volume, result, target)
     return Result(request, volume, target, result, None, address, agreement, seconds, warnings)
