@@ -53,6 +53,8 @@ class Consistency(Labelled):
 class Weights(Labelled):
     """Which weights the network takes."""
 
-    L1 = ("l1", "Default: L1 loss")
+    AUTO = ("", "Automatic: by what is kept")
+    # Under this name scenes of before keep the default.
+    L1 = AUTO
     GAN = ("gan", "Adversarial: sharper")
     OWN = ("own", "Your own file or MONAI bundle")

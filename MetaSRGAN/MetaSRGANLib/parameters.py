@@ -35,7 +35,7 @@ class MetaSRGANParameterNode:
     axis: Axis = Axis.AUTO
     method: Method = Method.NETWORK
     consistent: Consistency = Consistency.KSPACE
-    weights: Weights = Weights.L1
+    weights: Weights = Weights.AUTO
     ownWeights: str = ""
     device: str = "auto"
     server: str = ""
@@ -52,7 +52,9 @@ def collect_asked(parameters: Any) -> dict[str, Any]:
         "consistent": parameters.consistent.word,
     }
     if parameters.method is Method.NETWORK:
-        asked["weights"] = parameters.ownWeights if parameters.weights is Weights.OWN else parameters.weights.word
+        asked["weights"] = (
+            parameters.ownWeights if parameters.weights is Weights.OWN else parameters.weights.word or None
+        )
         # A server computes on what it has.
         if not parameters.server.strip():
             asked["device"] = parameters.device

@@ -13,7 +13,7 @@ from metasrgan.errors import DataError
 from metasrgan.progress import Progress
 from metasrgan.upscaling.pipeline import make_data_consistency
 from metasrgan.upscaling.remote import Server, read_token
-from metasrgan.upscaling.request import Request, choose_target, settle
+from metasrgan.upscaling.request import Request, choose_target
 from metasrgan.upscaling.result import Result
 from metasrgan.volumes.itk import read_itk, write_itk
 from metasrgan.volumes.volume import Volume
@@ -31,7 +31,7 @@ def run_request_on_server_steps(
     """Run a request on a server: as `metasrgan.upscaling.pipeline.run_request_steps`, gives the request up when closed.
 
     Args:
-        request: what is asked, of what a server does.
+        request: settled, of what a server does; one that does not know of it refuses it.
         volume: the input.
         address: of the server, such as ``http://127.0.0.1:8000``.
         token: what the server wants to see; None for that of the environment, METASRGAN_TOKEN, if there is one.
@@ -39,11 +39,10 @@ def run_request_on_server_steps(
         warn: called with each sentence that the user should know.
 
     Raises:
-        metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid or a result in
-            which what was measured is not kept as asked.
+        metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid.
     """
     started = time.monotonic()
-    request, target = settle(request, volume.is_scan), choose_target(request, volume.grid)
+    target = choose_target(request, volume.grid)
     server = Server(address, token or read_token(None))
     with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
         source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
@@ -52,8 +51,6 @@ def run_request_on_server_steps(
         result = read_itk(output)
     if result.array.shape != target.shape or not np.allclose(result.affine, target.affine, atol=1e-3):
         raise DataError(f"{address}: returned another grid than was asked for; is it of the same version?")
-    if report.get("Consistent") != request.consistent:
-        raise DataError(f"{address}: did not keep what was measured as asked; is it of the same version?")
     result = replace(result, affine=target.affine, name=volume.name)
     warnings = tuple(report.get("Warnings", ()))
     for text in warnings:

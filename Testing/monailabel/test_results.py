@@ -33,7 +33,7 @@ def test_the_server_says_what_it_has(server: Running) -> None:
         "method": "net",
         "consistent": None,
         "shoulder": 0.0,
-        "weights": "l1",
+        "weights": None,
         "dtype": "input",
         "clip": None,
         "result_extension": ".nii.gz",

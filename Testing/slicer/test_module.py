@@ -114,7 +114,7 @@ def test_a_request_gives_the_command_lines_numbers_to_the_last_bit(
     np.testing.assert_allclose(np.diag([-1, -1, 1]) @ np.array(image.GetOrigin()), affine(found)[:3, 3], atol=1e-4)
 
 
-@pytest.mark.parametrize("asked", [{"weights": "l1"}, {"weights": "gan"}, {"method": "bspline"}], ids=str)
+@pytest.mark.parametrize("asked", [{}, {"weights": "gan"}, {"method": "bspline"}], ids=str)
 @pytest.mark.parametrize("grid", ["straight", "oblique"])
 def test_a_result_measured_again_is_the_input(grid: str, asked: dict[str, str]) -> None:
     """Its spatial frequencies up to the input's last are the input's, by a transform that is not the package's own."""

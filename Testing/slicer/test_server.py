@@ -10,13 +10,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import kit
 import numpy as np
 import pytest
 import slicer
-from metasrgan.progress import Progress
 from MetaSRGANLib.nodes import view_volume
 from module_under_test import ROOT, module
 from panel_driver import Panel, head, list_volumes, opened, read_voxels
@@ -150,19 +148,6 @@ def test_a_result_from_a_server_measured_again_is_the_input(panel: Panel, addres
     node = head("Floats", dtype="float32")
     outcome = module.MetaSRGANLogic().process(node, scale=1.5, server=address, token=TOKEN)
     assert outcome.consistency < 1e-4
-
-
-def test_a_server_that_does_not_keep_what_was_measured_is_refused(
-    panel: Panel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run_steps(_server: Any, _source: Path, _output: Path, _request: Any) -> Iterator[Progress]:
-        yield Progress(stage="computing")
-        return {"DataConsistency": 0.01}
-
-    monkeypatch.setattr("MetaSRGANLib.remote.Server.run_steps", run_steps)
-    doubled = module.MetaSRGANLogic().process(slicer.util.getNode("T1"), scale=2, method="bspline").outputVolume
-    monkeypatch.setattr("MetaSRGANLib.remote.read_itk", lambda _path: view_volume(doubled))
-    assert "did not keep what was measured as asked" in panel.fail()
 
 
 def test_the_token_is_not_kept_in_the_scene(panel: Panel, tmp_path: Path, address: str) -> None:
