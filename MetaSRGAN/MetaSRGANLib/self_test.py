@@ -146,7 +146,8 @@ class MetaSRGANTest(ScriptedLoadableModuleTest):
         for consistent, least, most in (("kspace", 0, 0.001), ("off", 0.001, 0.1)):
             outcome = MetaSRGANLogic().process(node, scale=2, method="bspline", consistent=consistent)
             self.assertEqual(outcome.outputVolume.GetImageData().GetDimensions(), (512, 512, 25))
-            self.assertTrue(least <= outcome.consistency < most, outcome.consistency)
+            self.assertGreaterEqual(outcome.consistency, least)
+            self.assertLess(outcome.consistency, most)
 
     SHAPE = (40, 30, 20)
 

@@ -432,12 +432,13 @@ def test_a_scene_of_before_keeps_what_was_measured(panel: Panel, tmp_path: Path)
     assert slicer.util.saveScene(str(scene))
     older, count = re.subn(r'parameter\d+= "consistent OFF" ', "", scene.read_text())
     assert count == 1
-    scene.write_text(older)
+    scene.write_text(older.replace("weights AUTO", "weights L1"))
     slicer.mrmlScene.Clear()
     slicer.util.loadScene(str(scene))
     kit.process_events()
     assert panel.read("axisComboBox") == "Coronal"
     assert panel.read("consistentComboBox") == "Kept: k-space, for scans"
+    assert panel.read("weightsComboBox") == "Automatic: by what is kept"
 
 
 def test_the_event_loop_turns_between_any_two_batches(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
