@@ -39,11 +39,22 @@ class Method(Labelled):
 
     NETWORK = ("net", "Network (Meta-SRGAN)")
     BSPLINE = ("bspline", "B-spline interpolation")
+    ZEROFILL = ("zerofill", "Zero-filling (sinc)")
+
+
+class Consistency(Labelled):
+    """Whether what was measured is kept, and how it came of a finer image."""
+
+    KSPACE = ("kspace", "Kept: k-space, for scans")
+    MEAN = ("mean", "Kept: means, for averaged images")
+    OFF = ("off", "Not kept")
 
 
 class Weights(Labelled):
     """Which weights the network takes."""
 
-    L1 = ("l1", "Default: L1 loss")
+    AUTO = ("", "Automatic: by what is kept")
+    # Under this name scenes of before keep the default.
+    L1 = AUTO
     GAN = ("gan", "Adversarial: sharper")
     OWN = ("own", "Your own file or MONAI bundle")

@@ -76,7 +76,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             tell: called with each sentence for the log.
             model: another name of ``weights``.
             **asked: what to do: fields of `metasrgan.upscaling.request.Request` by name, such as scale or spacing,
-                axis, method, weights, device, dtype and clip.
+                axis, method, consistent, shoulder, weights, device, dtype and clip.
 
         Raises:
             metasrgan.errors.MetaSRGANError: as `process`.
@@ -84,7 +84,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         from metasrgan.geometry.grid import format_shape
         from metasrgan.progress import Progress, map_steps
         from metasrgan.upscaling.pipeline import run_request_steps
-        from metasrgan.upscaling.request import Request, check_for_server, choose_target
+        from metasrgan.upscaling.request import Request, check_for_server, choose_target, settle
 
         from . import nodes, pytorch
         from .outcome import Outcome, describe_result, name_result
@@ -96,6 +96,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         if server:
             check_for_server(asked)
         volume = nodes.view_volume(inputVolume, request.method)
+        request = settle(request, volume.is_scan)
         nodes.check_output(inputVolume, outputVolume)
         target = choose_target(request, volume.grid)
         volume = replace(volume, array=volume.array.copy())

@@ -13,7 +13,8 @@ from metasrgan.upscaling.result import Result
 
 from .stepping import format_duration
 
-_METHODS = {"net": "the network", "bspline": "B-spline"}
+_METHODS = {"net": "the network", "bspline": "B-spline", "zerofill": "zero-filling"}
+_KEPT = {"kspace": "kept (k-space)", "mean": "kept (means)", "off": "not kept"}
 
 
 def name_result(result: Result, name: str) -> str:
@@ -33,8 +34,10 @@ def describe_result(result: Result, name: str) -> str:
     model = result.model
     weights = f", weights {model.path.name} ({model.sha256[:12]}…)" if model else ""
     how = f"×{result.target.scale:.6g} in plane by {result.request.method}{weights}"
-    consistency = format_agreement(result.agreement)
-    parts = [f"metasrgan {__version__}: {name} {how}", consistency, *result.warnings, INTENDED_USE]
+    # Of a label map's voxels copies are made, to which nothing can be added.
+    kept = "" if result.request.method == "nearest" else f"what was measured is {_KEPT[str(result.request.consistent)]}"
+    agreement = format_agreement(result.agreement)
+    parts = [f"metasrgan {__version__}: {name} {how}", kept, agreement, *result.warnings, INTENDED_USE]
     return "; ".join(part for part in parts if part)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .choices import Axis, Method, Resolution, Weights
+from .choices import Axis, Consistency, Method, Resolution, Weights
 
 
 @parameterNodeWrapper
@@ -20,6 +20,7 @@ class MetaSRGANParameterNode:
     spacing - the pixel size in mm.
     axis - along which slices are taken.
     method - network or interpolation.
+    consistent - whether what was measured is put back into the result, and by which model of acquisition.
     weights - which weights the network takes; `ownWeights` is the file or bundle folder for OWN.
     device - "auto", "cpu", "cuda:N" or "mps".
     server - address of a MONAI Label server to compute on; empty for this computer.
@@ -33,7 +34,8 @@ class MetaSRGANParameterNode:
     spacing: Annotated[float, WithinRange(0.01, 10.0)] = 0.5
     axis: Axis = Axis.AUTO
     method: Method = Method.NETWORK
-    weights: Weights = Weights.L1
+    consistent: Consistency = Consistency.KSPACE
+    weights: Weights = Weights.AUTO
     ownWeights: str = ""
     device: str = "auto"
     server: str = ""
@@ -47,9 +49,12 @@ def collect_asked(parameters: Any) -> dict[str, Any]:
         parameters.target.word: getattr(parameters, parameters.target.word),
         "axis": parameters.axis.word,
         "method": parameters.method.word,
+        "consistent": parameters.consistent.word,
     }
     if parameters.method is Method.NETWORK:
-        asked["weights"] = parameters.ownWeights if parameters.weights is Weights.OWN else parameters.weights.word
+        asked["weights"] = (
+            parameters.ownWeights if parameters.weights is Weights.OWN else parameters.weights.word or None
+        )
         # A server computes on what it has.
         if not parameters.server.strip():
             asked["device"] = parameters.device

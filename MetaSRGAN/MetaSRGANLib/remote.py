@@ -13,7 +13,7 @@ from metasrgan.errors import DataError
 from metasrgan.progress import Progress
 from metasrgan.upscaling.pipeline import make_data_consistency
 from metasrgan.upscaling.remote import Server, read_token
-from metasrgan.upscaling.request import Request, choose_target, settle
+from metasrgan.upscaling.request import Request, choose_target
 from metasrgan.upscaling.result import Result
 from metasrgan.volumes.itk import read_itk, write_itk
 from metasrgan.volumes.volume import Volume
@@ -31,7 +31,7 @@ def run_request_on_server_steps(
     """Run a request on a server: as `metasrgan.upscaling.pipeline.run_request_steps`, gives the request up when closed.
 
     Args:
-        request: what is asked, of what a server does.
+        request: settled, of what a server does; one that does not know of it refuses it.
         volume: the input.
         address: of the server, such as ``http://127.0.0.1:8000``.
         token: what the server wants to see; None for that of the environment, METASRGAN_TOKEN, if there is one.
@@ -56,7 +56,7 @@ def run_request_on_server_steps(
     for text in warnings:
         warn(text)
     seconds = time.monotonic() - started
-    request, agreement = settle(request, volume.is_scan), None
+    agreement = None
     if check_consistency:
         agreement = yield from make_data_consistency(request, volume, target).measure_steps(volume, result, target)
     return Result(request, volume, target, result, None, address, agreement, seconds, warnings)

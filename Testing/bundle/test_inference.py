@@ -31,13 +31,23 @@ def make_command(folder: Path, **settings: object) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "value"), [("scale", 2.5), ("spacing", 0.7)])
-def test_every_result_and_report_is_the_command_lines(folder: Path, name: str, value: float) -> None:
-    done = execute(make_command(folder, pattern="**/*", **{name: value}))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"scale": 2.5},
+        {"spacing": 0.7, "shoulder": 0.2},
+        {"scale": 2, "consistent": "off", "method": "zerofill"},
+        {"scale": 1.5, "consistent": "mean", "clip": "input"},
+    ],
+    ids=str,
+)
+def test_every_result_and_report_is_the_command_lines(folder: Path, settings: dict[str, object]) -> None:
+    done = execute(make_command(folder, pattern="**/*", **settings))
     for image in ("a_T1w.nii.gz", "deeper/b_T2w.nii"):
         alone, report = folder / Path(image).name, folder / "report.json"
         files = ["-i", folder / "in" / image, "-o", alone, "--report", report, "--overwrite"]
-        words = ["upscale", *files, f"--{name}", value, "--threads", 1, "--device", "cpu", "-q"]
+        flags = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        words = ["upscale", *files, *flags, "--threads", 1, "--device", "cpu", "-q"]
         assert main([str(word) for word in words]) == 0
         result = folder / "out" / image
         assert result.read_bytes() == alone.read_bytes()
@@ -74,6 +84,8 @@ def make_workflow(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: obj
         ({"pattern": "*_FLAIR.nii.gz"}, 66, "--pattern"),
         ({"scale": 0.5}, 64, "0.5"),
         ({"method": "magic"}, 64, "'magic'"),
+        ({"consistent": "fourier"}, 64, "'fourier'"),
+        ({"shoulder": 2}, 64, "shoulder 2"),
         ({"device": "cuda:99"}, 64, "'cuda:99'"),
         ({"weights": "/nowhere.pt"}, 66, "/nowhere.pt"),
         # A network of whatever weights would not be what the report says.

@@ -9,9 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import requests
+import scipy.fft
+from metasrgan.upscaling.remote import Server
+from metasrgan.upscaling.request import Request
+from metasrgan.volumes.files import read
 from requests_toolbelt.multipart.decoder import MultipartDecoder
 from servers import APP, Running, command_line, expected, free_port, running, served, wait
 
@@ -26,9 +31,11 @@ def test_the_server_says_what_it_has(server: Running) -> None:
     assert info["models"]["metasrgan"]["config"] == {
         "axis": "auto",
         "method": "net",
-        "weights": "l1",
+        "consistent": None,
+        "shoulder": 0.0,
+        "weights": None,
         "dtype": "input",
-        "clip": "input",
+        "clip": None,
         "result_extension": ".nii.gz",
     }
     assert "application/octet-stream" in info["uploads"]
@@ -56,6 +63,10 @@ def test_an_image_by_name_and_a_file_sent_come_back_as_the_command_line_writes_i
     [
         ({"scale": "4/3", "method": "bspline"}, {}, ".nii.gz"),
         ({"spacing": 0.5, "dtype": "float32", "clip": "none"}, {}, ".nii.gz"),
+        ({"scale": 2, "method": "zerofill", "shoulder": 0.2, "clip": "input"}, {}, ".nii.gz"),
+        ({"scale": 1.5, "consistent": "mean"}, {}, ".nii.gz"),
+        ({"scale": 2, "consistent": "off", "clip": "soft"}, {}, ".nii.gz"),
+        ({"scale": 2, "consistent": None, "clip": None}, {"scale": 2, "consistent": "kspace"}, ".nii.gz"),
         ({"scale": 2, "weights": "gan"}, {"scale": 2, "model": "gan"}, ".nii.gz"),
         ({"scale": 2, "axis": "coronal", "method": "linear"}, {}, ".nii.gz"),
         ({"scale": 2, "axis": 0, "method": "nearest", "spacing": None}, {"scale": 2, "axis": 0, "method": "nearest"},
@@ -72,6 +83,30 @@ def test_every_parameter_does_what_the_flag_of_its_name_does(
     answer = server.infer(parameters, image="head")
     assert answer.status_code == 200, answer.text
     assert answer.content == expected(shared_studies / "head.nrrd", tmp_path, suffix, **(flags or parameters))
+
+
+@pytest.mark.parametrize("asked", [{"weights": "gan"}, {"method": "linear"}], ids=str)
+def test_what_this_packages_client_gets_is_the_input_when_it_is_measured_again(
+    asked: dict[str, Any], server: Running, shared_studies: Path, tmp_path: Path
+) -> None:
+    """By a transform that is not the package's own: the input's spatial frequencies are all there, and unchanged."""
+    source, output = shared_studies / "oblique.nii.gz", tmp_path / "out.nii"
+    report = Server(server.url).run(source, output, Request(scale=2, dtype="float32", **asked))
+    assert report["DataConsistency"] < 1e-4 < report["DataConsistencyBefore"]
+    given, made = read(source).array, read(output).array
+    plane = [axis for axis in range(3) if axis != report["SliceAxis"]]
+    frequencies = scipy.fft.dctn(made, axes=plane, norm="ortho")
+    for axis in plane:
+        frequencies = frequencies.take(range(given.shape[axis]), axis)
+    again = scipy.fft.idctn(frequencies / 2, axes=plane, norm="ortho")
+    assert np.abs(again - given).max() < 1e-4 * np.ptp(given.astype(float))
+
+
+def test_a_form_of_before_these_parameters_gets_their_defaults(server: Running, shared_studies: Path) -> None:
+    source = shared_studies / "head.nrrd"
+    report = server.infer({"scale": 2, "method": "linear"}, file=source, output="json").json()
+    assert (report["Consistent"], report["DataConsistencyModel"], report["Clip"]) == ("kspace", "kspace", "soft")
+    assert report["Asked"] == {"scale": "2"}
 
 
 def test_the_report_comes_with_the_volume_or_alone_and_the_log_tells_how_far_it_is(

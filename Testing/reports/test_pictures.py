@@ -17,6 +17,7 @@ from matplotlib import image as pictures
 from metasrgan.evaluation.comparison import compare
 from metasrgan.evaluation.pictures import draw_comparison, draw_scales
 from metasrgan.reports.pictures import draw_qc
+from metasrgan.reports.sidecar import compare_agreement
 from metasrgan.upscaling.pipeline import run_request, upscale
 from metasrgan.upscaling.request import Request
 from metasrgan.volumes.volume import Volume
@@ -82,6 +83,44 @@ def test_the_picture_of_a_head_is_the_same_however_it_and_its_result_are_stored(
     assert np.abs(turned - plain).max() < 0.03
     fine = reordered(upscale(volume, scale=3, axis=2, method="linear"), *ORDERS_AND_SIGNS[index])
     assert np.abs(qc(volume, like=fine) - plain).max() < 0.03
+
+
+# ---- what is said of the agreement -------------------------------------------------------------------------
+
+
+def test_the_agreement_before_and_after_is_written_below_and_moves_nothing() -> None:
+    result = run_request(Request(scale=2, method="linear"), head())
+    report = result.describe("out.nii")
+    assert report["DataConsistency"] < report["DataConsistencyBefore"]
+    agreement = compare_agreement(report)
+    assert agreement.splitlines()[1].startswith(f"({100 * report['DataConsistencyBefore']:.2g} % before")
+    plain, image = (
+        pixels(draw_qc(result.source, result.volume, result.target, each)) for each in ("", agreement + " and on" * 50)
+    )
+    rows, columns = np.nonzero(np.abs(image - plain).max(2))
+    assert rows.min() > 0.9 * len(plain)
+    assert columns.min() < 20
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ({"DataConsistency": None, "DataConsistencyBefore": None, "DataConsistencyModel": None}, ""),
+        # Of a server of before.
+        ({"DataConsistency": 0.0123}, "Averaged back, it differs from the input by 1.2 % of its range"),
+    ],
+)
+def test_of_an_agreement_is_said_what_the_report_has(report: dict[str, Any], said: str) -> None:
+    assert compare_agreement(report) == said
+
+
+def test_the_left_column_is_b_spline_as_it_is() -> None:
+    """Nothing is put back there, so that the difference is all that was added."""
+    request = Request(scale=2, method="bspline", consistent="off", clip="none", dtype="float32")
+    result = run_request(request, head())
+    image = pixels(draw_qc(result.source, result.volume, result.target))
+    right = image[len(image) // 8 : len(image) * 7 // 8, image.shape[1] * 2 // 3 + 10 :]
+    assert right.max() < 0.05
 
 
 # ---- the comparison ----------------------------------------------------------------------------------------

@@ -75,7 +75,10 @@ def test_labels_stand_in_one_column_and_fields_in_another(panel: Panel) -> None:
             ("inputLabel", "axisLabel", "methodLabel"),
             ("inputSelector", "axisComboBox", "methodComboBox", "previewLabel"),
         ),
-        (("weightsLabel", "deviceLabel"), ("weightsComboBox", "deviceComboBox")),
+        (
+            ("weightsLabel", "consistentLabel", "deviceLabel"),
+            ("weightsComboBox", "consistentComboBox", "deviceComboBox"),
+        ),
     ):
         for names in (labels, fields):
             lefts = {getattr(panel.ui, name).mapTo(panel.widget.parent, QtCore.QPoint(0, 0)).x() for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,10 +123,13 @@ def test_a_run_makes_a_new_volume_shows_it_and_says_what_it_did(panel: Panel) ->
     assert panel.ui.inputsCollapsibleButton.enabled
     assert not panel.ui.progressBar.isVisible()
     assert panel.ui.statusLabel.text == "Done: T1_x1.5"
-    assert "of its range" in panel.ui.consistencyLabel.text
+    assert panel.ui.consistencyLabel.text.startswith("Measured again, it differs from the input by 0.")
+    assert panel.ui.consistencyLabel.text.endswith(" % of its range")
     first, second = panel.log.splitlines()
     assert first == "T1: 40 × 30 × 20 → 60 × 45 × 20, cpu"
     assert second.startswith("T1_x1.5: 60 × 45 × 20 voxels, ×1.5 by the network, on cpu, ")
+    assert second.endswith(panel.ui.consistencyLabel.text.lower())
+    assert "what was measured is kept (k-space); Measured again" in slicer.util.getNode("T1_x1.5").GetDescription()
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     assert composite.GetBackgroundVolumeID() == slicer.util.getNode("T1_x1.5").GetID()
     panel.run()
@@ -139,6 +143,9 @@ def test_a_run_makes_a_new_volume_shows_it_and_says_what_it_did(panel: Panel) ->
         ({"targetComboBox": "Pixel size", "spacingSpinBox": "0.4"}, {"spacing": 0.4}),
         ({"axisComboBox": "Coronal"}, {"scale": 2, "axis": "coronal"}),
         ({"weightsComboBox": "Adversarial: sharper"}, {"scale": 2, "weights": "gan"}),
+        ({"methodComboBox": "Zero-filling (sinc)"}, {"scale": 2, "method": "zerofill"}),
+        ({"consistentComboBox": "Kept: means, for averaged images"}, {"scale": 2, "consistent": "mean"}),
+        ({"consistentComboBox": "Not kept"}, {"scale": 2, "consistent": "off"}),
         (
             {"weightsComboBox": OWN, "ownWeightsPathLineEdit": str(MODELS / "model_gan.pt")},
             {"scale": 2, "model": "gan"},
@@ -156,15 +163,18 @@ def test_a_choice_does_what_it_does_in_a_script(
     np.testing.assert_array_equal(read_voxels(result), read_voxels(wanted.outputVolume))
     assert result.GetDescription() == wanted.outputVolume.GetDescription()
     assert panel.ui.consistencyLabel.text == ""
-    assert "averaged back" not in panel.log.lower()
+    assert "of its range" not in panel.log
 
 
-def test_interpolation_needs_no_pytorch(panel: Panel) -> None:
-    panel.set(methodComboBox="B-spline interpolation")
+@pytest.mark.parametrize(
+    ("label", "method"), [("B-spline interpolation", "bspline"), ("Zero-filling (sinc)", "zerofill")]
+)
+def test_interpolation_needs_no_pytorch(panel: Panel, label: str, method: str) -> None:
+    panel.set(methodComboBox=label)
     assert not panel.ui.weightsComboBox.enabled
     with kit.pytorch.extension_absent(), kit.pytorch.torch_missing():
         panel.run()
-    assert list_volumes() == ["T1", "T1_x2_bspline"]
+    assert list_volumes() == ["T1", f"T1_x2_{method}"]
 
 
 def test_progress_counts_slices_and_tells_the_time_left(panel: Panel) -> None:
@@ -393,6 +403,7 @@ def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) ->
         "targetComboBox": "Pixel size",
         "axisComboBox": "Axial",
         "weightsComboBox": OWN,
+        "consistentComboBox": "Kept: means, for averaged images",
     }
     weights = str(MODELS / "model.pt")
     panel.set(**choices, ownWeightsPathLineEdit=weights, spacingSpinBox="0.35")
@@ -413,6 +424,21 @@ def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) ->
     assert not panel.ui.consistencyCheckBox.checked
     assert panel.ui.deviceComboBox.currentText == "cuda:1"
     assert panel.ui.applyButton.enabled
+
+
+def test_a_scene_of_before_keeps_what_was_measured(panel: Panel, tmp_path: Path) -> None:
+    scene = tmp_path / "scene.mrml"
+    panel.set(axisComboBox="Coronal", consistentComboBox="Not kept")
+    assert slicer.util.saveScene(str(scene))
+    older, count = re.subn(r'parameter\d+= "consistent OFF" ', "", scene.read_text())
+    assert count == 1
+    scene.write_text(older.replace("weights AUTO", "weights L1"))
+    slicer.mrmlScene.Clear()
+    slicer.util.loadScene(str(scene))
+    kit.process_events()
+    assert panel.read("axisComboBox") == "Coronal"
+    assert panel.read("consistentComboBox") == "Kept: k-space, for scans"
+    assert panel.read("weightsComboBox") == "Automatic: by what is kept"
 
 
 def test_the_event_loop_turns_between_any_two_batches(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:

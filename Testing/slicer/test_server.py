@@ -79,6 +79,10 @@ def panel(address: str) -> Iterator[Panel]:
     [
         ({"weightsComboBox": "Adversarial: sharper"}, {"scale": 1.5, "weights": "gan"}),
         ({"methodComboBox": "B-spline interpolation"}, {"scale": 1.5, "method": "bspline"}),
+        (
+            {"methodComboBox": "Zero-filling (sinc)", "consistentComboBox": "Not kept"},
+            {"scale": 1.5, "method": "zerofill", "consistent": "off"},
+        ),
     ],
 )
 def test_a_server_gives_what_this_computer_gives(
@@ -93,6 +97,7 @@ def test_a_server_gives_what_this_computer_gives(
     np.testing.assert_array_equal(read_voxels(result), read_voxels(local))
     assert (result.GetOrigin(), result.GetSpacing()) == (local.GetOrigin(), local.GetSpacing())
     assert "of its range" in panel.ui.consistencyLabel.text
+    assert result.GetDescription().split("; ")[1:] == local.GetDescription().split("; ")[1:]
     assert "on http://127.0.0.1" in panel.log
 
 
@@ -137,6 +142,12 @@ def test_another_grid_than_was_asked_for_is_refused(panel: Panel, monkeypatch: p
     monkeypatch.setattr("MetaSRGANLib.remote.read_itk", lambda _path: view_volume(slicer.util.getNode("T1")))
     assert "returned another grid than was asked for" in panel.fail()
     assert list_volumes() == ["T1"]
+
+
+def test_a_result_from_a_server_measured_again_is_the_input(panel: Panel, address: str) -> None:
+    node = head("Floats", dtype="float32")
+    outcome = module.MetaSRGANLogic().process(node, scale=1.5, server=address, token=TOKEN)
+    assert outcome.consistency < 1e-4
 
 
 def test_the_token_is_not_kept_in_the_scene(panel: Panel, tmp_path: Path, address: str) -> None:

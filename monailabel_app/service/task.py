@@ -19,12 +19,13 @@ from metasrgan.errors import DataError, UsageError, explain_failure
 from metasrgan.geometry.grid import format_shape
 from metasrgan.networks.devices import resolve_device
 from metasrgan.networks.loading import Model, load_model
+from metasrgan.networks.weights import choose_weights
 from metasrgan.progress import Progress
 from metasrgan.reports.files import write_result
 from metasrgan.reports.sidecar import summarise_report
 from metasrgan.upscaling.pipeline import estimate_memory, run_request
 from metasrgan.upscaling.remote import MODEL
-from metasrgan.upscaling.request import TARGETS, Request, check_for_server, choose_target, list_fields
+from metasrgan.upscaling.request import TARGETS, Request, check_for_server, choose_target, list_fields, settle
 from metasrgan.volumes.files import count_declared_bytes, read
 from metasrgan.volumes.formats import SINGLE_FILE, split_suffix
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
@@ -98,7 +99,7 @@ class MetaSRGANTask(InferTask):
     """
 
     def __init__(self, device: str = "auto", memory: int = 8 * 2**30) -> None:
-        defaults = Request(scale=2, weights="l1")
+        defaults = Request(scale=2)
         super().__init__(
             type=InferType.OTHERS,
             labels=[],
@@ -109,7 +110,8 @@ class MetaSRGANTask(InferTask):
         )
         self._device = str(resolve_device(device))
         self._memory = memory
-        self._models: dict[str, Model] = {"l1": load_model("l1")}
+        self._models: dict[str, Model] = {}
+        self._load(choose_weights("kspace"))
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=MODEL)
         self._results = tempfile.TemporaryDirectory(prefix="metasrgan-results-")
 
@@ -147,8 +149,8 @@ class MetaSRGANTask(InferTask):
     def _upscale(self, upload: Upload, asked: Request, suffix: str, caller: Caller) -> tuple[str, dict[str, Any]]:
         caller.check()
         self._check_memory(upload.name, count_declared_bytes(upload.path))
-        request = replace(asked, device=self._device)
         volume = replace(read(upload.path), name=upload.name)
+        request = settle(replace(asked, device=self._device), volume.is_scan)
         target = choose_target(request, volume.grid)
         self._check_memory(upload.name, estimate_memory(request, volume, target))
         sizes = f"{format_shape(volume.array.shape)} → {format_shape(target.shape)}"
@@ -158,7 +160,7 @@ class MetaSRGANTask(InferTask):
             caller.check()
             logger.info("%s: %d of %d slices", upload.name, step.done, step.total)
 
-        model = self._load(request.weights or "l1") if request.method == "net" else None
+        model = self._load(str(request.weights)) if request.method == "net" else None
         result = run_request(request, volume, model=model, warn=ignore_warning, progress=tell)
         output = Path(self._results.name) / f"{uuid.uuid4().hex}{suffix}"
         report = write_result(result, output) | {"Output": f"{split_suffix(upload.name)[0]}{suffix}"}

@@ -127,6 +127,14 @@ def add_headline(figure: Figure, text: str) -> None:
     figure.suptitle(text, color="white", fontsize=12, parse_math=False)
 
 
+def add_note(axes: Axes, text: str) -> None:
+    """Write small lines in a panel of their own, from its top left."""
+    axes.axis("off")
+    note = axes.text(0.01, 1, text, transform=axes.transAxes, color="white", fontsize=9, va="top")
+    # Panels keep their places, however long it is.
+    note.set_in_layout(False)
+
+
 def encode_png(figure: Figure) -> bytes:
     """Return a figure as a PNG file's content."""
     content = io.BytesIO()

@@ -14,7 +14,7 @@ from ..upscaling.request import Request, choose_target
 from ..upscaling.result import Result
 from ..volumes.files import read, write
 from ..volumes.staging import write_all
-from .sidecar import encode_report
+from .sidecar import compare_agreement, encode_report
 
 if TYPE_CHECKING:
     from ..upscaling.remote import Server
@@ -45,7 +45,7 @@ def write_result(
     if qc is not None:
         from .pictures import draw_qc
 
-        parts[qc] = draw_qc(result.source, result.volume, result.target)
+        parts[qc] = draw_qc(result.source, result.volume, result.target, compare_agreement(described))
     write_all(parts, lambda: write(result.volume, output, overwrite=overwrite))
     return described
 
@@ -85,7 +85,8 @@ def write_server_result(
             from .pictures import draw_qc
 
             volume = read(source)
-            parts[qc] = draw_qc(volume, read(received), choose_target(request, volume.grid))
+            target = choose_target(request, volume.grid)
+            parts[qc] = draw_qc(volume, read(received), target, compare_agreement(described))
 
         def move() -> None:
             try:

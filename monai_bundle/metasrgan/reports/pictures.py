@@ -15,6 +15,7 @@ from .drawing import (
     add_colour_bar,
     add_headline,
     add_letters,
+    add_note,
     compute_aspect,
     encode_png,
     make_figure,
@@ -26,13 +27,14 @@ from .drawing import (
 _LONGEST_NAME = 60
 
 
-def draw_qc(volume: Volume, result: Volume, target: Target) -> bytes:
+def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "") -> bytes:
     """Draw a result in three planes through its middle: interpolated (B-spline) | result | difference; a PNG's content.
 
     Args:
         volume: the input.
         result: its upscaling.
         target: the grid it is on.
+        agreement: of the result with the input, in words, to be written below; see `metasrgan.reports.sidecar`.
     """
     affine = volume.affine @ np.diag([*(_measure_step(line) for line in target.positions), 1.0])
     fine_slices = target.view_as_slices(result.array)
@@ -73,6 +75,7 @@ def draw_qc(volume: Volume, result: Volume, target: Target) -> bytes:
         show_image(line[1], (image - low) / extent, titles[1], aspect)
         show_difference(line[2], (image - interpolated) / extent, LARGEST_ADDITION, titles[2], aspect)
         add_letters(line[0], affine, planes[index][2])
+    add_note(figure.add_subplot(grid[3, :2]), agreement)
     below = figure.add_subplot(grid[3, 2])
     below.axis("off")
     add_colour_bar(figure, below.inset_axes((0.1, 0, 0.8, 1)), LARGEST_ADDITION)

@@ -16,6 +16,23 @@ def encode_report(report: Mapping[str, Any]) -> bytes:
     return (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
+def compare_agreement(report: Mapping[str, Any]) -> str:
+    """Return how closely a result agrees with its input, and did before what was measured was put back, in words.
+
+    Args:
+        report: of the result; one that a server of before wrote says less.
+
+    Returns:
+        A line or two, empty where the agreement was not measured.
+    """
+    agreement, before = report.get("DataConsistency"), report.get("DataConsistencyBefore")
+    if agreement is None:
+        return ""
+    text = describe_agreement(report.get("DataConsistencyModel", "mean"), agreement)
+    put_back = "" if before is None else f"\n({100 * before:.2g} % before what was measured was put back)"
+    return text[0].upper() + text[1:] + put_back
+
+
 def summarise_report(report: Mapping[str, Any]) -> str:
     """Return a report in two lines, for the terminal."""
     size, spacing = format_shape(report["OutputShape"]), " × ".join(f"{each:.4g}" for each in report["OutputSpacing"])
@@ -24,5 +41,5 @@ def summarise_report(report: Mapping[str, Any]) -> str:
         f"{report['Seconds']:.1f} s"
     )
     if report["DataConsistency"] is not None:
-        done += f"; {describe_agreement(report['DataConsistencyModel'], report['DataConsistency'])}"
+        done += f"; {describe_agreement(report.get('DataConsistencyModel', 'mean'), report['DataConsistency'])}"
     return f"{done}\n{INTENDED_USE}"
