@@ -31,7 +31,9 @@ def test_a_table_is_written_and_printed_and_a_picture_drawn_for_each_condition(
 ) -> None:
     command = "compare -i scan.nii.gz -o new/out --scale 2,4/3 --degradation area,kspace --method linear,bicubic"
     assert run(command) == 0
-    pictures = {"_".join(each) + ".png" for each in product(("comparison", "spectra"), ("area", "kspace"), ("x2", "x4-3"))}
+    pictures = {
+        "_".join(each) + ".png" for each in product(("comparison", "spectra"), ("area", "kspace"), ("x2", "x4-3"))
+    }
     assert set(contents(folder / "new" / "out")) == {"comparison.csv", *pictures}
     assert conditions("new/out") == list(product(("area", "kspace"), ("2", "1.33333"), ("linear", "bicubic")))
     assert {row["slices"] for row in rows("new/out")} == {"4"}

@@ -47,9 +47,10 @@ class Agreement:
 
 
 def describe_agreement(model: str, rms: float) -> str:
-    """Return an agreement in words, such as "measured again, it differs from the input by 0.0070 % of its range"."""
+    """Return an agreement in words, such as "measured again, it differs from the input by 0.007 % of its range"."""
     how = "averaged back" if model == "mean" else "measured again"
-    return f"{how}, it differs from the input by {100 * rms:.2g} % of its range"
+    percent = f"{100 * rms:.2g}" if rms >= 1e-6 else "less than 0.0001"
+    return f"{how}, it differs from the input by {percent} % of its range"
 
 
 class DataConsistency:
