@@ -42,7 +42,7 @@ class VolumeMemory:
     """Bytes that upscaling a volume by 2 takes above its input.
 
     Attributes:
-        method: of `upscale`.
+        method: as `metasrgan compare` has them, such as "net:off".
         shape: of the input, int16.
         ends: bytes of input and output together.
         growth: bytes above the input, the output among them.
@@ -64,7 +64,7 @@ def measure_volume_memory(effort: Effort) -> list[VolumeMemory]:
     """Measure upscaling of a few and of more large slices, and by interpolation, which holds no feature maps."""
     few, more = effort.large_slices
     cases = []
-    for method, count in (("net", few), ("net", more), ("bspline", 4 * more)):
+    for method, count in (("net", few), ("net", more), ("net:off", more), ("bspline:off", 4 * more)):
         shape = (effort.large_side, effort.large_side, count)
         pixels = effort.large_side * effort.large_side * count
         cases.append(VolumeMemory(method, shape, 2 * (pixels + 4 * pixels), _in_fresh_process(method, *shape)))
@@ -119,7 +119,9 @@ def _volume_growth(method: str, rows: int, columns: int, slices: int) -> int:
     for index in range(slices):
         array[:, :, index] = rng.integers(0, 1000, (rows, columns), dtype=np.int16)
     volume = Volume(array, np.eye(4))
-    return growth(lambda: upscale(volume, scale=2, axis=2, method=method, device="cpu"))
+    name, _, consistent = method.partition(":")
+    keep = consistent or None
+    return growth(lambda: upscale(volume, scale=2, axis=2, method=name, consistent=keep, device="cpu"))
 
 
 def _main(case: str, *numbers: str) -> None:

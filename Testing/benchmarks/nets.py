@@ -20,6 +20,8 @@ from torch import nn
 from .effort import Effort
 from .timing import Timings, side_by_side
 
+KEEPING_SCALES = (1.1, 2.0, 4.0)
+WANTED_KEEPING = 1.05
 SAMPLE = Path(metasrgan.__file__).parent / "volumes" / "sample" / "t1ce_glioma.nrrd"
 
 
@@ -73,7 +75,7 @@ def measure_volume(effort: Effort) -> VolumeTimes:
     count = volume.array.shape[2]
     ways = {
         "Meta-SRGAN": lambda: upscale(volume, scale=2, axis=2, method="net", device="cpu"),
-        "our B-spline": lambda: upscale(volume, scale=2, axis=2, method="bspline"),
+        "our B-spline": lambda: upscale(volume, scale=2, axis=2, method="bspline", consistent="off"),
         "SimpleITK slice by slice": lambda: itk_slices(volume),
         "SimpleITK in 3-D": lambda: itk_volume(volume),
     }
@@ -91,6 +93,21 @@ def measure_volume(effort: Effort) -> VolumeTimes:
     seconds["EDSR"] = beside_edsr.of("EDSR")
     slower_than["EDSR"] = beside_edsr.ratio("Meta-SRGAN", "EDSR")
     return VolumeTimes(seconds, slower_than, volume.array.shape)
+
+
+def measure_keeping(effort: Effort) -> dict[float, Timings]:
+    """Time the network with what was measured put back, "kept", and without, "alone", by scale."""
+    volume = sample_volume(effort)
+
+    def upscale_at(scale: float, consistent: str) -> Volume:
+        return upscale(volume, scale=scale, axis=2, consistent=consistent, model="kept", device="cpu")
+
+    return {
+        scale: side_by_side(
+            {"kept": partial(upscale_at, scale, "kspace"), "alone": partial(upscale_at, scale, "off")}, effort.rounds
+        )
+        for scale in KEEPING_SCALES
+    }
 
 
 def sample_volume(effort: Effort) -> Volume:

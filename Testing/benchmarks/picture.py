@@ -112,7 +112,7 @@ def _memory(axes: Axes, results: Results) -> None:
         (f"head at ×{HEAD_SCALE}, ours", head.ours, 1.0, OURS),
     ]
     for case in results.volume_memory:
-        name = {"net": "network", "bspline": "B-spline"}[case.method]
+        name = {"net": "network", "net:off": "network, nothing put back", "bspline:off": "B-spline"}[case.method]
         rows.append((f"{name},\n{'×'.join(map(str, case.shape))} at ×2", case.growth, 0.0, OURS))
         rows.append(("input + output", case.ends, 0.0, "#475569"))
     _lying_bars(axes, rows, "MiB", 1 / MIB)

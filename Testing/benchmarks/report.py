@@ -9,6 +9,7 @@ from math import isclose
 from .effort import Effort
 from .heads import WANTED
 from .memory import HEAD_SCALE, MIB, WANTED_HEAD_MIB
+from .nets import WANTED_KEEPING
 from .suite import Results
 from .training import STAGES, WANTED_DATA_SHARE
 
@@ -37,6 +38,7 @@ def sections(results: Results, effort: Effort) -> list[Section]:
         _networks(results, effort),
         _head_memory(results, effort),
         _volume(results, effort),
+        _keeping(results),
         _training(results),
         _scales(results),
         _volume_memory(results),
@@ -98,6 +100,12 @@ def _wanted(results: Results) -> Section:
             )
     slower = results.pair.ratio("Meta-SRGAN", "SRGAN")
     rows.append(("network at ×2: Meta-SRGAN / SRGAN", "≤ 1×", _times(slower), slower <= 1))
+    for scale, timings in results.keeping.items():
+        ratio, name = (
+            timings.ratio("kept", "alone"),
+            f"what was measured put back at {scale_name(scale)} / network alone",
+        )
+        rows.append((name, f"≤ {WANTED_KEEPING:g}×", _times(ratio), ratio <= WANTED_KEEPING))
     extra = results.head_memory.ours / MIB
     rows.append(("head's extra memory", f"≤ {WANTED_HEAD_MIB} MiB", f"{extra:.0f} MiB", extra <= WANTED_HEAD_MIB))
     for name in ("bfloat16", "float32"):
@@ -186,6 +194,20 @@ def _volume(results: Results, effort: Effort) -> Section:
         "weights; our B-spline), by SimpleITK's cubic B-spline onto the same grid (slice by slice, and the volume at "
         "once), and by EDSR. EDSR was timed on one slice, and that is taken for every slice.",
         ("way", "time / Meta-SRGAN's", "ms a slice"),
+        rows,
+    )
+
+
+def _keeping(results: Results) -> Section:
+    rows = [
+        (scale_name(scale), _times(each.ratio("kept", "alone")), _ms(each.of("alone")), _ms(each.of("kept")))
+        for scale, each in results.keeping.items()
+    ]
+    return Section(
+        "Keeping what was measured",
+        "The same volume by the network with what was measured put back by k-space, and without. The matrices are made "
+        "once a volume, and are in these times.",
+        ("scale", "kept / alone", "alone, ms", "kept, ms"),
         rows,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .effort import Effort
 from .heads import HeadTimes, TailTimes, measure_heads, measure_tails
 from .memory import HeadMemory, VolumeMemory, measure_head_memory, measure_volume_memory
-from .nets import VolumeTimes, measure_networks, measure_volume
+from .nets import VolumeTimes, measure_keeping, measure_networks, measure_volume
 from .timing import Timings
 from .training import StepTimes, measure_training
 
@@ -23,6 +23,7 @@ class Results:
     trio: Timings
     head_memory: HeadMemory
     volume: VolumeTimes
+    keeping: dict[float, Timings]
     training: dict[str, StepTimes]
     volume_memory: list[VolumeMemory]
 
@@ -41,8 +42,8 @@ def measure(effort: Effort, say: Callable[[str], None]) -> Results:
     say("memory of the head")
     head_memory = measure_head_memory(effort)
     say("a volume")
-    volume = measure_volume(effort)
+    volume, keeping = measure_volume(effort), measure_keeping(effort)
     say("training")
     training = measure_training(effort)
     say("memory of a volume")
-    return Results(heads, tails, pair, trio, head_memory, volume, training, measure_volume_memory(effort))
+    return Results(heads, tails, pair, trio, head_memory, volume, keeping, training, measure_volume_memory(effort))
