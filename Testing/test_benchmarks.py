@@ -29,6 +29,7 @@ SECTIONS = {
     "A training step": 7,
     "A training step by scale": 2,
     "Peak memory of upscaling a volume at ×2": 4,
+    "On a GPU": 3,
 }
 
 

@@ -20,8 +20,6 @@ from torch import nn
 from .effort import Effort
 from .timing import Timings, side_by_side
 
-KEEPING_SCALES = (1.1, 2.0, 4.0)
-WANTED_KEEPING = 1.05
 SAMPLE = Path(metasrgan.__file__).parent / "volumes" / "sample" / "t1ce_glioma.nrrd"
 
 
@@ -93,21 +91,6 @@ def measure_volume(effort: Effort) -> VolumeTimes:
     seconds["EDSR"] = beside_edsr.of("EDSR")
     slower_than["EDSR"] = beside_edsr.ratio("Meta-SRGAN", "EDSR")
     return VolumeTimes(seconds, slower_than, volume.array.shape)
-
-
-def measure_keeping(effort: Effort) -> dict[float, Timings]:
-    """Time the network with what was measured put back, "kept", and without, "alone", by scale."""
-    volume = sample_volume(effort)
-
-    def upscale_at(scale: float, consistent: str) -> Volume:
-        return upscale(volume, scale=scale, axis=2, consistent=consistent, model="kept", device="cpu")
-
-    return {
-        scale: side_by_side(
-            {"kept": partial(upscale_at, scale, "kspace"), "alone": partial(upscale_at, scale, "off")}, effort.rounds
-        )
-        for scale in KEEPING_SCALES
-    }
 
 
 def sample_volume(effort: Effort) -> Volume:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
+from pathlib import Path
 
 from .effort import Effort
 from .heads import WANTED
+from .keeping import WANTED as WANTED_KEEPING
 from .memory import HEAD_SCALE, MIB, WANTED_HEAD_MIB
-from .nets import WANTED_KEEPING
 from .suite import Results
+from .timing import Timings
 from .training import STAGES, WANTED_DATA_SHARE
 
 
@@ -38,7 +40,7 @@ def sections(results: Results, effort: Effort) -> list[Section]:
         _networks(results, effort),
         _head_memory(results, effort),
         _volume(results, effort),
-        _keeping(results),
+        format_keeping(results.keeping),
         _training(results),
         _scales(results),
         _volume_memory(results),
@@ -61,7 +63,8 @@ def document(tables: Sequence[Section], machine: dict[str, str], picture: str) -
     )
     facts = "\n".join(f"- {name}: {text}" for name, text in machine.items())
     parts = ["# Benchmarks", "", intro, "", facts, "", f"![Benchmarks]({picture})", ""]
-    return "\n".join(parts) + "\n" + "\n".join(section.markdown() for section in tables)
+    gpu = Path(__file__).with_name("gpu.md").read_text(encoding="utf-8")
+    return "\n".join(parts) + "\n" + "\n".join([*(section.markdown() for section in tables), gpu])
 
 
 def scale_name(scale: float) -> str:
@@ -198,10 +201,11 @@ def _volume(results: Results, effort: Effort) -> Section:
     )
 
 
-def _keeping(results: Results) -> Section:
+def format_keeping(keeping: Mapping[float, Timings]) -> Section:
+    """Return the section on keeping what was measured."""
     rows = [
         (scale_name(scale), _times(each.ratio("kept", "alone")), _ms(each.of("alone")), _ms(each.of("kept")))
-        for scale, each in results.keeping.items()
+        for scale, each in keeping.items()
     ]
     return Section(
         "Keeping what was measured",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from .effort import Effort
 from .heads import HeadTimes, TailTimes, measure_heads, measure_tails
+from .keeping import measure_keeping
 from .memory import HeadMemory, VolumeMemory, measure_head_memory, measure_volume_memory
-from .nets import VolumeTimes, measure_keeping, measure_networks, measure_volume
+from .nets import VolumeTimes, measure_networks, measure_volume
 from .timing import Timings
 from .training import StepTimes, measure_training
 
