@@ -43,7 +43,7 @@ class Method(Labelled):
 
 
 class Consistency(Labelled):
-    """Whether what was measured is kept, and how it came of a finer image."""
+    """Whether what was measured is kept, and by which model of acquisition."""
 
     KSPACE = ("kspace", "Kept: k-space, for scans")
     MEAN = ("mean", "Kept: means, for averaged images")
@@ -54,7 +54,7 @@ class Weights(Labelled):
     """Which weights the network takes."""
 
     AUTO = ("", "Automatic: by what is kept")
-    # Under this name scenes of before keep the default.
+    # The default's name in scenes that older versions saved.
     L1 = AUTO
     GAN = ("gan", "Adversarial: sharper")
     OWN = ("own", "Your own file or MONAI bundle")

@@ -34,7 +34,7 @@ def describe_result(result: Result, name: str) -> str:
     model = result.model
     weights = f", weights {model.path.name} ({model.sha256[:12]}…)" if model else ""
     how = f"×{result.target.scale:.6g} in plane by {result.request.method}{weights}"
-    # Of a label map's voxels copies are made, to which nothing can be added.
+    # A label map's voxels are copied, and nothing can be added to them.
     kept = "" if result.request.method == "nearest" else f"what was measured is {_KEPT[str(result.request.consistent)]}"
     agreement = format_agreement(result.agreement)
     parts = [f"metasrgan {__version__}: {name} {how}", kept, agreement, *result.warnings, INTENDED_USE]
@@ -42,7 +42,7 @@ def describe_result(result: Result, name: str) -> str:
 
 
 def format_agreement(agreement: Agreement | None) -> str:
-    """Return it in words; empty where it was not asked for."""
+    """Return an agreement in words; empty where it was not measured."""
     if agreement is None:
         return ""
     text = describe_agreement(agreement.model, agreement.rms)
@@ -94,6 +94,6 @@ class Outcome:
 
     def summary(self) -> str:
         """Return one line for the log."""
-        consistency = format_agreement(self.agreement).lower()
-        parts = (f"{self.outputVolume.GetName()}: {self.how}", format_duration(self.seconds), consistency)
+        agreement = format_agreement(self.agreement).lower()
+        parts = (f"{self.outputVolume.GetName()}: {self.how}", format_duration(self.seconds), agreement)
         return ", ".join(part for part in parts if part)

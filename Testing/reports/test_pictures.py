@@ -12,10 +12,12 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from made_volumes import ORDERS_AND_SIGNS, affine_of, reordered
 from matplotlib import image as pictures
 from metasrgan.evaluation.comparison import compare
-from metasrgan.evaluation.pictures import draw_comparison, draw_scales
+from metasrgan.evaluation.pictures import draw_comparison, draw_scales, draw_spectra
+from metasrgan.image.degradation import zero_fill
 from metasrgan.reports.pictures import draw_qc
 from metasrgan.reports.sidecar import compare_agreement
 from metasrgan.upscaling.pipeline import run_request, upscale
@@ -160,6 +162,23 @@ def test_the_enlarged_part_is_where_most_happens() -> None:
     rows, columns = np.nonzero((red > 0.8) & (green > 0.6) & (blue < 0.3))
     assert 0.1 < np.median(rows) / len(red) < 0.5
     assert 0.1 < np.median(columns) / len(red.T) < 0.5
+
+
+@pytest.mark.parametrize("size", [(64, 60), (40, 96), (96, 40)], ids=str)
+def test_the_frame_in_a_spectrum_is_the_band_that_was_measured(size: tuple[int, int]) -> None:
+    found = compare(Volume(np.random.default_rng(0).random((*size, 1)), np.eye(4)), 2, "kspace", ["linear"], axis=2)
+    filled = zero_fill(torch.from_numpy(found.low)[:, None], Fraction(2))[:, 0].numpy()
+    image = pixels(draw_spectra(replace(found, images={"zero-filled": filled})))
+    height, width = image.shape[:2]
+    # The spectrum of what is only in the band: the middle panel on the right.
+    panel = image[height // 3 : height * 2 // 3, width // 2 :]
+    red, green, blue = np.moveaxis(panel, 2, 0)
+    rows, columns = np.nonzero((red > 0.8) & (green > 0.6) & (blue < 0.3))
+    (top, bottom), (left, right) = ((each.min(), each.max()) for each in (rows, columns))
+    assert panel[top + 5 : bottom - 5, right - 10 : right - 4].mean() > 0.5
+    assert panel[bottom - 10 : bottom - 4, left + 5 : right - 5].mean() > 0.5
+    assert panel[top + 5 : bottom - 5, right + 4 : right + 10].mean() < 0.1
+    assert panel[bottom + 4 : bottom + 10, left + 5 : right - 5].mean() < 0.1
 
 
 def test_the_picture_through_the_scales_has_a_column_for_each_and_the_truth() -> None:

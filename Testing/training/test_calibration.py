@@ -44,7 +44,9 @@ LOW_CONTRAST = 0.4 + 0.02 * torch.nn.functional.interpolate(torch.rand(1, 1, 6, 
 @pytest.mark.parametrize("scale", [1.1, 1.5, 2.0, 2.7, 4.0])
 def test_the_shipped_weights_keep_brightness(scale: float, weights: str) -> None:
     generator, rim = load_model(weights).generator, round(18 * scale)
-    for image, tolerance in [(image, 0.004) for image in CONSTANT] + [(LOW_CONTRAST, 0.005)]:
+    # Where "kept" is used the mean is put back, as all that was measured.
+    closest = 0.003 if weights == "kept" else 0.002
+    for image, tolerance in [(image, closest) for image in CONSTANT] + [(LOW_CONTRAST, 0.005)]:
         with torch.no_grad():
             # Without the rim, where zero padding shows.
             inside = generator(image, scale)[0, 0, rim:-rim, rim:-rim]

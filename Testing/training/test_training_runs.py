@@ -145,18 +145,24 @@ def test_the_baselines_train_by_the_same_trainer_on_either_data(
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "base", "validated"),
+    ("first", "second", "file", "base", "validated"),
     [
-        (["shipped", "l1"], ["shipped", "shipped_gan"], "linear", "psnr_bilinear_aa_x2"),
-        (["shipped", "l1", "kept"], ["shipped", "kept", "shipped_gan", "kept_gan"], "bspline", "psnr_kspace_x2"),
+        (["shipped", "l1"], ["shipped", "shipped_gan"], "model_free.pt", "linear", "psnr_bilinear_aa_x2"),
+        (
+            ["shipped", "l1", "kept"],
+            ["shipped", "kept", "shipped_gan", "kept_gan"],
+            "model.pt",
+            "bspline",
+            "psnr_kspace_x2",
+        ),
     ],
     ids=["shipped", "kept"],
 )
 def test_a_recipe_runs_in_two_stages_and_each_is_published(
-    folder: Path, tmp_path: Path, first: list[str], second: list[str], base: str, validated: str
+    folder: Path, tmp_path: Path, first: list[str], second: list[str], file: str, base: str, validated: str
 ) -> None:
     (tmp_path / "models").mkdir()
-    models = [tmp_path / "models" / name for name in ("model.pt", "model_gan.pt")]
+    models = [tmp_path / "models" / name for name in (file, "model_gan.pt")]
     small: dict[str, object] = {"updates": 6, "validation_sources": on_the_sample(tmp_path)["sources"]}
     # A projected patch is cut to its middle, in which VGG wants 16 pixels.
     size: dict[str, object] = {"batches#lr_patch": 36 if base == "bspline" else 16}

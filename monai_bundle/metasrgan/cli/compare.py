@@ -150,7 +150,16 @@ class _Comparer:
             started = time.monotonic()
             with show_progress(f"{path.name} {what}", self.options.quiet) as progress:
                 each = compare(
-                    volume, scale, name, methods, self.axis, self.models, self.device, progress, self._warn, every
+                    volume,
+                    scale,
+                    name,
+                    methods,
+                    axis=self.axis,
+                    models=self.models,
+                    device=self.device,
+                    progress=progress,
+                    warn=self._warn,
+                    every=every,
                 )
             drawn = [draw_comparison(each), draw_spectra(each)] if draw else []
             if self.options.verbose:

@@ -38,7 +38,7 @@ POOLED = "all"
 class Comparison:
     """What the methods made of a volume at one scale and degradation; of several volumes, the figures alone.
 
-    Methods go by their words, of which a suffix that goes without saying is left out: "net", "net:off", "bspline".
+    Methods go by their words, without their default suffixes: "net", "net:off", "bspline".
 
     Attributes:
         volume: its file's name, or `POOLED`.

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..trust.consistency import MODELS
 from ..upscaling.request import CONSISTENCIES, METHODS
 
-# Those that gains are told over, as far as they are compared.
+# Those that gains are reported over, as far as they are compared.
 RIVALS = ("bspline", "zerofill", "bicubic")
 _NAMES = {
     "net": "Meta-SRGAN",
@@ -40,7 +40,7 @@ class Method:
 
     @property
     def word(self) -> str:
-        """As it is written, without a suffix that goes without saying."""
+        """As it is written, without its default suffix."""
         return self.name if self.consistent == _choose_suffix(self.name) else f"{self.name}:{self.consistent}"
 
 
@@ -81,7 +81,7 @@ def name_method(word: str) -> str:
 
 
 def list_rivals(words: Sequence[str]) -> list[str]:
-    """Return those of the methods that the others' gains are told over."""
+    """Return those of the methods that the others' gains are reported over."""
     return [rival for rival in RIVALS if rival in words]
 
 

@@ -38,9 +38,7 @@ def draw_comparison(comparison: Comparison, methods: Sequence[str] | None = None
         comparison: with its images.
         methods: from left to right; None for all.
     """
-    useful = [index for index, crop in enumerate(comparison.crops) if crop is not None]
-    index = useful[len(useful) // 2]
-    shown = list(list_plane_axes(comparison.axis))
+    index, shown = _choose_slice(comparison), list(list_plane_axes(comparison.axis))
     columns = _list_columns(comparison, comparison.images if methods is None else methods, index, shown)
     truth = columns[1][1]
     crop = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
@@ -82,27 +80,29 @@ def draw_spectra(comparison: Comparison, methods: Sequence[str] | None = None) -
         comparison: with its images; the slice is the middle one of those measured.
         methods: from left to right; None for all.
     """
-    useful = [index for index, crop in enumerate(comparison.crops) if crop is not None]
-    index, shown = useful[len(useful) // 2], list(list_plane_axes(comparison.axis))
+    index, shown = _choose_slice(comparison), list(list_plane_axes(comparison.axis))
     truth = comparison.truth[index]
     crop = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
     row, column, side = _choose_part(truth, crop)
     part = np.s_[row : row + side, column : column + side]
-    darkest, brightest = (float(value) for value in np.percentile(truth[part], (0.5, 99.8)))
+    window = _choose_window(truth[part])
+    band = 1 / comparison.scale
     columns = [("ground truth", truth)]
     columns += [(name_method(each), comparison.images[each][index]) for each in methods or comparison.images]
     figure = make_figure(len(columns), [1.0, 1.0, 1.0])
     axes = figure.subplots(3, len(columns))
     for (title, image), panels in zip(columns, axes.T):
         enlarged = turn_upright(image[part], comparison.affine, shown)
-        show_image(panels[0], enlarged, title, window=(darkest, brightest), smooth=False)
+        show_image(panels[0], enlarged, title, window=window, smooth=False)
         for panel, each, called in (
             (panels[1], image, "spectrum"),
             (panels[2], image - truth, "spectrum of the error"),
         ):
             show_image(panel, _measure_spectrum(each), called, truth.shape[1] / truth.shape[0], _DECIBELS)
-            band = [size / comparison.scale - 0.5 for size in reversed(truth.shape)]
-            panel.add_patch(Rectangle((-0.5, -0.5), *band, fill=False, edgecolor="gold"))
+            # In parts of the panel: a picture of a long slice may have each line of its pixels several times.
+            panel.add_patch(
+                Rectangle((0, 1 - band), band, band, transform=panel.transAxes, fill=False, edgecolor="gold")
+            )
     axes[2][0].set_visible(False)
     add_headline(figure, f"×{comparison.scale:g}, {comparison.degradation}, slice {index * comparison.every}")
     return encode_png(figure)
@@ -126,8 +126,7 @@ def draw_scales(comparisons: Sequence[Comparison], methods: Sequence[str]) -> by
     row, column = _find_busiest(first.truth[index, top:bottom, left:right], side)
     part = np.s_[row + top : row + top + side, column + left : column + left + side]
     truth = first.truth[index][part]
-    darkest, brightest = (float(value) for value in np.percentile(truth, (0.5, 99.8)))
-    window = (darkest, brightest)
+    window = _choose_window(truth)
 
     figure = make_figure(len(comparisons) + 1, [1.0] * len(methods))
     axes = figure.subplots(len(methods), len(comparisons) + 1, squeeze=False)
@@ -166,6 +165,18 @@ def _list_columns(
     return columns
 
 
+def _choose_slice(comparison: Comparison) -> int:
+    """The middle one of the slices measured."""
+    measured = [index for index, crop in enumerate(comparison.crops) if crop is not None]
+    return measured[len(measured) // 2]
+
+
+def _choose_window(part: np.ndarray) -> tuple[float, float]:
+    """What is black and what is white, so that the contrast of a part of the truth is stretched."""
+    darkest, brightest = np.percentile(part, (0.5, 99.8))
+    return float(darkest), float(brightest)
+
+
 def _measure_spectrum(image: np.ndarray) -> np.ndarray:
     """(H, W), the power of an image's cosine transform in decibels."""
     power = dctn(image.astype(np.float64), norm="ortho") ** 2
@@ -191,14 +202,13 @@ def _draw_column(
 ) -> None:
     """Show an image, which may be finer than the truth, and a part of it below, by the contrast of the truth's."""
     (top, _, left, _), (row, column, side) = crop, part
-    inside = truth[row : row + side, column : column + side]
-    darkest, brightest = (float(value) for value in np.percentile(inside, (0.5, 99.8)))
+    window = _choose_window(truth[row : row + side, column : column + side])
     finer = image.shape[0] / truth.shape[0]
     show_image(panels[0], _cut_out(image, finer, *crop), title)
     corner = ((column - left) * finer - 0.5, (row - top) * finer - 0.5)
     panels[0].add_patch(Rectangle(corner, side * finer, side * finer, fill=False, edgecolor="gold"))
     enlarged = _cut_out(image, finer, row, row + side, column, column + side)
-    show_image(panels[1], enlarged, window=(darkest, brightest), smooth=False)
+    show_image(panels[1], enlarged, window=window, smooth=False)
 
 
 def _format_figures(comparison: Comparison, method: str) -> str:

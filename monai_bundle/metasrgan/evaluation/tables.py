@@ -14,7 +14,7 @@ from .gains import measure_gain
 from .methods import list_rivals, name_method
 from .metrics import METRICS
 
-# The figures that text and Markdown tell gains in; a CSV has those in all of them.
+# The figures whose gains text and Markdown report; a CSV has the gains of all.
 _GAINED = ("psnr", "ssim")
 
 

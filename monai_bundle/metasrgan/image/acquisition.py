@@ -21,9 +21,9 @@ import numpy as np
 
 from .averaging import average_over_voxels
 
-# Directions along which an input shows in the output less than this, against those that show most, are not measured
-# there: they belong to what lies outside a reference's field of view, or beyond what coarser pixels can hold.
-_LEAST_SHARE = 1e-3
+# Singular values below this part of the largest are left out of a fit: they belong to what lies outside a reference's
+# field of view, or beyond what coarser pixels can hold.
+_CUTOFF = 1e-3
 # How far, in input pixels, fine ones must reach past a pixel for it to be compared, where a reference ends before the
 # image does: nearer to its end a fit is not sure.
 _EDGE = 4
@@ -32,7 +32,7 @@ _TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How an axis of the input comes of a finer axis, and back.
+    """How the input is measured of a finer image along one axis, and the way back.
 
     Attributes:
         observe: float32 (K, n), the input's pixels to what of them was measured; None where they are that.
@@ -65,13 +65,13 @@ def model_kspace(positions: np.ndarray, size: int, band: float = 1.0, shoulder: 
     inside = (positions > -0.5 - _TOLERANCE) & (positions < size - 0.5 + _TOLERANCE)
     at_input = evaluate_cosines(np.arange(size, dtype=np.float64), size, terms)
     at_output = evaluate_cosines(positions, size, terms) * inside[:, None]
-    fitted, lost = _fit(at_output)
+    fitted, truncated = _fit(at_output)
     window = make_window(terms, shoulder)
     return Acquisition(
         observe=None if terms == size else (at_input @ at_input.T).astype(np.float32),
         measure=(at_input @ fitted).astype(np.float32),
         complete=((at_output * window) @ at_input.T).astype(np.float32),
-        compared=_find_covered(positions, size, _EDGE if lost else 0.5),
+        compared=_find_covered(positions, size, _EDGE if truncated else 0.5),
     )
 
 
@@ -135,17 +135,17 @@ def make_window(terms: int, shoulder: float) -> np.ndarray:
 
 
 def _fit(basis: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The least-squares fit of a basis, (N, K), as a matrix (K, N), and whether directions had to be left out of it."""
+    """The least-squares fit of a basis, (N, K), as a matrix (K, N), and whether singular values were left out of it."""
     gram = basis.T @ basis
     if not gram.size:
         return basis.T, False
     # Where the fine pixels fill the field of view exactly, the cosines are orthogonal on them too.
     if np.abs(gram - gram[0, 0] * np.eye(len(gram))).max() < 1e-9 * gram[0, 0]:
         return basis.T / gram[0, 0], False
-    strengths, directions = np.linalg.eigh(gram)
-    shown = strengths > _LEAST_SHARE**2 * strengths[-1]
-    directions = directions[:, shown]
-    return (directions / strengths[shown]) @ (directions.T @ basis.T), not bool(shown.all())
+    eigenvalues, eigenvectors = np.linalg.eigh(gram)
+    kept = eigenvalues > _CUTOFF**2 * eigenvalues[-1]
+    eigenvectors = eigenvectors[:, kept]
+    return (eigenvectors / eigenvalues[kept]) @ (eigenvectors.T @ basis.T), not bool(kept.all())
 
 
 def _find_covered(positions: np.ndarray, size: int, reach: float) -> np.ndarray:

@@ -25,6 +25,7 @@ class IntensityMap:
 
         Where those two coincide (an almost empty volume) the extremes are taken, and a constant volume has width 1.
         """
+        # Percentiles are interpolated, and numpy subtracts no booleans.
         if array.dtype == np.bool_:
             array = array.view(np.uint8)
         low, high = (float(value) for value in np.percentile(array, (LOW_PERCENTILE, HIGH_PERCENTILE)))

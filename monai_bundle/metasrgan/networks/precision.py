@@ -1,4 +1,4 @@
-"""Single precision that is single precision: PyTorch lets CUDA round factors to TF32's ten bits, 1e-3 of the range."""
+"""Full single precision: PyTorch may let CUDA round factors to TF32's ten-bit mantissa, an error of some 1e-3."""
 
 from __future__ import annotations
 

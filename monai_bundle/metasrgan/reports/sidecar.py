@@ -20,7 +20,7 @@ def compare_agreement(report: Mapping[str, Any]) -> str:
     """Return how closely a result agrees with its input, and did before what was measured was put back, in words.
 
     Args:
-        report: of the result; one that a server of before wrote says less.
+        report: of the result; that of an older server has fewer entries.
 
     Returns:
         A line or two, empty where the agreement was not measured.

@@ -269,12 +269,17 @@ def find_latest_checkpoint(folder: str) -> str | None:
 def load_weights(network: nn.Module, path: str | None) -> None:
     """Start from a file of weights, a bare state_dict of this network; None leaves the network as it is.
 
-    What its detail is added to stays as the network has it, since a run is its config: files name a base of their own.
+    Its base stays the one that the config asks for, whatever base the file names.
     """
-    if path is not None:
-        configured = {"base": network.base} if isinstance(network, MetaSRGAN) else {}
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        vars(network).update(configured)
+    if path is None:
+        return
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(network, MetaSRGAN):
+        network.load_state_dict(state)
+        return
+    base = network.base
+    network.load_state_dict(state)
+    network.base = base
 
 
 def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], path: str | Path) -> str:

@@ -21,7 +21,7 @@ from ..image.intensity import IntensityMap
 from ..progress import Progress, finish
 from ..volumes.volume import Volume
 
-# How an input may have come of a finer image.
+# How the input may have been measured of a finer image.
 MODELS = ("kspace", "mean")
 
 
@@ -73,15 +73,11 @@ class DataConsistency:
         shoulder: float = 0.0,
     ) -> None:
         self.model = model
-        lines = [
-            (target.positions[axis], shape[axis], factor, part)
-            for axis, factor, part in zip(target.plane, target.factors, band)
-        ]
         self.rows, self.columns = (
-            model_mean(positions, size, 1 / factor)
+            model_mean(target.positions[axis], shape[axis], 1 / factor)
             if model == "mean"
-            else model_kspace(positions, size, part, shoulder)
-            for positions, size, factor, part in lines
+            else model_kspace(target.positions[axis], shape[axis], part, shoulder)
+            for axis, factor, part in zip(target.plane, target.factors, band)
         )
         self._enforced = _Tally()
 
@@ -167,6 +163,6 @@ class _Tally:
 
 
 def _apply(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
-    """A matrix an axis, the identity where there is none, on (N, H, W)."""
+    """Apply a matrix an axis, the identity where there is none, to (N, H, W)."""
     slices = slices if rows is None else np.matmul(rows, slices)
     return slices if columns is None else np.matmul(slices, columns.T)
