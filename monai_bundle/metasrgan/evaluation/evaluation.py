@@ -80,6 +80,8 @@ def evaluate(
     every_scale = {word: model for word, model in networks.items() if not isinstance(model.generator, ByTwo)}
     if not every_scale:
         raise UsageError("weights: there is no Meta-SRGAN among them; give at least one")
+    if not degradations:
+        raise UsageError("degradations: there is none; give at least one, such as kspace")
     parts = {name: _list_files(folder, name) for name in degradations}
     provenance = folder / "evaluation.json"
     with make_folder(folder):

@@ -62,6 +62,9 @@ class DataConsistency:
         shape: (I, J, K) of the input.
         band: the measured part of each in-plane axis's own band; see `metasrgan.image.acquisition.model_kspace`.
         shoulder: of the band, as there.
+
+    Raises:
+        ValueError: an unknown model.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class DataConsistency:
         band: tuple[float, float] = (1.0, 1.0),
         shoulder: float = 0.0,
     ) -> None:
+        if model not in MODELS:
+            raise ValueError(f"model {model!r} is unknown; choose from {', '.join(MODELS)}")
         self.model = model
         self.rows, self.columns = (
             model_mean(target.positions[axis], shape[axis], 1 / factor)

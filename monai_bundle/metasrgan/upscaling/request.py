@@ -105,7 +105,7 @@ class Request:
     )
     shoulder: float = _ask(
         0.0,
-        "part of the measured band, at its edge, that gives way to the method's: 0 (default) … 1; against ringing",
+        "taper: the part of the band's edge that gives way to the method's, against ringing: 0 (default) … 1",
         kind=float,
     )
     weights: str | None = _ask(
