@@ -494,3 +494,17 @@ def test_a_gpu_gives_what_the_cpu_gives(device: str) -> None:
 def test_a_whole_head_needs_no_more_than_its_own_size_and_1_5_gib() -> None:
     for case in measure_volume_memory(FULL):
         assert case.growth <= case.ends + 1.5 * 2**30, case
+
+
+def test_what_is_put_back_stays_finite_in_the_volumes_type() -> None:
+    # Zero-filling overshoots at an edge from the lowest to the highest number that the type holds.
+    largest = float(np.finfo(np.float16).max)
+    array = np.full((12, 10, 2), -largest, np.float16)
+    array[6:] = largest
+    array += np.linspace(0, 0.1, array.size).reshape(array.shape).astype(np.float16)
+    array[0, 0, 0] = 0.5  # Not whole numbers alone, which would be labels.
+    volume = Volume(array, np.diag([1.0, 1.0, 3.0, 1.0]))
+    result = run_request(Request(scale=2, method="linear", clip="none"), volume).volume.array
+    assert result.dtype == np.float16
+    assert np.isfinite(result).all()
+    assert result.max() == largest

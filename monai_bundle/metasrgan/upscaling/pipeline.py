@@ -282,6 +282,10 @@ def _choose_dtype(request: Request, volume: Volume) -> np.dtype:
 
 
 def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "f" and dtype.itemsize < batch.dtype.itemsize:
+        # What is put back may reach beyond the input's range, and so beyond what its type holds.
+        largest = float(np.finfo(dtype).max)
+        return batch.clip(-largest, largest).astype(dtype)
     if dtype.kind not in "iu" or batch.dtype.kind != "f":
         return batch.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
