@@ -44,6 +44,15 @@ def test_strips_give_what_the_whole_slice_gives_whatever_the_base(
     np.testing.assert_allclose(upscale_with(generator, **asked), whole, rtol=0, atol=1e-5 * np.ptp(whole))
 
 
+def test_what_was_measured_is_kept_across_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(network_engine.PIXELS_AT_ONCE, "cpu", 2500)
+    for asked in ({"scale": 2}, {"scale": 1.37}, {"spacing": 1 / 2.2}):
+        request = Request(dtype="float32", **asked)
+        agreement = pipeline.run_request(request, VOLUME, model=model_of(meta_srgan())).agreement
+        assert agreement is not None
+        assert agreement.worst < 2e-5
+
+
 @pytest.mark.parametrize("base", ["linear", "bspline", "zerofill"])
 def test_without_detail_the_result_is_the_base_of_the_unpadded_slice(base: str) -> None:
     generator = meta_srgan(base=base)

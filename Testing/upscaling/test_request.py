@@ -50,6 +50,7 @@ ASKED: dict[str, Any] = {
         ({"scale": 2, "shoulder": 1.5}, "shoulder 1.5.*0 to 1"), ({"scale": 2, "shoulder": "soft"}, "shoulder 'soft'"),
         ({"scale": 2, "shoulder": float("nan")}, "shoulder nan"),
         ({"scale": 2, "shoulder": 0.1, "consistent": "off"}, "shoulder 0.1.*'off' has no band"),
+        ({"scale": 2, "shoulder": 0.1, "method": "nearest"}, "shoulder 0.1.*'nearest' has no band"),
     ],
     ids=str,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.grid import Target
-from ..image.acquisition import model_kspace, model_mean
+from ..image.acquisition import Acquisition, model_kspace, model_mean
 from ..image.intensity import IntensityMap
 from ..progress import Progress, finish
 from ..volumes.volume import Volume
@@ -78,12 +78,21 @@ class DataConsistency:
         if model not in MODELS:
             raise ValueError(f"model {model!r} is unknown; choose from {', '.join(MODELS)}")
         self.model = model
-        self.rows, self.columns = (
-            model_mean(target.positions[axis], shape[axis], 1 / factor)
-            if model == "mean"
-            else model_kspace(target.positions[axis], shape[axis], part, shoulder)
-            for axis, factor, part in zip(target.plane, target.factors, band)
-        )
+
+        def make(axis: int, factor: float, part: float) -> Acquisition:
+            positions, size = target.positions[axis], shape[axis]
+            return (
+                model_mean(positions, size, 1 / factor)
+                if model == "mean"
+                else model_kspace(positions, size, part, shoulder)
+            )
+
+        (row_axis, column_axis), factors = target.plane, target.factors
+        self.rows = make(row_axis, factors[0], band[0])
+        # Of square slices once.
+        square = (shape[row_axis], factors[0], band[0]) == (shape[column_axis], factors[1], band[1])
+        alike = square and np.array_equal(target.positions[row_axis], target.positions[column_axis])
+        self.columns = self.rows if alike else make(column_axis, factors[1], band[1])
         self._enforced = _Tally()
 
     def enforce(self, slices: np.ndarray, fine: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
@@ -108,8 +117,10 @@ class DataConsistency:
 
     def measure_steps(
         self, volume: Volume, result: Volume, target: Target, intensities: IntensityMap | None = None
-    ) -> Generator[Progress, None, Agreement]:
+    ) -> Generator[Progress, None, Agreement | None]:
         """Measure a result's agreement with its input, a slice a step, for a caller with a window to keep alive.
+
+        None where the result covers too little of the input to say.
 
         Args:
             volume: the input.
@@ -125,6 +136,8 @@ class DataConsistency:
             tally.add(self._select(self._compare(*(intensities.forward(each[mine]) for each in (array, fine)))))
             # Every slice is upscaled by now; this only gives the caller a turn.
             yield Progress(len(array), len(array))
+        if not tally.count:
+            return None
         return Agreement(self.model, tally.rms, tally.worst, self._enforced.rms if self._enforced.count else None)
 
     def _compare(self, slices: np.ndarray, fine: np.ndarray) -> np.ndarray:
@@ -137,8 +150,8 @@ class DataConsistency:
         return difference[:, self.rows.compared][:, :, self.columns.compared]
 
 
-def measure_consistency(volume: Volume, result: Volume, target: Target, model: str = "kspace") -> Agreement:
-    """Measure how closely a result, measured again, agrees with its input.
+def measure_consistency(volume: Volume, result: Volume, target: Target, model: str = "kspace") -> Agreement | None:
+    """Measure how closely a result, measured again, agrees with its input; None where it covers too little to say.
 
     Only input voxels that the result covers count.
 
@@ -164,7 +177,7 @@ class _Tally:
 
     @property
     def rms(self) -> float:
-        return float((self.total / self.count) ** 0.5) if self.count else 0.0
+        return float((self.total / self.count) ** 0.5)
 
 
 def _apply(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:

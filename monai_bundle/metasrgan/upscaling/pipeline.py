@@ -31,7 +31,8 @@ from .result import Result
 if TYPE_CHECKING:
     from ..networks.loading import Model
 
-# What computing takes beside the input and the output, whatever their size (docs/benchmarks.md).
+# What computing takes beside the input and the output, whatever their size (docs/benchmarks.md); matrices that put back
+# what was measured, an axis each, come to that.
 WORKING_MEMORY = 250 * 2**20
 
 
@@ -187,7 +188,8 @@ def make_data_consistency(request: Request, volume: Volume, target: Target) -> D
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
     """Return about how many bytes it takes to upscale a volume, the input and the result included."""
-    return volume.array.nbytes + count_result_bytes(request, volume, target) + WORKING_MEMORY
+    matrices = max(len(target.positions[axis]) * volume.array.shape[axis] for axis in target.plane)
+    return volume.array.nbytes + count_result_bytes(request, volume, target) + WORKING_MEMORY + 32 * matrices
 
 
 def count_result_bytes(request: Request, volume: Volume, target: Target) -> int:

@@ -138,10 +138,9 @@ class Request:
         object.__setattr__(self, "shoulder", _read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
         if not 0 <= self.shoulder <= 1:
             raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
-        if self.shoulder and self.consistent in ("mean", "off"):
-            raise UsageError(
-                f"shoulder {self.shoulder:g}: consistent {self.consistent!r} has no band; leave one of them out"
-            )
+        if self.shoulder and (self.consistent in ("mean", "off") or self.method == "nearest"):
+            what = "method 'nearest'" if self.method == "nearest" else f"consistent {self.consistent!r}"
+            raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
         check_axis(self.axis)
         check_device(self.device)
         if not isinstance(self.axis, str):

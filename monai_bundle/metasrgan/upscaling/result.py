@@ -27,7 +27,8 @@ class Result:
         volume: the result, on the target's grid.
         model: the network's weights; None for an interpolation, and for what a server did.
         device: that the network ran on; "cpu" for an interpolation, the address for a server.
-        agreement: of the result, measured again, with the input; None where it was not asked for.
+        agreement: of the result, measured again, with the input; None where it was not
+            asked for, or where the result covers too little of the input to say.
         seconds: how long upscaling took, once the weights were loaded; of a server, until all was back.
         warnings: what the user was warned of.
     """
