@@ -10,6 +10,8 @@ import numpy as np
 
 from .acquisition import evaluate_cosines
 
+# Pixels up to which slices are worked on in double precision.
+_SMALL_SLICE = 2**19
 METHODS = ("bspline", "bicubic", "linear", "zerofill", "nearest")
 
 
@@ -48,6 +50,25 @@ def make_interpolation_matrix(method: str, positions: np.ndarray, size: int) -> 
         series = evaluate_cosines(np.arange(size, dtype=np.float64), size, size)
         return (evaluate_cosines(positions, size, size) @ series.T).astype(np.float32)
     raise ValueError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}")
+
+
+def apply_matrices(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
+    """Apply a matrix along each axis of slices.
+
+    Args:
+        rows, columns: (H_out, H) and (W_out, W); None for the identity.
+        slices: float32 (N, H, W).
+
+    Returns:
+        float32 (N, H_out, W_out).
+    """
+    # BLAS sums small products in another order when it has other threads at hand; in double precision that does not
+    # show, and a result is the same in every process.
+    small = max(slices[0].size, (len(rows) if rows is not None else 0) * (len(columns) if columns is not None else 0))
+    finer = slices.astype(np.float64) if small <= _SMALL_SLICE else slices
+    finer = finer if rows is None else np.matmul(rows, finer)
+    finer = finer if columns is None else np.matmul(finer, columns.T)
+    return finer.astype(np.float32, copy=False)
 
 
 def find_nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:

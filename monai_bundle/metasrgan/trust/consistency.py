@@ -18,6 +18,7 @@ import numpy as np
 from ..geometry.grid import Target
 from ..image.acquisition import Acquisition, model_kspace, model_mean
 from ..image.intensity import IntensityMap
+from ..image.interpolation import apply_matrices
 from ..progress import Progress, finish
 from ..volumes.volume import Volume
 
@@ -109,10 +110,10 @@ class DataConsistency:
         """
         missing = self._compare(slices, fine)
         self._enforced.add(self._select(missing))
-        fine += _apply(self.rows.complete, missing, self.columns.complete)
+        fine += apply_matrices(self.rows.complete, missing, self.columns.complete)
         if limits is not None and (fine.min() < limits[0] or fine.max() > limits[1]):
             np.clip(fine, *limits, out=fine)
-            fine += _apply(self.rows.complete, self._compare(slices, fine), self.columns.complete)
+            fine += apply_matrices(self.rows.complete, self._compare(slices, fine), self.columns.complete)
         return fine
 
     def measure_steps(
@@ -142,8 +143,8 @@ class DataConsistency:
 
     def _compare(self, slices: np.ndarray, fine: np.ndarray) -> np.ndarray:
         """(N, K_rows, K_columns), what was measured minus what the fine slices give."""
-        observed = _apply(self.rows.observe, slices, self.columns.observe)
-        difference: np.ndarray = observed - _apply(self.rows.measure, fine, self.columns.measure)
+        observed = apply_matrices(self.rows.observe, slices, self.columns.observe)
+        difference: np.ndarray = observed - apply_matrices(self.rows.measure, fine, self.columns.measure)
         return difference
 
     def _select(self, difference: np.ndarray) -> np.ndarray:
@@ -178,9 +179,3 @@ class _Tally:
     @property
     def rms(self) -> float:
         return float((self.total / self.count) ** 0.5)
-
-
-def _apply(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
-    """Apply a matrix an axis, the identity where there is none, to (N, H, W)."""
-    slices = slices if rows is None else np.matmul(rows, slices)
-    return slices if columns is None else np.matmul(slices, columns.T)

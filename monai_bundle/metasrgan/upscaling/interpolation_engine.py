@@ -39,15 +39,15 @@ class InterpolationEngine(Engine):
     """
 
     def __init__(self, method: str, positions: list[np.ndarray], shape: tuple[int, ...]) -> None:
-        self.rows, columns = (interpolation.make_interpolation_matrix(method, *each) for each in zip(positions, shape))
-        self.columns = np.ascontiguousarray(columns.T)
+        self.rows, self.columns = (
+            interpolation.make_interpolation_matrix(method, *each) for each in zip(positions, shape)
+        )
         self.slices_at_once = _count_slices_at_once(positions)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
         yield from ()
-        finer: np.ndarray = np.matmul(np.matmul(self.rows, slices), self.columns)
-        return finer
+        return interpolation.apply_matrices(self.rows, slices, self.columns)
 
 
 def _count_slices_at_once(positions: list[np.ndarray]) -> int:
