@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from metasrgan.errors import MetaSRGANError
-from metasrgan.geometry.grid import Target, format_shape, was_trained_for
+from metasrgan.geometry.grid import format_shape, was_trained_for
+from metasrgan.geometry.target import Target
 from metasrgan.networks.weights import find_weights
 from metasrgan.upscaling.pipeline import count_result_bytes, estimate_memory
 from metasrgan.upscaling.request import Request, check_for_server, choose_target

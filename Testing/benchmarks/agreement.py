@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from metasrgan import Request, run_request
 from metasrgan.errors import MetaSRGANError
-from metasrgan.geometry.grid import Grid, scale_grid
+from metasrgan.geometry.grid import scale_grid
+from metasrgan.geometry.target import Grid
 from metasrgan.image.intensity import IntensityMap
 from metasrgan.networks.loading import load_model
 from metasrgan.volumes.files import read

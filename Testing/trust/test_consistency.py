@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, head, reordered
-from metasrgan.geometry.grid import Grid
+from metasrgan.geometry.target import Grid
 from metasrgan.geometry.orientation import measure_spacing
 from metasrgan.image.intensity import IntensityMap
 from metasrgan.trust.consistency import MODELS, Agreement, DataConsistency, measure_consistency

@@ -18,7 +18,7 @@ from benchmarks.memory import measure_volume_memory
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, head, indices_of, reordered, world
 from metasrgan import Request, Volume, load_model, run_request, upscale
 from metasrgan.errors import DataError, UsageError
-from metasrgan.geometry.grid import Target
+from metasrgan.geometry.target import Target
 from metasrgan.geometry.orientation import choose_slice_axis
 from metasrgan.networks import SRGAN, MetaSRGAN
 from metasrgan.networks.loading import Model

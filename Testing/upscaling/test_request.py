@@ -17,7 +17,7 @@ import torch
 from made_volumes import head
 from metasrgan import Request
 from metasrgan.errors import DataError, UsageError
-from metasrgan.geometry.grid import Grid
+from metasrgan.geometry.target import Grid
 from metasrgan.upscaling.request import TARGETS, check_for_server, choose_target, list_fields
 
 FINE = Grid((52, 44, 3), head().affine @ np.diag([0.5, 0.5, 1, 1]), "fine.nii")

@@ -1,20 +1,8 @@
-"""Where an upscaled volume's voxels lie: pure functions on shapes and affines.
-
-Words used here:
-
-- a *grid* is a shape and an affine: voxel indices to RAS mm, integer indices at voxel centres;
-- its *edges* lie half a voxel outside its outermost centres, and its *field of view* between them;
-- the *factor* of an axis is the input's spacing over the output's;
-- *positions* are output voxel centres in input voxel indices along one axis, always ascending.
-
-An upscaled volume keeps the axes' directions, so its grid is three lists of positions, one an axis, and
-along the *slice axis* they are the input's own 0, 1, 2 …
-"""
+"""Make the grids that may be asked for: pure functions on shapes and affines; the words are those of `target`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -22,97 +10,16 @@ import numpy as np
 from ..errors import DataError, UsageError
 from .orientation import SPACING_TOLERANCE, choose_slice_axis, list_plane_axes, measure_spacing
 from .scale import LARGEST_SCALE, SMALLEST_SCALE, centre_pixels, count_output_pixels
+from .target import Grid, Target
 
-# Beyond this an in-plane factor is a mistake, or at least nothing a network trained up to 4 can serve.
+# Beyond this an in-plane factor is a mistake, or at least nothing a network trained up to 4 can serve,
 ABSURD_SCALE = 8
+# and beyond this one through the plane, where the network was trained up to 8.
+ABSURD_THROUGH_PLANE = 16
+SMALLEST_THROUGH_PLANE = 1.2
+LARGEST_THROUGH_PLANE = 8.0
 # How far slices of a reference may lie from the input's, in voxels.
 _SLICE_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Where a volume's voxels lie, without the voxels.
-
-    Attributes:
-        shape: (I, J, K).
-        affine: (4, 4), voxel indices to RAS mm.
-        name: for messages and reports, usually a file's path.
-    """
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    name: str = "reference"
-
-    def __eq__(self, other: object) -> bool:
-        """Whether all three are the same."""
-        return self._key == other._key if isinstance(other, Grid) else NotImplemented
-
-    def __hash__(self) -> int:
-        """Of all three."""
-        return hash(self._key)
-
-    @property
-    def _key(self) -> tuple[object, ...]:
-        return tuple(self.shape), tuple(np.asarray(self.affine, np.float64).ravel().tolist()), self.name
-
-
-@dataclass(frozen=True)
-class Target:
-    """The grid that a volume is upscaled onto.
-
-    Attributes:
-        axis: the slice axis.
-        factors: of the two in-plane axes, rows and columns, ascending.
-        exact: the same as fractions p/q where the grid is that of `scale_grid`, floor(n*r) pixels from the first outer
-            edge; else None.
-        positions: three float64 arrays, positions along each input axis.
-        index_transform: (4, 4), the target's indices, in the input's axis order, to the input's.
-        affine: (4, 4) of the result.
-        order: result axis a is input axis order[a] …
-        flips: … reversed where flips[a].
-    """
-
-    axis: int
-    factors: tuple[float, float]
-    exact: tuple[Fraction, Fraction] | None
-    positions: tuple[np.ndarray, np.ndarray, np.ndarray]
-    index_transform: np.ndarray
-    affine: np.ndarray
-    order: tuple[int, int, int] = (0, 1, 2)
-    flips: tuple[bool, bool, bool] = (False, False, False)
-
-    @property
-    def scale(self) -> float:
-        """The in-plane factor where one number has to say it: the mean of two that differ by rounding only."""
-        return sum(self.factors) / 2
-
-    @property
-    def plane(self) -> tuple[int, int]:
-        """The two in-plane axes, ascending."""
-        return list_plane_axes(self.axis)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """The result's, in its own axis order."""
-        i, j, k = (len(self.positions[axis]) for axis in self.order)
-        return i, j, k
-
-    def view_as_result(self, slices: np.ndarray) -> np.ndarray:
-        """View upscaled slices, stacked first and along the input's axes, in the result's axis order and directions."""
-        return np.moveaxis(slices, 0, self.axis).transpose(self.order)[self._turned]
-
-    def view_as_slices(self, result: np.ndarray) -> np.ndarray:
-        """View a result as the slices that `view_as_result` was given."""
-        return np.moveaxis(result[self._turned].transpose(np.argsort(self.order)), self.axis, 0)
-
-    @property
-    def _turned(self) -> tuple[slice, ...]:
-        return tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
-
-    @property
-    def spacing(self) -> np.ndarray:
-        """(3,) mm, of the result's axes."""
-        return measure_spacing(self.affine)
 
 
 def check_scale(scale: float) -> None:
@@ -136,8 +43,17 @@ def was_trained_for(scale: float) -> bool:
     return SMALLEST_SCALE - 1e-6 <= scale <= LARGEST_SCALE + 1e-6
 
 
+def was_trained_through_plane(factor: float) -> bool:
+    """Whether the network was trained to make one slice so many: 1.2 … 8.0, to within rounding."""
+    return SMALLEST_THROUGH_PLANE - 1e-6 <= factor <= LARGEST_THROUGH_PLANE + 1e-6
+
+
 def scale_grid(
-    shape: Sequence[int], affine: np.ndarray, scales: tuple[Fraction, Fraction], axis: str | int = "auto"
+    shape: Sequence[int],
+    affine: np.ndarray,
+    scales: tuple[Fraction, Fraction],
+    axis: str | int = "auto",
+    slice_spacing: float | None = None,
 ) -> Target:
     """Upscale by r in plane: floor(n*r) voxels of exactly spacing/r, the first voxel's outer edge kept.
 
@@ -146,56 +62,100 @@ def scale_grid(
         affine: (4, 4), voxel indices to RAS mm.
         scales: r of rows and of columns.
         axis: the slice axis, as for `choose_slice_axis`.
+        slice_spacing: mm, as for `respace_grid`; None keeps the slices.
 
     Raises:
-        UsageError: a scale that is at most 1 or above 8, or an unknown axis.
+        UsageError: a scale that is at most 1 or above 8, an unknown axis, or a slice spacing that makes no sense.
     """
     for scale in scales:
         check_scale(float(scale))
     chosen = choose_slice_axis(affine, axis)
-    positions, steps = _keep_positions(shape), [1.0, 1.0, 1.0]
+    maker = _GridMaker(shape, affine, chosen)
     for each, scale in zip(list_plane_axes(chosen), scales):
         p, q = scale.numerator, scale.denominator
-        steps[each] = q / p
-        positions[each] = centre_pixels(np.arange(count_output_pixels(shape[each], p, q), dtype=np.float64), p, q)
-    rows, columns = scales
-    return _make_target(chosen, (float(rows), float(columns)), scales, positions, steps, affine)
+        line = centre_pixels(np.arange(count_output_pixels(shape[each], p, q), dtype=np.float64), p, q)
+        maker.set_axis(each, float(scale), line)
+    if slice_spacing is not None:
+        maker.respace_slices(slice_spacing)
+    return maker.make()
 
 
-def respace_grid(shape: Sequence[int], affine: np.ndarray, spacing: float, axis: str | int = "auto") -> Target:
-    """Upscale to exactly ``spacing`` mm in plane: round(n*r) voxels, centred on the same field of view.
+def respace_grid(
+    shape: Sequence[int],
+    affine: np.ndarray,
+    spacing: float | None,
+    axis: str | int = "auto",
+    slice_spacing: float | None = None,
+) -> Target:
+    """Upscale to voxels of exactly these sizes: round(n*r) along an axis, centred on the same field of view.
+
+    Args:
+        shape: (I, J, K).
+        affine: (4, 4), voxel indices to RAS mm.
+        spacing: mm in plane; None keeps the pixels. Where slices are made finer, or one axis of the plane is, an axis
+            with finer pixels than this is averaged down.
+        axis: the slice axis, as for `choose_slice_axis`.
+        slice_spacing: mm from slice to slice; None keeps the slices.
 
     Raises:
-        UsageError: a spacing that is not finer than the input's, or needs different factors for the two axes.
+        UsageError: a size that makes nothing finer, or that is beyond what makes sense.
     """
-    check_spacing(spacing)
     chosen = choose_slice_axis(affine, axis)
-    factors = measure_spacing(affine) / spacing
-    in_plane = _check_factors(factors, chosen)
-    positions, steps = _keep_positions(shape), [1.0, 1.0, 1.0]
-    for each in list_plane_axes(chosen):
-        steps[each] = 1 / float(factors[each])
-        count = int(np.floor(shape[each] * factors[each] + 0.5))
-        positions[each] = (shape[each] - 1) / 2 + (np.arange(count) - (count - 1) / 2) * steps[each]
-    return _make_target(chosen, in_plane, None, positions, steps, affine)
+    maker = _GridMaker(shape, affine, chosen)
+    if spacing is not None:
+        check_spacing(spacing)
+        factors = maker.spacing / spacing
+        plane = list_plane_axes(chosen)
+        if slice_spacing is None:
+            check_scale(max(float(factors[each]) for each in plane))
+        for each in plane:
+            # What differs by a header's rounding only is as it should be.
+            if slice_spacing is None or abs(factors[each] - 1) > SPACING_TOLERANCE:
+                maker.respace_axis(each, spacing)
+    if slice_spacing is not None:
+        maker.respace_slices(slice_spacing)
+    return maker.make()
 
 
-def check_spacing(spacing: float) -> None:
+def isotropic_grid(
+    shape: Sequence[int], affine: np.ndarray, spacing: float | None = None, axis: str | int = "auto"
+) -> Target:
+    """Make voxels as long as wide: of ``spacing`` mm, or of the finest in-plane spacing.
+
+    Raises:
+        UsageError: voxels that are isotropic already, a size that makes nothing finer, or one beyond what makes sense.
+    """
+    chosen = choose_slice_axis(affine, axis)
+    sizes = measure_spacing(affine)
+    wanted = float(min(sizes[each] for each in list_plane_axes(chosen))) if spacing is None else spacing
+    if spacing is None and sizes[chosen] <= wanted * (1 + SPACING_TOLERANCE):
+        raise UsageError(
+            f"the slices are as fine as the pixels already ({format_size(sizes)} mm); "
+            "give a finer size in millimetres, such as isotropic 0.5"
+        )
+    return respace_grid(shape, affine, wanted, axis, slice_spacing=wanted)
+
+
+def check_spacing(spacing: float, name: str = "spacing") -> None:
     """Refuse a voxel size that is none.
+
+    Args:
+        spacing: mm.
+        name: of what is asked, for the message.
 
     Raises:
         UsageError: not finite, or not above 0.
     """
     if not (np.isfinite(spacing) and spacing > 0):
-        raise UsageError(f"spacing {spacing} mm is not a size; give millimetres above 0, such as 0.5")
+        raise UsageError(f"{name} {spacing} mm is not a size; give millimetres above 0, such as 0.5")
 
 
 def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: str | int = "auto") -> Target:
     """Upscale onto exactly a reference's grid, its axis order and directions included.
 
-    The reference's axes must be parallel to the input's, and along the slice axis the slices must be the same.
-    In plane it may cover another field of view. With "auto" the slice axis is the one along which both agree
-    (the coarsest of them).
+    The reference's axes must be parallel to the input's, and finer along one of them at least; where it is coarser the
+    input is averaged down. It may cover another field of view. With "auto" the slice axis is the one along which both
+    have the same slices (the coarsest of such), else the input's coarsest.
 
     Raises:
         DataError: a reference that does not fit, and why.
@@ -209,23 +169,33 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
         positions[order[each]] = line[::-1] if flips[each] else line
     factors = np.empty(3)
     factors[list(order)] = 1 / np.abs(steps)
-    chosen = _choose_shared_axis(positions, shape, affine, factors, axis)
-    for each in list_plane_axes(chosen):
+    chosen, same_slices = _choose_shared_axis(positions, shape, affine, axis)
+    for each in range(3):
         if positions[each].max() < -0.5 or positions[each].min() > shape[each] - 0.5:
             raise DataError(
                 f"the reference lies wholly outside the input's field of view (axis {each}); "
                 "give one of the same part of the body"
             )
-    positions[chosen] = np.arange(shape[chosen], dtype=np.float64)
+    if same_slices:
+        positions[chosen] = np.arange(shape[chosen], dtype=np.float64)
+        factors[chosen] = 1.0
+    rows, columns = (float(factors[each]) for each in list_plane_axes(chosen))
     try:
-        in_plane = _check_factors(factors, chosen)
+        if max(factors) <= 1 + SPACING_TOLERANCE:
+            raise UsageError(
+                f"it is nowhere finer than the input (factors {', '.join(f'{each:.4g}' for each in factors)}); "
+                "give a reference with finer voxels"
+            )
+        check_scale(max(rows, columns, 1 + SPACING_TOLERANCE))
+        _check_through_plane(float(factors[chosen]), shape[chosen])
     except UsageError as error:
         raise DataError(f"the reference does not fit: {error}") from None
+    first, second, third = positions
     return Target(
         axis=chosen,
-        factors=in_plane,
-        exact=None,
-        positions=(positions[0], positions[1], positions[2]),
+        shape_in=_as_three(shape),
+        factors=(float(factors[0]), float(factors[1]), float(factors[2])),
+        positions=(first, second, third),
         index_transform=to_input,
         affine=np.array(reference.affine, np.float64),
         order=(order[0], order[1], order[2]),
@@ -240,6 +210,15 @@ def format_shape(shape: Sequence[int]) -> str:
     '512 × 512 × 25'
     """
     return " × ".join(str(int(size)) for size in shape)
+
+
+def format_size(sizes: Sequence[float] | np.ndarray) -> str:
+    """Return voxel sizes as people write them.
+
+    >>> format_size((0.78125, 0.78125, 6.5))
+    '0.7812 × 0.7812 × 6.5'
+    """
+    return " × ".join(f"{float(size):.4g}" for size in sizes)
 
 
 def _match_axes(matrix: np.ndarray, shape: Sequence[int]) -> tuple[tuple[int, ...], np.ndarray]:
@@ -261,13 +240,9 @@ def _match_axes(matrix: np.ndarray, shape: Sequence[int]) -> tuple[tuple[int, ..
 
 
 def _choose_shared_axis(
-    positions: Sequence[np.ndarray], shape: Sequence[int], affine: np.ndarray, factors: np.ndarray, axis: str | int
-) -> int:
-    """The slice axis, along which a reference has the input's own slices; "auto" takes the coarsest of such axes.
-
-    Raises:
-        DataError: a reference with other slices.
-    """
+    positions: Sequence[np.ndarray], shape: Sequence[int], affine: np.ndarray, axis: str | int
+) -> tuple[int, bool]:
+    """The slice axis, and whether a reference has the input's own slices along it."""
     spacing = measure_spacing(affine)
     agree = [
         each
@@ -276,44 +251,87 @@ def _choose_shared_axis(
         and np.abs(positions[each] - np.arange(shape[each])).max() < _SLICE_TOLERANCE
     ]
     if axis == "auto" and agree:
-        return max(agree, key=lambda each: (round(float(spacing[each]), 4), each))
+        return max(agree, key=lambda each: (round(float(spacing[each]), 4), each)), True
     chosen = choose_slice_axis(affine, axis)
-    if chosen not in agree:
-        raise DataError(
-            f"the reference differs from the input through the plane too (axis {chosen}: "
-            f"{len(positions[chosen])} slices of {spacing[chosen] / factors[chosen]:.4g} mm, not "
-            f"{shape[chosen]} of {spacing[chosen]:.4g} mm); only in-plane upscaling is done, "
-            "give a reference with the input's slices"
-        )
-    return chosen
+    return chosen, chosen in agree
 
 
-def _keep_positions(shape: Sequence[int]) -> list[np.ndarray]:
-    """The positions of a grid's own voxels."""
-    return [np.arange(size, dtype=np.float64) for size in shape]
+def _check_through_plane(factor: float, slices: int) -> None:
+    """Refuse slices that cannot be made so much finer.
 
-
-def _check_factors(factors: np.ndarray, axis: int) -> tuple[float, float]:
-    """The in-plane factors of rows and columns, which may differ by a header's rounding only."""
-    rows, columns = (float(factors[each]) for each in list_plane_axes(axis))
-    if abs(rows - columns) > SPACING_TOLERANCE * max(rows, columns):
+    Raises:
+        UsageError: a lone slice, or too large a factor.
+    """
+    if factor <= 1 + SPACING_TOLERANCE:
+        return
+    if slices < 2:
         raise UsageError(
-            f"the two in-plane axes would need different factors ({rows:.4g} and {columns:.4g}); "
-            "resample the input to square pixels first, or give a scale"
+            "a lone slice says nothing of what lies beside it, so it cannot be made finer through the plane; "
+            "give a volume of 2 slices or more, or upscale in plane by a scale or a spacing"
         )
-    check_scale((rows + columns) / 2)
-    return rows, columns
+    if factor > ABSURD_THROUGH_PLANE:
+        raise UsageError(
+            f"{factor:.4g} slices for one is beyond {ABSURD_THROUGH_PLANE}; nothing true can be seen there, "
+            "give a coarser spacing"
+        )
 
 
-def _make_target(
-    axis: int,
-    factors: tuple[float, float],
-    exact: tuple[Fraction, Fraction] | None,
-    positions: list[np.ndarray],
-    steps: list[float],
-    affine: np.ndarray,
-) -> Target:
-    transform = np.diag([*steps, 1.0])
-    transform[:3, 3] = [line[0] for line in positions]
-    first, second, third = positions
-    return Target(axis, factors, exact, (first, second, third), transform, affine @ transform)
+def _as_three(shape: Sequence[int]) -> tuple[int, int, int]:
+    first, second, third = (int(size) for size in shape)
+    return first, second, third
+
+
+class _GridMaker:
+    """Puts a grid together, an axis at a time; axes that nobody sets keep their voxels.
+
+    Args:
+        shape: (I, J, K).
+        affine: (4, 4).
+        axis: the slice axis.
+    """
+
+    def __init__(self, shape: Sequence[int], affine: np.ndarray, axis: int) -> None:
+        self.shape, self.affine, self.axis = _as_three(shape), affine, axis
+        self.spacing = measure_spacing(affine)
+        self.factors = [1.0, 1.0, 1.0]
+        self.positions = [np.arange(size, dtype=np.float64) for size in self.shape]
+
+    def set_axis(self, axis: int, factor: float, line: np.ndarray) -> None:
+        """Take an axis's factor and positions."""
+        self.factors[axis], self.positions[axis] = factor, line
+
+    def respace_axis(self, axis: int, spacing: float) -> None:
+        """Give an axis voxels of ``spacing`` mm, centred on the same field of view."""
+        factor = float(self.spacing[axis]) / spacing
+        size = self.shape[axis]
+        count = max(1, int(np.floor(size * factor + 0.5)))
+        self.set_axis(axis, factor, (size - 1) / 2 + (np.arange(count) - (count - 1) / 2) / factor)
+
+    def respace_slices(self, spacing: float) -> None:
+        """Make slices finer.
+
+        Raises:
+            UsageError: they would not be, or nothing true could be seen.
+        """
+        check_spacing(spacing)
+        own = float(self.spacing[self.axis])
+        if spacing >= own * (1 - SPACING_TOLERANCE):
+            raise UsageError(
+                f"slices every {own:.4g} mm cannot be made finer by a spacing of {spacing:.4g} mm; give a smaller one"
+            )
+        _check_through_plane(own / spacing, self.shape[self.axis])
+        self.respace_axis(self.axis, spacing)
+
+    def make(self) -> Target:
+        """Return the grid.
+
+        Raises:
+            UsageError: an in-plane factor beyond what makes sense.
+        """
+        rows, columns = (self.factors[each] for each in list_plane_axes(self.axis))
+        if max(rows, columns) > 1:
+            check_scale(max(rows, columns))
+        transform = np.diag([*(1 / factor for factor in self.factors), 1.0])
+        transform[:3, 3] = [line[0] for line in self.positions]
+        (first, second, third), (i, j, k) = self.positions, self.factors
+        return Target(self.axis, self.shape, (i, j, k), (first, second, third), transform, self.affine @ transform)

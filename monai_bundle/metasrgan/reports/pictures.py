@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry.grid import Target
+from ..geometry.target import Target
 from ..geometry.orientation import match_world_axes
 from ..image.interpolation import make_interpolation_matrix
 from ..volumes.volume import Volume

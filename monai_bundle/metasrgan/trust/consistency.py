@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.grid import Target
+from ..geometry.target import Target
 from ..image.acquisition import Acquisition, model_kspace, model_mean
 from ..image.intensity import IntensityMap
 from ..image.interpolation import apply_matrices

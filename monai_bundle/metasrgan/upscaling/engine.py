@@ -6,10 +6,13 @@ caller with a window to keep alive gets a turn inside a batch that takes long.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 import numpy as np
+
+from ..errors import is_out_of_memory
+from ..progress import Progress
 
 
 class Engine(Protocol):
@@ -26,3 +29,33 @@ class Engine(Protocol):
     def give_way(self) -> str | None:
         """Need less memory from now on, and say how; None where nothing is left to give."""
         return None
+
+
+def run_batch(
+    engine: Engine, slices: np.ndarray, done: Progress, warn: Callable[[str], None]
+) -> Generator[Progress, None, np.ndarray | None]:
+    """Run a batch of slices: yields ``done``; None where there was not enough memory and the engine takes less now.
+
+    Raises:
+        MemoryError, RuntimeError: not enough memory, and the engine has nothing left to give.
+    """
+    work = engine.run(slices)
+    try:
+        while True:
+            next(work)
+            yield done
+    except StopIteration as end:
+        finer: np.ndarray = end.value
+        return finer
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        failure = error
+    # The failure's own frames hold what filled the memory.
+    failure = failure.with_traceback(None)
+    del work
+    how = engine.give_way()
+    if how is None:
+        raise failure
+    warn(how)
+    return None

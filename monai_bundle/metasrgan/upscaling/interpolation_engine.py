@@ -1,4 +1,4 @@
-"""The engines that need no network: picking voxels, and interpolating by one matrix an axis."""
+"""The engines that need no network: picking voxels, interpolating by one matrix an axis, and one engine after another."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from ..geometry.target import ImageGrid
 from ..image import interpolation
 from .engine import Engine
 
@@ -16,13 +17,14 @@ class NearestEngine(Engine):
     """Picks voxels: labels may be numbers that no float holds.
 
     Args:
-        positions: of the output's rows and columns, (H_out,) and (W_out,), in input pixels.
-        shape: (H, W) of an input slice.
+        grid: of the output's pixels.
     """
 
-    def __init__(self, positions: list[np.ndarray], shape: tuple[int, ...]) -> None:
-        self.rows, self.columns = (interpolation.find_nearest_voxels(*each) for each in zip(positions, shape))
-        self.slices_at_once = _count_slices_at_once(positions)
+    def __init__(self, grid: ImageGrid) -> None:
+        self.rows, self.columns = (
+            interpolation.find_nearest_voxels(*each) for each in zip((grid.rows, grid.columns), grid.shape)
+        )
+        self.slices_at_once = count_slices_at_once(grid)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
@@ -35,14 +37,15 @@ class InterpolationEngine(Engine):
 
     Args:
         method: as for `metasrgan.image.interpolation.make_interpolation_matrix`.
-        positions, shape: as for `NearestEngine`.
+        grid: of the output's pixels.
     """
 
-    def __init__(self, method: str, positions: list[np.ndarray], shape: tuple[int, ...]) -> None:
+    def __init__(self, method: str, grid: ImageGrid) -> None:
         self.rows, self.columns = (
-            interpolation.make_interpolation_matrix(method, *each) for each in zip(positions, shape)
+            interpolation.make_interpolation_matrix(method, *each)
+            for each in zip((grid.rows, grid.columns), grid.shape)
         )
-        self.slices_at_once = _count_slices_at_once(positions)
+        self.slices_at_once = count_slices_at_once(grid)
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
@@ -50,6 +53,57 @@ class InterpolationEngine(Engine):
         return interpolation.apply_matrices(self.rows, slices, self.columns)
 
 
-def _count_slices_at_once(positions: list[np.ndarray]) -> int:
-    rows, columns = positions
-    return max(1, _OUTPUT_PIXELS_AT_ONCE // (len(rows) * len(columns)))
+class TransposedEngine(Engine):
+    """Runs an engine on slices whose rows are its columns.
+
+    Args:
+        engine: for the transposed slices.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def slices_at_once(self) -> int:  # type: ignore[override]
+        """Those of the engine."""
+        return self.engine.slices_at_once
+
+    def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
+        """As `Engine.run`."""
+        finer = yield from self.engine.run(np.ascontiguousarray(slices.swapaxes(1, 2)))
+        return np.ascontiguousarray(finer.swapaxes(1, 2))
+
+    def give_way(self) -> str | None:
+        """As `Engine.give_way`."""
+        return self.engine.give_way()
+
+
+class SequenceEngine(Engine):
+    """Runs one engine after another, each on what the one before made.
+
+    Args:
+        engines: one or more.
+    """
+
+    def __init__(self, engines: list[Engine]) -> None:
+        self.engines, self.running = engines, engines[0]
+
+    @property
+    def slices_at_once(self) -> int:  # type: ignore[override]
+        """The fewest of all."""
+        return min(engine.slices_at_once for engine in self.engines)
+
+    def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
+        """As `Engine.run`."""
+        for self.running in self.engines:
+            slices = yield from self.running.run(slices)
+        return slices
+
+    def give_way(self) -> str | None:
+        """As `Engine.give_way`, of the engine that ran."""
+        return self.running.give_way()
+
+
+def count_slices_at_once(grid: ImageGrid) -> int:
+    """Return how many slices are interpolated at a time."""
+    return max(1, _OUTPUT_PIXELS_AT_ONCE // (len(grid.rows) * len(grid.columns)))

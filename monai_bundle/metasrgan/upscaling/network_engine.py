@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..geometry.grid import Target
+from ..geometry.target import ImageGrid
 from ..geometry.scale import count_output_pixels
 from ..networks import ByTwo, MetaSRGAN
-from ..networks.meta_upscale import LARGEST_PERIOD
 from ..networks.positions import find_starts, floor_nearly
 from ..networks.precision import keep_float32
 from .engine import Engine
@@ -23,6 +22,8 @@ from .engine import Engine
 PIXELS_AT_ONCE = {"cpu": 100_000, "cuda": 2_000_000, "mps": 1_000_000}
 # A device that has no memory for this part of them is left for the CPU.
 _SMALLEST_PART = 32
+# Images of up to so many pixels are not cut into strips where borders need less than the network sees.
+_WHOLE_IMAGE = 400_000
 
 
 def compute_margin(generator: MetaSRGAN | ByTwo, q: int) -> int:
@@ -63,36 +64,32 @@ class NetworkEngine(Engine):
     Args:
         generator: in eval mode.
         device: to compute on, by torch's name.
-        target: the grid.
-        positions: of the output's rows and columns, (H_out,) and (W_out,), in input pixels.
-        shape: (H, W) of an input slice.
+        grid: of the output's pixels.
+        margin: pixels by which borders are continued, where that is less than the network sees: of one that was trained
+            on patches and saw their ends, as those that make slices finer are. None for all that it sees.
     """
 
     def __init__(
-        self,
-        generator: MetaSRGAN | ByTwo,
-        device: str,
-        target: Target,
-        positions: list[np.ndarray],
-        shape: tuple[int, ...],
+        self, generator: MetaSRGAN | ByTwo, device: str, grid: ImageGrid, margin: int | None = None
     ) -> None:
-        self.device, self.target, self.shape = torch.device(device), target, shape
+        self.device, self.grid, self.shape = torch.device(device), grid, grid.shape
         self.generator, self.weights_fit = generator, True
-        self.rows, self.columns = positions
-        exact = target.exact
-        self.exact = exact if exact is not None and max(each.numerator for each in exact) <= LARGEST_PERIOD else None
-        row_period, column_period = (1, 1) if self.exact is None else (each.denominator for each in self.exact)
-        self.period = row_period
-        self.margins = compute_margin(generator, row_period), compute_margin(generator, column_period)
+        self.exact = grid.exact if grid.exact is not None and _is_periodic(generator, grid.exact) else None
+        self.periods = (1, 1) if self.exact is None else (self.exact[0].denominator, self.exact[1].denominator)
+        self.least_margin = margin
         self._take(PIXELS_AT_ONCE[self.device.type])
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
-        """As `Engine.run`, a strip at a time."""
+        """As `Engine.run`, a strip at a time.
+
+        Args:
+            slices: float32 (N, H, W), or where the network sees neighbouring slices (N, slices, H, W).
+        """
         self.weights_fit = False
         self.generator.to(self.device)
         self.weights_fit = True
         down, across = self.margins
-        whole = torch.from_numpy(slices)[:, None].to(self.device)
+        whole = torch.from_numpy(slices if slices.ndim == 4 else slices[:, None]).to(self.device)
         padded = F.pad(whole, (across, across, down, down), mode="replicate")
         strips: list[Tensor] = []
         for first, last in self._list_strips():
@@ -108,7 +105,7 @@ class NetworkEngine(Engine):
         """As `Engine.give_way`: take half as much at once, and at last, or where the weights do not fit, the CPU."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        smallest = self.strip == self.period and self.slices_at_once == 1
+        smallest = self.strip == self.periods[0] and self.slices_at_once == 1
         if self.weights_fit and not smallest and self.pixels > PIXELS_AT_ONCE[self.device.type] // _SMALLEST_PART:
             self._take(self.pixels // 2)
             return f"not enough memory on {self.device}; going on with smaller batches"
@@ -123,11 +120,25 @@ class NetworkEngine(Engine):
     def _take(self, pixels: int) -> None:
         """Take that many pixels at once; a strip starts where the period does."""
         self.pixels = pixels
+        height, width = self.shape
+        if self.least_margin is not None:
+            # Whole images only: strips join without a seam only where each has about it all that the network sees.
+            self.margins = self._round_margins(self.least_margin)
+            area = (height + 2 * self.margins[0]) * (width + 2 * self.margins[1])
+            if area <= max(pixels, _WHOLE_IMAGE):
+                self.strip, self.slices_at_once = height, max(1, pixels // area)
+                return
+        self.margins = self._round_margins(self.generator.receptive_radius)
         down, across = self.margins
-        width = self.shape[1] + 2 * across
-        most_rows = max(self.period, (pixels // width - 2 * down) // self.period * self.period)
-        self.strip = most_rows if most_rows < self.shape[0] else self.shape[0]
-        self.slices_at_once = max(1, pixels // (width * (self.strip + 2 * down)))
+        padded = width + 2 * across
+        period = self.periods[0]
+        most_rows = max(period, (pixels // padded - 2 * down) // period * period)
+        self.strip = most_rows if most_rows < height else height
+        self.slices_at_once = max(1, pixels // (padded * (self.strip + 2 * down)))
+
+    def _round_margins(self, least: int) -> tuple[int, int]:
+        rows, columns = (-(-least // period) * period for period in self.periods)
+        return rows, columns
 
     def _list_strips(self) -> Iterator[tuple[int, int]]:
         for first in range(0, self.shape[0], self.strip):
@@ -138,14 +149,17 @@ class NetworkEngine(Engine):
         down, across = self.margins
         window = padded[:, :, first : last + 2 * down].contiguous(memory_format=torch.channels_last)
         # Positions stay on the CPU: they are double precision, which Apple's MPS does not have.
-        rows, columns = torch.from_numpy(self.rows), torch.from_numpy(self.columns)
+        rows, columns = torch.from_numpy(self.grid.rows), torch.from_numpy(self.grid.columns)
         if self.exact is not None:
             detail = run_without_margin(self.generator, window, self.exact, self.margins)
             start = count_output_pixels(first, self.exact[0].numerator, self.exact[0].denominator)
             return self.generator.add_base(detail, whole, rows[start : start + detail.shape[2]], columns)
-        # The network has one 1/r: where a header's rounding makes the factors differ, both are their mean.
-        scale = self.target.scale
-        sources = floor_nearly(find_starts(rows, scale))[0]
+        assert isinstance(self.generator, MetaSRGAN)  # A baseline's grid is exact.
+        row_scale, column_scale = self.grid.factors
+        if self.generator.factors == 1:
+            # Where a header's rounding makes the factors differ, both are their mean.
+            row_scale = column_scale = (row_scale + column_scale) / 2
+        sources = floor_nearly(find_starts(rows, row_scale))[0]
         mine = sources < last if first == 0 else (sources >= first) & (sources < last)
         if last == self.shape[0]:
             mine = sources >= first if first else torch.ones_like(mine)
@@ -153,6 +167,13 @@ class NetworkEngine(Engine):
         if not mine.any():
             return padded.new_empty((len(padded), 1, 0, len(columns)))
         rows = rows[mine]
-        assert isinstance(self.generator, MetaSRGAN)  # A baseline's grid is exact.
-        detail = self.generator.detail_at(window, rows + (down - first), columns + across, scale, scale)
+        detail = self.generator.detail_at(window, rows + (down - first), columns + across, row_scale, column_scale)
         return self.generator.add_base(detail, whole, rows, columns)
+
+
+def _is_periodic(generator: MetaSRGAN | ByTwo, exact: tuple[Fraction, Fraction]) -> bool:
+    """Whether a generator has a form for these factors that is cheaper than that for any positions."""
+    if not isinstance(generator, MetaSRGAN):
+        return True
+    rows, columns = (each.as_integer_ratio() for each in exact)
+    return generator.upscale.is_periodic(rows, columns)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError, UsageError, is_out_of_memory
-from ..geometry.grid import Target, was_trained_for
+from ..geometry.grid import was_trained_for
+from ..geometry.target import Target
 from ..image.intensity import IntensityMap
 from ..progress import Progress, finish
 from ..trust.consistency import MODELS, Agreement, DataConsistency
@@ -197,83 +198,83 @@ def count_result_bytes(request: Request, volume: Volume, target: Target) -> int:
     return int(np.prod(target.shape, dtype=np.int64)) * _choose_dtype(request, volume).itemsize
 
 
-def _upscale_steps(
-    request: Request,
-    volume: Volume,
-    target: Target,
-    intensities: IntensityMap,
-    keeper: DataConsistency | None,
-    model: Model | None,
-    device: str,
-    warn: Callable[[str], None],
-) -> Generator[Progress, None, Volume]:
-    if request.method == "net" and not was_trained_for(target.scale):
-        warn(f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline")
+def _upscale_steps(run: _Run) -> Generator[Progress, None, Volume]:
+    """The result's voxels, a batch of slices at a time."""
+    request, volume, target, warn = run.request, run.volume, run.target, run.warn
+    _warn_of_factors(run)
     array = np.moveaxis(volume.array, target.axis, 0)
-    positions = [target.positions[axis] for axis in target.plane]
-    outside = [(each < -0.5 - 1e-6) | (each > size - 0.5 + 1e-6) for each, size in zip(positions, array.shape[1:])]
+    lowest, highest = array.min(), array.max()
+    outside = _find_outside(target)
     if any(each.any() for each in outside):
         warn("the reference reaches beyond the input's field of view; its voxels there get the input's lowest value")
-    positions = [each.clip(-0.5, size - 0.5) for each, size in zip(positions, array.shape[1:])]
-    engine = _make_engine(request.method, target, positions, array.shape[1:], model, device)
-    lowest, highest = array.min(), array.max()
-    low, high = (float(each) for each in intensities.forward(np.array([lowest, highest])))
-    limits = (low, high) if request.clip == "soft" else None
+    is_nearest = request.method == "nearest"
+    # What only upscales in plane takes the input a batch at a time.
+    stack = None if target.keeps_slices else (yield from _make_stack_steps(run, array))
+    engine = _make_plane_engine(run)
+    count = len(array) if stack is None else len(stack)
+    total = run.cuts + count
     dtype = _choose_dtype(request, volume)
-    result = np.empty((array.shape[0], *map(len, positions)), dtype)
+    result = np.empty((count, *(len(target.positions[axis]) for axis in target.plane)), dtype)
+    at_once = engine.slices_at_once if engine is not None else max(1, _VOXELS_AT_ONCE // result[0].size)
 
     start = 0
-    while start < len(array):
-        stop = min(start + engine.slices_at_once, len(array))
-        slices = np.ascontiguousarray(array[start:stop])
-        if request.method != "nearest":
-            slices = intensities.forward(slices)
-        batch = yield from _run_batch(engine, slices, Progress(start, len(array)), warn)
+    while start < count:
+        stop = min(start + (at_once if engine is None else engine.slices_at_once), count)
+        source = array if stack is None else stack
+        slices = np.ascontiguousarray(source[start:stop])
+        if stack is None and not is_nearest:
+            slices = run.intensities.forward(slices)
+        batch: np.ndarray | None = slices
+        if engine is not None:
+            batch = yield from run_batch(engine, slices, Progress(run.cuts + start, total), warn)
         if batch is None:
             continue
-        if keeper is not None:
-            batch = keeper.enforce(slices, batch, limits)
-        if request.method != "nearest":
-            batch = intensities.inverse(batch)
-        if request.clip == "input" and request.method != "nearest":
-            np.clip(batch, lowest, highest, out=batch)
-        batch[:, outside[0], :] = lowest
-        batch[:, :, outside[1]] = lowest
+        if run.plane_keeper is not None:
+            batch = run.plane_keeper.enforce(slices, batch, run.limits)
+        if not is_nearest:
+            batch = run.intensities.inverse(batch)
+            if request.clip == "input":
+                np.clip(batch, lowest, highest, out=batch)
+        above, rows, columns = outside
+        batch[above[start:stop]] = lowest
+        batch[:, rows, :] = lowest
+        batch[:, :, columns] = lowest
         result[start:stop] = _convert(batch, dtype)
         start = stop
-        yield Progress(stop, len(array))
+        yield Progress(run.cuts + stop, total)
 
     return volume.replace_voxels(target.view_as_result(result), target.affine, target.index_transform)
 
 
-def _run_batch(
-    engine: Engine, slices: np.ndarray, done: Progress, warn: Callable[[str], None]
-) -> Generator[Progress, None, np.ndarray | None]:
-    """A batch of finer slices; None where there was not enough memory and the engine takes less from now on.
+def _make_stack_steps(run: _Run, array: np.ndarray) -> Generator[Progress, None, np.ndarray]:
+    """The slices before the plane is made finer: averaged down where that is wanted, and made finer themselves.
 
-    Raises:
-        MemoryError, RuntimeError: not enough memory, and the engine has nothing left to give.
+    Args:
+        array: (K, H, W).
+
+    Returns:
+        (K_out, H', W'): float32, intensities mapped to the network's range; of the method nearest as they are.
     """
-    work = engine.run(slices)
-    try:
-        while True:
-            next(work)
-            yield done
-    except StopIteration as end:
-        finer: np.ndarray = end.value
-        return finer
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        failure = error
-    # The failure's own frames hold what filled the memory.
-    failure = failure.with_traceback(None)
-    del work
-    how = engine.give_way()
-    if how is None:
-        raise failure
-    warn(how)
-    return None
+    request, target = run.request, run.target
+    if request.method == "nearest":
+        return pick_voxels(array, target)
+    slices = average_down(run.intensities.forward(np.ascontiguousarray(array)), target)
+    treatment = target.treat(target.axis)
+    if treatment in (Treatment.KEEP, Treatment.AVERAGE):
+        return slices
+    if treatment is Treatment.INTERPOLATE or run.networks.through_plane is None:
+        method = "bspline" if request.method == "net" else request.method
+        finer = interpolate_slices(slices, target, method)
+    else:
+        passes = request.passes or DEFAULT_PASSES
+        run.cuts = count_cuts(slices.shape, passes)
+        total = run.cuts + len(target.positions[target.axis])
+        finer = yield from refine_slices_steps(
+            slices, target, run.networks.through_plane, run.device, passes, run.warn, total
+        )
+    if run.slice_keeper is not None:
+        finer = run.slice_keeper.enforce(slices, finer, run.limits)
+    return finer
 
 
 def _choose_dtype(request: Request, volume: Volume) -> np.dtype:
@@ -294,19 +295,93 @@ def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.rint(batch).clip(limits.min, limits.max).astype(dtype)
 
 
-def _make_engine(
-    method: str, target: Target, positions: list[np.ndarray], shape: tuple[int, ...], model: Model | None, device: str
-) -> Engine:
-    if method == "nearest":
-        return NearestEngine(positions, shape)
-    if model is None:
-        return InterpolationEngine(method, positions, shape)
-    from ..networks import ByTwo
-    from .network_engine import NetworkEngine
+def _make_plane_engine(run: _Run) -> Engine | None:
+    """What makes the plane finer; None where nothing does."""
+    method, target = run.request.method, run.target
+    changed = tuple(
+        axis for axis in target.plane if target.treat(axis) in (Treatment.INTERPOLATE, Treatment.REFINE)
+    )
+    if target.is_square:
+        grid = target.make_image_grid(target.plane, target.plane)
+        if method == "nearest":
+            return NearestEngine(grid)
+        if run.networks.in_plane is None:
+            return InterpolationEngine(method, grid)
+        from .network_engine import NetworkEngine
 
-    if isinstance(model.generator, ByTwo) and target.exact != (Fraction(2), Fraction(2)):
+        check_baseline(run.networks.in_plane, grid)
+        return NetworkEngine(run.networks.in_plane.generator, run.device, grid)
+    # Voxels are picked along all axes at once.
+    if not changed or method == "nearest":
+        return None
+    if run.networks.through_plane is None:
+        method = "bspline" if method == "net" else method
+        return InterpolationEngine(method, target.make_image_grid(target.plane, changed))
+    return SequenceEngine(_list_axis_engines(run, changed))
+
+
+def _list_axis_engines(run: _Run, changed: tuple[int, ...]) -> list[Engine]:
+    """An engine for each axis of the plane that changes: pixels that are not square are made finer along one at a time."""
+    target, network = run.target, run.networks.through_plane
+    assert network is not None
+    rows, columns = target.plane
+    engines: list[Engine] = []
+    for axis in changed:
+        # Columns come second, when rows are on the target's already.
+        other = columns if axis == rows else rows
+        grid = target.make_image_grid((axis, other), (axis,))
+        if axis == rows and columns in changed:
+            grid = target.make_image_grid((axis, other), (axis,), untouched=(other,))
+        engine: Engine
+        if target.treat(axis) is Treatment.REFINE:
+            engine = make_cut_engine(network, run.device, grid)
+        else:
+            engine = InterpolationEngine("bspline", grid)
+        engines.append(engine if axis == rows else TransposedEngine(engine))
+    return engines
+
+
+def check_baseline(model: Model, grid: ImageGrid) -> None:
+    """Refuse a scale that a baseline's network does not do.
+
+    Raises:
+        UsageError: a baseline, and a scale that is not exactly 2.
+    """
+    from ..networks import ByTwo
+
+    if isinstance(model.generator, ByTwo) and grid.exact != (Fraction(2), Fraction(2)):
         raise UsageError(
-            f"scale {target.scale:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, can do; "
-            f"Meta-SRGAN's do any"
+            f"scale {sum(grid.factors) / 2:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, "
+            f"can do; Meta-SRGAN's do any"
         )
-    return NetworkEngine(model.generator, device, target, positions, shape)
+
+
+def _warn_of_factors(run: _Run) -> None:
+    """Warn of what the networks were not trained for, and of too few slices."""
+    target = run.target
+    if run.request.method != "net":
+        return
+    if target.is_square and not was_trained_for(target.scale):
+        run.warn(
+            f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline"
+        )
+    for axis in (target.axis, *(() if target.is_square else target.plane)):
+        factor = target.factors[axis]
+        if target.treat(axis) is Treatment.REFINE and not was_trained_through_plane(factor):
+            run.warn(
+                f"a factor of {factor:.4g} along axis {axis} is outside 1.2 … 8.0, which the network was trained for; "
+                "compare with bspline"
+            )
+    slices = target.shape_in[target.axis]
+    if target.treat(target.axis) is Treatment.REFINE and slices < FEW_SLICES:
+        run.warn(f"{slices} slices are few: most of what is put between them is a guess")
+
+
+def _find_outside(target: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which of the output's slices, rows and columns lie outside the input's field of view, bool each."""
+    found = []
+    for axis in (target.axis, *target.plane):
+        line, size = target.positions[axis], target.shape_in[axis]
+        found.append((line < -0.5 - 1e-6) | (line > size - 0.5 + 1e-6))
+    slices, rows, columns = found
+    return slices, rows, columns

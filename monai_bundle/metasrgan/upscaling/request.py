@@ -1,14 +1,14 @@
 """What may be asked of an upscaling: one request, whichever door it comes through.
 
-A *request* is checked once when it is made, before any volume is read; what only a volume can tell, `choose_target`
-checks against it. The command line makes its flags, a server its parameters and a report what was asked of the fields
+A *request* is checked once when it is made, before any volume is read; what only a volume can tell, `plan` checks
+against it. The command line makes its flags, a server its parameters and a report what was asked of the fields
 below: a new ability is a field here and an engine that heeds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Self
@@ -16,21 +16,28 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import UsageError
-from ..geometry.grid import Grid, Target, check_scale, check_spacing, match_grid, respace_grid, scale_grid
+from ..geometry.grid import check_scale, check_spacing
+from ..geometry.target import Grid
 from ..geometry.orientation import check_axis
 from ..geometry.scale import Scale
 from ..image import interpolation
 from ..networks.devices import check_device
-from ..networks.weights import SHIPPED, choose_weights, is_shipped
+from ..image.slice_profile import PROFILES
+from ..networks.weights import SHIPPED, is_shipped
 from ..trust.consistency import MODELS
 
 METHODS = ("net", *interpolation.METHODS)
 DTYPES = ("input", "float32")
 CLIPS = ("soft", "input", "none")
-# Models of acquisition by which what was measured is kept, and none of them.
-CONSISTENCIES = (*MODELS, "off")
-# Of these exactly one is asked for: they say how fine the result is.
-TARGETS = ("scale", "spacing", "like")
+# Models of acquisition by which what was measured is kept in plane; through the plane too; and none of them.
+CONSISTENCIES = (*MODELS, "profile", "off")
+# Of these exactly one is asked for, or a slice spacing, alone or beside one of the first two: they say how fine the
+# result is.
+TARGETS = ("scale", "spacing", "isotropic", "like")
+# What has a meaning only where slices are made finer.
+_OF_SLICES = ("slice_thickness", "slice_profile", "passes")
+# Cuts through a volume, across its slices: along one of the fine axes, or along both, averaged.
+DEFAULT_PASSES = 2
 
 
 def _ask(
@@ -42,6 +49,7 @@ def _ask(
     choices: Sequence[str] = (),
     to_server: bool = True,
     in_report: bool = False,
+    bare: bool = False,
 ) -> Any:
     """A field of `Request`.
 
@@ -53,8 +61,9 @@ def _ask(
         choices: the words it may be; none for any.
         to_server: whether a client may ask a server for it.
         in_report: whether a report has an entry of its own for it, so that its "Asked" need not say it again.
+        bare: whether the flag may stand without a value, which is True then.
     """
-    metadata = {"about": about, "flag": flag, "kind": kind, "choices": tuple(choices)}
+    metadata = {"about": about, "flag": flag, "kind": kind, "choices": tuple(choices), "bare": bare}
     return field(default=default, metadata=metadata | {"to_server": to_server, "in_report": in_report})
 
 
@@ -65,13 +74,22 @@ class Request:
     Attributes:
         scale: r, a number or text such as "4/3", kept as an exact `Scale`: floor(n*r) voxels of exactly spacing/r, the
             first voxel's outer edge kept.
-        spacing: mm: round(n*r) voxels of exactly this size, centred on the same field of view.
+        spacing: mm: round(n*r) voxels of exactly this size in plane, centred on the same field of view.
+        isotropic: mm: voxels of this size along all three axes, centred likewise: slices are made finer, and the plane
+            finer or, where its pixels are smaller, averaged down. True takes the finest in-plane spacing.
+        slice_spacing: mm: slices are made finer, so far apart; alone, or beside scale or spacing in plane.
+        slice_thickness: mm, full width at half maximum of the profile that slices were measured with; None for what
+            the volume's sidecar says, else for slices that touch.
+        slice_profile: across a slice's thickness: "smoothed_box" (as selective pulses give), "gaussian" or "box".
+        passes: 2 cuts the volume along both axes of the plane and averages, 1 along one of them only; None for 2.
         like: a reference whose grid the result has exactly; or its file's name, until a door has read it.
         axis: along which slices are taken; see `metasrgan.geometry.orientation.choose_slice_axis`.
         method: "net", or an interpolation: "bspline", "bicubic", "linear", "zerofill" (sinc, the scanners' own), and
             for label maps "nearest".
-        consistent: what was measured is put back, whatever the method: "kspace" for scans, "mean" for images that were
-            averaged down, "off". None for "kspace", and where voxels are no intensities of a scan "off".
+        consistent: what was measured is put back, whatever the method, in plane: "kspace" for scans, "mean" for images
+            that were averaged down, "off". None for "kspace", and where voxels are no intensities of a scan "off".
+            "profile" as "kspace", and through the plane too, by slice_profile: a wrong one costs more than a right one
+            gains.
         shoulder: for "kspace": a part of the measured band, at its edge, over which what was measured gives way to what
             the method made of it: 0 keeps all; 0.1 halves what is left of ringing at sharp edges.
         weights: for "net": of `metasrgan.networks.weights.SHIPPED`, a file of weights or a bundle's folder; None for
@@ -83,13 +101,26 @@ class Request:
             clip. None for "soft", and where nothing is put back "input".
 
     Raises:
-        UsageError: none or several of scale, spacing and like, or a value that makes sense for no volume.
+        UsageError: none or several of what says how fine, or a value that makes sense for no volume.
     """
 
     scale: Scale | Fraction | float | str | None = _ask(
         None, "factor, such as 2, 1.37 or 4/3: floor(n*r) voxels of exactly spacing/r"
     )
     spacing: float | None = _ask(None, "in-plane voxel size in mm, centred on the same field of view", kind=float)
+    isotropic: bool | float | None = _ask(
+        None, "voxels of this size in mm along all axes (default: the finest in-plane spacing)", kind=float, bare=True
+    )
+    slice_spacing: float | None = _ask(None, "mm from slice to slice: slices are made finer", kind=float)
+    slice_thickness: float | None = _ask(
+        None, "mm, of the input's slices (default: of a BIDS sidecar, else their spacing)", kind=float
+    )
+    slice_profile: str = _ask(
+        PROFILES[0], f"across a slice: {PROFILES[0]} (default), {', '.join(PROFILES[1:])}", choices=PROFILES
+    )
+    passes: int | None = _ask(
+        None, f"cuts across the slices: 1, or 2 averaged (default: {DEFAULT_PASSES})", kind=int, in_report=True
+    )
     like: Grid | str | None = _ask(None, "a volume whose grid to match exactly", to_server=False)
     axis: str | int = _ask(
         "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", in_report=True
@@ -99,7 +130,8 @@ class Request:
     )
     consistent: str | None = _ask(
         None,
-        "what was measured is put back: kspace (default, for scans), mean (for images averaged down) or off",
+        "what was measured is put back: kspace (default, for scans), mean (for images averaged down), "
+        "profile (kspace, and through the plane by --slice-profile) or off",
         choices=CONSISTENCIES,
         in_report=True,
     )
@@ -125,16 +157,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
-        given = [name for name in TARGETS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise UsageError(f"give exactly one of scale, spacing and like (given: {', '.join(given) or 'none'})")
-        if self.scale is not None:
-            if not isinstance(self.scale, Scale):
-                object.__setattr__(self, "scale", Scale(self.scale))
-            check_scale(float(self.scale))
-        if self.spacing is not None:
-            object.__setattr__(self, "spacing", _read_number("spacing", self.spacing, "millimetres, such as 0.5"))
-            check_spacing(self.spacing)
+        self._check_target()
         object.__setattr__(self, "shoulder", _read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
         if not 0 <= self.shoulder <= 1:
             raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
@@ -157,6 +180,49 @@ class Request:
                 f"consistent {self.consistent!r}: method nearest picks voxels, and nothing can be added to them; "
                 "leave it out, or choose another method"
             )
+
+    def _check_target(self) -> None:
+        """Refuse what does not say how fine the result is, in one way and in sizes."""
+        if self.isotropic is False:
+            object.__setattr__(self, "isotropic", None)
+        given = [name for name in TARGETS if getattr(self, name) is not None]
+        alone = not given and self.slice_spacing is not None
+        if len(given) != 1 and not alone:
+            raise UsageError(
+                f"give exactly one of scale, spacing, isotropic and like (given: {', '.join(given) or 'none'}), or a "
+                "slice_spacing"
+            )
+        if self.slice_spacing is not None and given and given[0] not in ("scale", "spacing"):
+            raise UsageError(
+                f"slice_spacing {self.slice_spacing}: {given[0]} says already how fine the slices are; leave one out"
+            )
+        if self.scale is not None:
+            if not isinstance(self.scale, Scale):
+                object.__setattr__(self, "scale", Scale(self.scale))
+            check_scale(float(self.scale))
+        for name in ("spacing", "isotropic", "slice_spacing", "slice_thickness"):
+            value = getattr(self, name)
+            if value is not None and value is not True:
+                object.__setattr__(self, name, _read_number(name, value, "millimetres, such as 0.5"))
+                check_spacing(getattr(self, name), name)
+        if self.passes is not None:
+            object.__setattr__(self, "passes", _read_number("passes", self.passes, "1 or 2"))
+            if self.passes not in (1, 2):
+                raise UsageError(f"passes {self.passes:g}: there are two axes to cut along; give 1 or 2")
+            object.__setattr__(self, "passes", int(self.passes))
+        if not self.may_refine_slices:
+            pointless = [name for name in _OF_SLICES if getattr(self, name) != _DEFAULTS[name]]
+            pointless += ["consistent"] if self.consistent == "profile" else []
+            if pointless:
+                raise UsageError(
+                    f"{pointless[0]} {getattr(self, pointless[0])}: is for slices that are made finer; give isotropic "
+                    "or a slice_spacing, or leave it out"
+                )
+
+    @property
+    def may_refine_slices(self) -> bool:
+        """Whether slices may be made finer; what a reference asks for, its grid says."""
+        return self.isotropic is not None or self.slice_spacing is not None or self.like is not None
 
     @cached_property
     def asked(self) -> dict[str, str]:
@@ -191,6 +257,8 @@ class Request:
                 continue
             if name == "like":
                 given[name] = _read_grid(value)
+            elif name == "isotropic" and isinstance(value, bool):
+                given[name] = value
             elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
                 raise UsageError(f"{name} {value!r} is neither a text nor a number; choose another value")
             else:
@@ -225,46 +293,6 @@ def check_for_server(asked: Mapping[str, Any]) -> None:
     weights = asked.get("weights")
     if weights is not None and not is_shipped(weights):
         raise UsageError(f"weights {weights!r}: a server has only the shipped ones; choose from {', '.join(SHIPPED)}")
-
-
-def settle(request: Request, is_scan: bool) -> Request:
-    """Return the request with what it leaves open decided.
-
-    Args:
-        request: what is asked.
-        is_scan: whether the volume's voxels are intensities of a scan.
-    """
-    kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
-    clip = request.clip or "soft"
-    weights = choose_weights(kept) if request.method == "net" and request.weights is None else request.weights
-    return replace(
-        request,
-        weights=weights,
-        consistent=kept,
-        clip="input" if (clip, kept) == ("soft", "off") else clip,
-        shoulder=request.shoulder if kept == "kspace" else 0.0,
-    )
-
-
-def choose_target(request: Request, grid: Grid) -> Target:
-    """Return the grid that a volume would be upscaled onto.
-
-    Args:
-        request: what is asked.
-        grid: of the volume.
-
-    Raises:
-        UsageError: a scale or spacing that makes no sense for this volume.
-        DataError: a reference that does not fit it.
-    """
-    if request.scale is not None:
-        assert isinstance(request.scale, Scale)
-        return scale_grid(grid.shape, grid.affine, (request.scale, request.scale), request.axis)
-    if request.spacing is not None:
-        return respace_grid(grid.shape, grid.affine, request.spacing, request.axis)
-    if not isinstance(request.like, Grid):
-        raise UsageError(f"like {request.like}: the name of a file, not a grid; read the volume and give its grid")
-    return match_grid(grid.shape, grid.affine, request.like, request.axis)
 
 
 def _read_number(name: str, value: Any, example: str) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import INTENDED_USE, __version__
-from ..geometry.grid import Target
+from ..geometry.target import Target
 from ..trust.consistency import Agreement
 from ..volumes.volume import Volume
 from .request import Request

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..geometry.grid import Grid
+from ..geometry.target import Grid
 from ..geometry.orientation import measure_spacing
 
 # A direction cosine off by more than this is a shear, not rounding in a header.

@@ -1,0 +1,126 @@
+"""What a request comes to for a volume: its grid, what it left open, and the networks that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..geometry.grid import isotropic_grid, match_grid, respace_grid, scale_grid
+from ..geometry.scale import Scale
+from ..geometry.target import Grid, Target, Treatment
+from ..networks.weights import choose_weights
+from ..trust.consistency import MODELS
+from .request import DEFAULT_PASSES, Request
+
+if TYPE_CHECKING:
+    from ..networks.loading import Model
+
+# The shipped weights that make slices finer.
+THROUGH_PLANE = "through_plane"
+
+
+def choose_target(request: Request, grid: Grid) -> Target:
+    """Return the grid that a volume would be upscaled onto.
+
+    Args:
+        request: what is asked.
+        grid: of the volume.
+
+    Raises:
+        UsageError: a scale or spacing that makes no sense for this volume.
+        DataError: a reference that does not fit it.
+    """
+    if request.scale is not None:
+        assert isinstance(request.scale, Scale)
+        return scale_grid(grid.shape, grid.affine, (request.scale, request.scale), request.axis, request.slice_spacing)
+    if request.isotropic is not None:
+        spacing = None if request.isotropic is True else float(request.isotropic)
+        return isotropic_grid(grid.shape, grid.affine, spacing, request.axis)
+    if request.like is None:
+        return respace_grid(grid.shape, grid.affine, request.spacing, request.axis, request.slice_spacing)
+    if not isinstance(request.like, Grid):
+        raise UsageError(f"like {request.like}: the name of a file, not a grid; read the volume and give its grid")
+    return match_grid(grid.shape, grid.affine, request.like, request.axis)
+
+
+def settle(request: Request, is_scan: bool, target: Target) -> Request:
+    """Return the request with what it leaves open decided, but for the weights.
+
+    Args:
+        request: what is asked.
+        is_scan: whether the volume's voxels are intensities of a scan.
+        target: the grid.
+
+    Raises:
+        UsageError: a slice profile to be kept where the slices are.
+    """
+    refines = target.treat(target.axis) is not Treatment.KEEP
+    if request.consistent == "profile" and not refines:
+        raise UsageError("consistent 'profile': the slices stay as they are; choose kspace, mean or off")
+    kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
+    if kept != "profile" and not target.refines_plane:
+        # What was measured in plane is there as it was.
+        kept = "off"
+    clip = request.clip or "soft"
+    return replace(
+        request,
+        consistent=kept,
+        clip="input" if (clip, kept) == ("soft", "off") else clip,
+        shoulder=request.shoulder if kept in ("kspace", "profile") else 0.0,
+        passes=(request.passes or DEFAULT_PASSES) if refines else None,
+    )
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks that a request takes; None where it takes none.
+
+    Attributes:
+        in_plane: with one factor for both axes.
+        through_plane: with a factor an axis, which makes slices finer, and pixels that are not square.
+    """
+
+    in_plane: Model | None = None
+    through_plane: Model | None = None
+
+
+def choose_networks(
+    request: Request, target: Target, load: Callable[[str], Model], given: Model | None = None
+) -> Networks:
+    """Return the networks that a request takes: those it names, and for the rest the shipped ones.
+
+    Args:
+        request: settled.
+        target: the grid.
+        load: gives weights by what a request's ``weights`` may be.
+        given: weights that are loaded already, in place of those that the request names.
+
+    Raises:
+        UsageError: weights that have nothing to do here.
+        DataError, InputMissingError: weights that are damaged, or not there.
+    """
+    if request.method != "net":
+        return Networks()
+    own = load(request.weights) if given is None and request.weights is not None else given
+    wanted = {True: target.takes_two_factors, False: target.is_square}
+    found: dict[bool, Model] = {}
+    if own is not None:
+        kind = getattr(own.generator, "factors", 1) == 2
+        if not wanted[kind]:
+            has, does = ("a factor an axis", "make slices finer") if kind else ("one factor", "upscale in plane")
+            raise UsageError(
+                f"weights {own.path.name} have {has}, and {does} only, which is not asked for; leave them out"
+            )
+        found[kind] = own
+    shipped = {True: THROUGH_PLANE, False: choose_weights(get_plane_model(request))}
+    for kind in wanted:
+        if wanted[kind] and kind not in found:
+            found[kind] = load(shipped[kind])
+    return Networks(found.get(False), found.get(True))
+
+
+def get_plane_model(request: Request) -> str:
+    """Return by which model what was measured in plane is put back, of `MODELS`, or "off"; of a settled request."""
+    return MODELS[0] if request.consistent == "profile" else str(request.consistent)

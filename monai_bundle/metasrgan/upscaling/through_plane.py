@@ -1,0 +1,158 @@
+"""Make slices finer: a volume cut across its slices, each cut an image whose rows are the slices.
+
+The network that does it has a factor an axis; along the slices' own pixels it is 1. A volume can be cut along either
+axis of the plane: along both and averaged, streaks of the one are not in the other. Before that, pixels that are finer
+than is wanted are averaged down, which spares the network most of the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from fractions import Fraction
+
+import numpy as np
+
+from ..geometry.target import ImageGrid, Target, Treatment
+from ..image.averaging import average_onto
+from ..image.interpolation import find_nearest_voxels, make_interpolation_matrix
+from ..networks.loading import Model
+from ..progress import Progress
+from .engine import Engine, run_batch
+
+# Slices and pixels by which a cut is continued at its ends, by their own values. The network was trained on patches
+# whose outermost three it did not answer for.
+MARGIN = 4
+_VALUES_AT_ONCE = 4_000_000
+
+
+def average_down(slices: np.ndarray, target: Target) -> np.ndarray:
+    """Average slices down along every axis along which the target is coarser.
+
+    Args:
+        slices: (K, H, W), stacked along the target's slice axis.
+        target: the grid.
+
+    Returns:
+        float32, on the target's positions along those axes.
+    """
+    for place, axis in enumerate((target.axis, *target.plane)):
+        if target.treat(axis) is Treatment.AVERAGE:
+            line, size = target.positions[axis], target.shape_in[axis]
+            slices = apply_along(average_onto(line, size, 1 / target.factors[axis]), slices, place)
+    return slices
+
+
+def pick_voxels(slices: np.ndarray, target: Target) -> np.ndarray:
+    """Pick voxels along every axis but those that are upscaled in plane by one factor: what suits labels."""
+    axes = (target.axis, *(() if target.is_square else target.plane))
+    for place, axis in enumerate(axes):
+        if target.treat(axis) is not Treatment.KEEP:
+            voxels = find_nearest_voxels(target.positions[axis], target.shape_in[axis])
+            slices = slices.take(voxels, axis=place)
+    return slices
+
+
+def interpolate_slices(slices: np.ndarray, target: Target, method: str) -> np.ndarray:
+    """Interpolate (K, H, W) slices onto the target's, (K_out, H, W)."""
+    line = target.positions[target.axis].clip(-0.5, len(slices) - 0.5)
+    return apply_along(make_interpolation_matrix(method, line, len(slices)), slices, 0)
+
+
+def refine_slices_steps(
+    slices: np.ndarray,
+    target: Target,
+    network: Model,
+    device: str,
+    passes: int,
+    warn: Callable[[str], None],
+    total: int,
+) -> Generator[Progress, None, np.ndarray]:
+    """Make slices finer by the network, a batch of cuts at a time.
+
+    Args:
+        slices: float32 (K, H, W), intensities mapped to the network's range.
+        target: the grid.
+        network: with a factor an axis.
+        device: to compute on.
+        passes: 1 or 2 of the plane's axes to cut along.
+        warn: told where memory was short.
+        total: of all steps of the whole upscaling.
+
+    Returns:
+        float32 (K_out, H, W).
+    """
+    axis = target.axis
+    line = target.positions[axis].clip(-0.5, len(slices) - 0.5)
+    exact = target.find_exact(axis)
+    finer = np.empty((len(line), *slices.shape[1:]), np.float32)
+    done = 0
+    for number, across in enumerate(_list_cuts(slices.shape)[:passes]):
+        # Cut along `across`: images of the slices by the other axis of the plane.
+        cuts, results = (np.moveaxis(each, across, 0) for each in (slices, finer))
+        grid = ImageGrid(
+            (cuts.shape[1], cuts.shape[2]),
+            line,
+            np.arange(cuts.shape[2], dtype=np.float64),
+            (target.factors[axis], 1.0),
+            None if exact is None else (exact, Fraction(1)),
+        )
+        engine = make_cut_engine(network, device, grid)
+        start = 0
+        while start < len(cuts):
+            stop = min(start + engine.slices_at_once, len(cuts))
+            images = _gather_neighbours(cuts, start, stop, getattr(network.generator, "slices", 1))
+            batch = yield from run_batch(engine, images, Progress(done, total), warn)
+            if batch is None:
+                continue
+            if number == 0:
+                results[start:stop] = batch
+            else:
+                results[start:stop] += batch
+            done += stop - start
+            start = stop
+            yield Progress(done, total)
+    if passes > 1:
+        finer /= passes
+    return finer
+
+
+def count_cuts(shape: tuple[int, ...], passes: int) -> int:
+    """Return how many images (K, H, W) slices are cut into."""
+    return sum(shape[across] for across in _list_cuts(shape)[:passes])
+
+
+def make_cut_engine(network: Model, device: str, grid: ImageGrid) -> Engine:
+    """Return the engine for images one of whose axes is made finer."""
+    from .network_engine import NetworkEngine
+
+    return NetworkEngine(network.generator, device, grid, margin=MARGIN)
+
+
+def apply_along(matrix: np.ndarray, slices: np.ndarray, place: int) -> np.ndarray:
+    """Apply a matrix (n_out, n) along one axis of (K, H, W) slices, a part at a time, in double precision.
+
+    Returns:
+        float32.
+    """
+    exact = matrix.astype(np.float64)
+    moved = np.moveaxis(slices, place, 0)
+    result = np.empty((*slices.shape[:place], len(matrix), *slices.shape[place + 1 :]), np.float32)
+    target = np.moveaxis(result, place, 0)
+    step = max(1, _VALUES_AT_ONCE // (max(matrix.shape) * moved.shape[2]))
+    for start in range(0, moved.shape[1], step):
+        part = moved[:, start : start + step].astype(np.float64)
+        target[:, start : start + step] = np.tensordot(exact, part, 1)
+    return result
+
+
+def _list_cuts(shape: tuple[int, ...]) -> list[int]:
+    """The two axes of (K, H, W) to cut along, that first whose images are the longer."""
+    return [1, 2] if shape[2] >= shape[1] else [2, 1]
+
+
+def _gather_neighbours(cuts: np.ndarray, start: int, stop: int, slices: int) -> np.ndarray:
+    """Images start … stop-1, (N, H, W), or with their neighbours, (N, slices, H, W); past the last it goes on."""
+    if slices == 1:
+        return np.ascontiguousarray(cuts[start:stop])
+    near = np.arange(slices) - slices // 2
+    return np.ascontiguousarray(cuts[(np.arange(start, stop)[:, None] + near).clip(0, len(cuts) - 1)])
