@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,7 +271,7 @@ def test_the_state_of_the_generator_says_how_it_is_to_be_used_however_it_travels
         ({"factors": 3}, "factors 3 .*1, .* or 2"),
     ],
 )
-def test_an_impossible_size_is_refused_with_those_there_are(size: dict[str, int], match: str) -> None:
+def test_an_impossible_size_is_refused_with_those_there_are(size: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         MetaSRGAN(**size)
 

@@ -255,7 +255,7 @@ class MetaUpscale(nn.Module):
         weight = self.first.weight
         by_row = row_offsets.to(weight.dtype).to(weight.device)[:, None] * weight[:, 0]
         by_column = column_offsets.to(weight.dtype).to(weight.device)[:, None] * weight[:, 1]
-        by_scale = self.first.bias
+        by_scale: Tensor = self.first.bias
         for index, inverse_scale in enumerate(inverse_scales):
             by_scale = by_scale + inverse_scale * weight[:, 2 + index]
         return by_row + by_scale, by_column
