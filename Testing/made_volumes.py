@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations, product
 
 import numpy as np
+from metasrgan.geometry.orientation import choose_slice_axis, measure_spacing
 from metasrgan.volumes.volume import Volume
 
 # What RAS axis and direction each letter is.
@@ -95,3 +96,55 @@ def reordered(volume: Volume, order: tuple[int, ...], signs: tuple[int, ...]) ->
         transform[old, 3] = 0 if sign > 0 else volume.array.shape[old] - 1
     array = volume.array.transpose(order)[tuple(slice(None, None, sign) for sign in signs)]
     return Volume(array, volume.affine @ transform, name=volume.name)
+
+
+def tissue(points: np.ndarray) -> np.ndarray:
+    """(...) intensities, 0 to about 1000, of (..., 3) RAS mm: a head about the origin, of 40 mm, known everywhere.
+
+    An ellipsoid with a soft edge of 1 mm, two more in it off its middle, a small lesion, and stripes of 5 mm along no
+    axis, as fine structure.
+    """
+
+    def ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:
+        depth = (1 - np.linalg.norm((points - centre) / radii, axis=-1)) * min(radii)
+        return np.asarray((1 + np.tanh(2 * depth)) / 2)
+
+    stripes = np.sin(2 * np.pi / 5 * points @ np.array([0.36, -0.48, 0.8]))
+    array = ellipsoid((0, 0, 0), (17, 20, 18)) * (500 + 80 * stripes)
+    array -= 300 * ellipsoid((5, 3, -2), (4, 6, 5))
+    array += 250 * ellipsoid((-6, -7, 4), (5, 4, 6))
+    return array + 300 * ellipsoid((-5, 8, -6), (1.5, 1.5, 1.5))
+
+
+def centred(affine: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """(4, 4), the affine moved so that the middle of an array of this shape lies at RAS 0, as that of `tissue` does."""
+    affine = affine.copy()
+    affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return affine
+
+
+def scan(
+    shape: tuple[int, int, int], affine: np.ndarray, thickness: float | None = None, profile: str = "box"
+) -> Volume:
+    """`tissue` as slices along the coarsest axis see it, float32, in plane a point at each pixel's centre.
+
+    Args:
+        shape: of the array.
+        affine: (4, 4), see `centred`.
+        thickness: mm, the profile's full width at half maximum; None: the spacing of the slices; 0: points.
+        profile: "box" or "gaussian".
+    """
+    axis = choose_slice_axis(affine)
+    spacing = float(measure_spacing(affine)[axis])
+    thickness = spacing if thickness is None else thickness
+    normal = affine[:3, axis] / spacing
+    points = world(affine, indices_of(shape))
+    if profile == "gaussian":
+        offsets = np.linspace(-1.5, 1.5, 49)
+        weights = np.exp(-4 * np.log(2) * offsets**2)
+    else:
+        offsets = (np.arange(32) + 0.5) / 32 - 0.5
+        weights = np.ones(32)
+    samples = (weight * tissue(points + offset * thickness * normal) for offset, weight in zip(offsets, weights))
+    array = sum(samples, np.zeros(len(points))) / weights.sum()
+    return Volume(array.reshape(shape).astype(np.float32), affine, name="scan", slice_thickness=thickness or None)

@@ -112,6 +112,17 @@ def choose_slice_axis(affine: np.ndarray, axis: str | int = "auto") -> int:
     return int(np.flatnonzero(spacing >= spacing.max() * (1 - SPACING_TOLERANCE))[-1])
 
 
+def measure_anisotropy(affine: np.ndarray) -> tuple[int, float]:
+    """Return the axis with the coarsest spacing, and how many of the finest in-plane pixels a slice's spacing is.
+
+    >>> measure_anisotropy(np.diag([0.5, 4.0, 1.0, 1.0]))
+    (1, 8.0)
+    """
+    axis = choose_slice_axis(affine)
+    spacing = measure_spacing(affine)
+    return axis, float(spacing[axis] / spacing[list(list_plane_axes(axis))].min())
+
+
 def check_axis(axis: str | int) -> None:
     """Refuse an axis that no volume has.
 

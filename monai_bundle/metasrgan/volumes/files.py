@@ -9,6 +9,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..errors import InputMissingError, OutputError
+from .bids import add_slice_thickness
 from .formats import NIFTI, find_suffix, list_parts, require_suffix, split_suffix
 from .itk import check_itk_name, read_itk, write_itk
 from .nifti import load_image, read_nifti, to_nibabel
@@ -17,7 +18,7 @@ from .volume import Volume, check_volume
 
 
 def read(path: str | Path) -> Volume:
-    """Read a NIfTI, NRRD or MetaImage volume.
+    """Read a NIfTI, NRRD or MetaImage volume, and how thick its slices are where a sidecar beside it says so.
 
     Raises:
         InputMissingError: no such file.
@@ -30,7 +31,7 @@ def read(path: str | Path) -> Volume:
         raise InputMissingError(f"{path}: no such file")
     volume = read_nifti(path) if suffix in NIFTI else read_itk(path)
     check_volume(volume)
-    return volume
+    return add_slice_thickness(volume, path)
 
 
 def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..geometry.orientation import SPACING_TOLERANCE, choose_slice_axis, measure_spacing
 from ..geometry.target import Grid
-from ..geometry.orientation import measure_spacing
 
 # A direction cosine off by more than this is a shear, not rounding in a header.
 SHEAR_TOLERANCE = 1e-3
@@ -33,6 +33,9 @@ class Volume:
         labels: whether the header says that voxels are labels.
         is_scan: whether they may be intensities of a scan; False where the header says that they are statistics.
         facts: further header fields to carry over, by name, as the file type spells them.
+        slice_thickness: mm, of the slices along the coarsest axis; None where nobody said, since headers do not.
+        thickness_source: who said so, such as "sidecar t2.json".
+        notes: sentences on what reading its file left out, for the user.
     """
 
     array: np.ndarray
@@ -44,6 +47,9 @@ class Volume:
     labels: bool = False
     is_scan: bool = True
     facts: dict[str, Any] = field(default_factory=dict)
+    slice_thickness: float | None = None
+    thickness_source: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def stored_dtype(self) -> np.dtype:
@@ -61,7 +67,7 @@ class Volume:
         return Grid(self.array.shape, self.affine, self.name)
 
     def replace_voxels(self, array: np.ndarray, affine: np.ndarray, index_transform: np.ndarray) -> Volume:
-        """Return this volume with other voxels.
+        """Return this volume with other voxels; the slice thickness stays where the slices do, notes are not handed on.
 
         Args:
             array: the new voxels.
@@ -69,7 +75,23 @@ class Volume:
             index_transform: (4, 4), their indices to this volume's, which moves the second affine too.
         """
         qform = None if self.qform is None else self.qform @ index_transform
-        return replace(self, array=array, affine=affine, qform=qform, dtype=array.dtype)
+        same = self._has_slices_of(affine)
+        return replace(
+            self,
+            array=array,
+            affine=affine,
+            qform=qform,
+            dtype=array.dtype,
+            slice_thickness=self.slice_thickness if same else None,
+            thickness_source=self.thickness_source if same else None,
+            notes=(),
+        )
+
+    def _has_slices_of(self, affine: np.ndarray) -> bool:
+        """Whether the slices along another grid's coarsest axis lie along this one's, in either order, as far apart."""
+        step, other = (each[:3, choose_slice_axis(each)] for each in (self.affine, affine))
+        difference = min(np.linalg.norm(step - other), np.linalg.norm(step + other))
+        return bool(difference <= SPACING_TOLERANCE * np.linalg.norm(step))
 
 
 def check_volume(volume: Volume) -> None:
