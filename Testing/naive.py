@@ -16,22 +16,24 @@ from torch.nn import functional as F
 
 
 def naive(
-    module: MetaUpscale, features: Tensor, row_scale: Fraction, column_scale: Fraction, inverse_scale: float
+    module: MetaUpscale, features: Tensor, row_scale: Fraction, column_scale: Fraction, *inverse_scales: float
 ) -> Tensor:
-    """Upscale (B, C, H, W) by a scale a row and a scale a column with the module's weights."""
+    """Upscale (B, C, H, W) by a scale a row and a scale a column with the module's weights.
+
+    The inverse scales are what the module's head is told: one, or that of rows and that of columns.
+    """
     rows = [i / row_scale for i in range(floor(features.shape[2] * row_scale))]
     columns = [j / column_scale for j in range(floor(features.shape[3] * column_scale))]
-    return naive_at(module, features, rows, columns, inverse_scale)
+    return naive_at(module, features, rows, columns, *inverse_scales)
 
 
 def naive_at(
-    module: MetaUpscale, features: Tensor, rows: list[Fraction], columns: list[Fraction], inverse_scale: float
+    module: MetaUpscale, features: Tensor, rows: list[Fraction], columns: list[Fraction], *inverse_scales: float
 ) -> Tensor:
     """Upscale (B, C, H, W) onto exact positions i/r and j/r, in pixels of the features."""
     batch, channels, height, width = features.shape
-    inputs = torch.tensor(
-        [[float(y - floor(y)), float(x - floor(x)), inverse_scale] for y in rows for x in columns], dtype=features.dtype
-    )
+    offsets = [(float(y - floor(y)), float(x - floor(x))) for y in rows for x in columns]
+    inputs = torch.tensor([[*each, *inverse_scales] for each in offsets], dtype=features.dtype)
     kernels = module.second(F.relu(module.first(inputs)))
     kernels = kernels.reshape(len(rows), len(columns), module.out_channels, channels * 9)
     neighbourhoods = F.unfold(features, 3, padding=1).reshape(batch, channels * 9, height, width)

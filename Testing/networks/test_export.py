@@ -121,6 +121,23 @@ def test_torchscript_takes_any_grid(generator: MetaSRGAN, scripted: torch.jit.Sc
         torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("size", [{"factors": 2}, {"blocks": 16, "slices": 5, "factors": 2}])
+def test_networks_of_other_sizes_are_exported_with_their_input_channels_and_both_factors(
+    size: dict[str, int], tmp_path: Path
+) -> None:
+    generator, image = meta_srgan(base="bspline", **size), torch.rand(2, size.get("slices", 1), 17, 13)
+    export_torchscript(generator, tmp_path / "generator.ts")
+    scripted = torch.jit.load(tmp_path / "generator.ts")
+    for scales in ((2.5,), (5.0, 1.0), (1.0, 7.9), (3.01, 1.0)):
+        found, expected = (run(each, image, *scales) for each in (scripted, generator))
+        torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
+    export_onnx(generator, "5/2", tmp_path / "generator.onnx")
+    (found,) = session(tmp_path / "generator.onnx").run(["super_resolved"], {"image": image.numpy()})
+    np.testing.assert_allclose(found, run(generator, image, 2.5), rtol=0, atol=TOLERANCE)
+    sizes = onnx.load(tmp_path / "generator.onnx").graph.input[0].type.tensor_type.shape.dim
+    assert [each.dim_param or each.dim_value for each in sizes] == ["batch", image.shape[1], "height", "width"]
+
+
 def test_torchscript_refuses_what_the_generator_refuses(scripted: torch.jit.ScriptModule) -> None:
     with pytest.raises(torch.jit.Error, match=r"between 0\.001 and 1024"):
         scripted(IMAGES[0], -2.0)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from metasrgan.networks.devices import list_devices, resolve_device
 from metasrgan.networks.loading import load_model
 from metasrgan.networks.weights import CHECKSUMS, SHIPPED, locate_shipped_weights
 from torch import Tensor
+from untrained import meta_srgan, run
 
 
 @pytest.fixture
@@ -74,6 +76,27 @@ def test_an_older_files_number_and_a_new_files_name_say_the_base(tmp_path: Path,
         loaded = load_model(tmp_path / "model.pt").generator
         assert isinstance(loaded, MetaSRGAN)
         assert loaded.base == base
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        {"blocks": 5, "slices": 1, "factors": 2},
+        {"blocks": 16, "slices": 5, "factors": 2},
+        {"blocks": 16, "slices": 1, "factors": 2},
+        {"blocks": 1, "slices": 3, "factors": 1},
+    ],
+)
+def test_a_file_says_how_many_blocks_slices_and_factors_its_network_has(tmp_path: Path, size: dict[str, int]) -> None:
+    trained = meta_srgan(mean=0.3, base="bspline", **size)
+    # In the order of a dictionary that was sorted, in which block 10 comes before block 2.
+    torch.save(dict(sorted(trained.state_dict().items())), tmp_path / "model.pt")
+    loaded = load_model(tmp_path / "model.pt").generator
+    assert isinstance(loaded, MetaSRGAN)
+    assert {name: getattr(loaded, name) for name in size} == size
+    assert loaded.receptive_radius == trained.receptive_radius
+    image = torch.rand(1, size["slices"], 9, 8)
+    torch.testing.assert_close(run(loaded, image, 1.5), run(trained, image, 1.5))
 
 
 def test_the_default_is_the_first_of_the_shipped_weights_and_what_a_bundles_folder_stands_for() -> None:
@@ -154,6 +177,11 @@ def test_a_file_that_would_run_code_is_refused_and_the_code_not_run(tmp_path: Pa
     assert not marker.exists()
 
 
+def renamed(old: str, new: str) -> dict[str, Tensor]:
+    """The weights of a new generator whose names begin otherwise."""
+    return {re.sub(f"^{re.escape(old)}", new, name): value for name, value in MetaSRGAN().state_dict().items()}
+
+
 OTHERS: dict[str, Any] = {
     "discriminator": Discriminator().state_dict(),
     "empty": {},
@@ -165,6 +193,15 @@ OTHERS: dict[str, Any] = {
     "one missing": {key: value for key, value in MetaSRGAN().state_dict().items() if key != "mean"},
     "one more": {**MetaSRGAN().state_dict(), "more": torch.zeros(1)},
     "other size": {**MetaSRGAN().state_dict(), "upscale.first.bias": torch.zeros(255)},
+    "even slices": {**MetaSRGAN().state_dict(), "extractor.head.0.weight": torch.zeros(64, 2, 9, 9)},
+    "no slices": {**MetaSRGAN().state_dict(), "extractor.head.0.weight": torch.zeros(64, 0, 9, 9)},
+    "first layer that is no layer": {**MetaSRGAN().state_dict(), "extractor.head.0.weight": torch.tensor(0.0)},
+    "other width": {**MetaSRGAN().state_dict(), "extractor.head.0.weight": torch.zeros(32, 1, 9, 9)},
+    "three factors": {**MetaSRGAN().state_dict(), "upscale.first.weight": torch.zeros(256, 5)},
+    "no factor": {**MetaSRGAN().state_dict(), "upscale.first.weight": torch.zeros(256, 2)},
+    "a gap in the blocks": renamed("extractor.blocks.2.", "extractor.blocks.7."),
+    "a block twice": renamed("extractor.blocks.2.", "extractor.blocks.02."),
+    "no blocks": {key: value for key, value in MetaSRGAN().state_dict().items() if "blocks" not in key},
     "base by a number that is not known here": numbered(3.0),
     "base by what is no number": numbered(float("nan")),
     "base that is not known here": {**MetaSRGAN().state_dict(), "_extra_state": torch.tensor(list(b"sinc"))},

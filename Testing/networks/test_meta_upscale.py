@@ -11,12 +11,14 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from benchmarks.memory import MIB, growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metasrgan.errors import UsageError
 from metasrgan.geometry.scale import Scale, count_output_pixels
 from metasrgan.networks import MetaUpscale
 from metasrgan.networks.positions import find_centres, find_sources, find_starts
@@ -30,9 +32,13 @@ OTHER_SCALES: list[Fraction] = [Scale(r) for r in (1.0, 4 / 3, 1.37, math.sqrt(2
 Form = Callable[[MetaUpscale, Tensor, Fraction, Fraction], Tensor]
 
 
+def told(module: MetaUpscale, rows: Fraction, columns: Fraction) -> list[float]:
+    """What a head is told: the one 1/r that the published one has is that of the mean of both factors."""
+    return [float(1 / rows), float(1 / columns)] if module.factors == 2 else [float(2 / (rows + columns))]
+
+
 def naive(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
-    """The one 1/r that the published head has is that of the mean of both factors."""
-    return naive_by_scale(module, features, rows, columns, float(2 / (rows + columns)))
+    return naive_by_scale(module, features, rows, columns, *told(module, rows, columns))
 
 
 def strided(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
@@ -48,7 +54,7 @@ def factorised(module: MetaUpscale, features: Tensor, rows: Fraction, columns: F
     for r, size in ((rows, features.shape[2]), (columns, features.shape[3])):
         p, q = r.as_integer_ratio()
         grid += find_sources(count_output_pixels(size, p, q), p, q)
-    return module.upscale_factorised(features, grid[0], grid[1], grid[2], grid[3], float(2 / (rows + columns)))
+    return module.upscale_factorised(features, grid[0], grid[1], grid[2], grid[3], told(module, rows, columns))
 
 
 def chosen(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fraction) -> Tensor:
@@ -58,18 +64,21 @@ def chosen(module: MetaUpscale, features: Tensor, rows: Fraction, columns: Fract
 
 
 @torch.no_grad()
-def at(module: MetaUpscale, features: Tensor, rows: Tensor, columns: Tensor, scale: float) -> Tensor:
-    return module.at(features, rows, columns, scale, scale)
+def at(module: MetaUpscale, features: Tensor, rows: Tensor, columns: Tensor, *scales: float) -> Tensor:
+    """By one scale, or by those of rows and of columns."""
+    return module.at(features, rows, columns, scales[0], scales[-1])
 
 
 @torch.no_grad()
-def outcome(module: MetaUpscale, features: Tensor, r: Fraction = Fraction(5, 2)) -> Tensor:
-    return chosen(module, features, r, r)
+def outcome(module: MetaUpscale, features: Tensor, *scales: Fraction) -> Tensor:
+    """By one scale, or by those of rows and of columns."""
+    rows, columns = (scales or (Fraction(5, 2),))[0], (scales or (Fraction(5, 2),))[-1]
+    return chosen(module, features, rows, columns)
 
 
-def small(seed: int = 0, out_channels: int = 1) -> MetaUpscale:
+def small(seed: int = 0, out_channels: int = 1, factors: int = 1) -> MetaUpscale:
     torch.manual_seed(seed)
-    return MetaUpscale(in_channels=8, out_channels=out_channels, hidden=16).eval()
+    return MetaUpscale(in_channels=8, out_channels=out_channels, hidden=16, factors=factors).eval()
 
 
 def features_for(module: MetaUpscale, height: int = 17, width: int = 13, batch: int = 2) -> Tensor:
@@ -101,32 +110,79 @@ def assert_naive(form: Form, module: MetaUpscale, features: Tensor, *scales: Fra
 # The largest numerator that each form can take before its kernels fill the memory.
 FORMS: dict[Form, int] = {strided: 40, grouped: 200, factorised: 1_000_000, chosen: 1_000_000}
 RECTANGULAR = [(Fraction(3, 2), Fraction(5, 4)), (Fraction(1), Fraction(7, 3)), (Fraction(39, 10), Fraction(2))]
+# Slices that are thick along one axis.
+THICK = [(Fraction(rows), Fraction(1)) for rows in ("5", "13/2", "79/10", "301/100")]
 SIZES = [(1, 1), (1, 9), (2, 3), (16, 16), (23, 7)]
 CASES = [(r, r, (17, 13), 1) for r in PAPER_SCALES + OTHER_SCALES]
 CASES += [(Fraction(r), Fraction(r), size, 1) for r in ("6/5", "5/2", "3", "37/10") for size in SIZES]
-CASES += [(rows, columns, (17, 13), 1) for rows, columns in RECTANGULAR] + [
-    (Fraction(12, 5), Fraction(12, 5), (9, 8), 3)
-]
+CASES += [(rows, columns, (17, 13), 1) for rows, columns in RECTANGULAR + THICK]
+CASES += [(rows, columns, (9, 8), 3) for rows, columns in ((Fraction(12, 5),) * 2, *RECTANGULAR[:1])]
 
 
+@pytest.mark.parametrize("factors", [1, 2])
 @pytest.mark.parametrize(
     ("form", "rows", "columns", "size", "out_channels"),
     [(form, *case) for case in CASES for form, most in FORMS.items() if case[0].numerator <= most],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_each_form_and_all_its_gradients_equal_the_naive_ones(
-    form: Form, rows: Fraction, columns: Fraction, size: tuple[int, int], out_channels: int
+    form: Form, rows: Fraction, columns: Fraction, size: tuple[int, int], out_channels: int, factors: int
 ) -> None:
-    module = small(out_channels=out_channels)
+    module = small(out_channels=out_channels, factors=factors)
     assert_naive(form, module, features_for(module, *size), rows, columns)
 
 
+ANY = [(r, r) for r in map(Scale, (1.1, 2.0, 2.5, 3.7, 1.37, math.sqrt(2)))] + THICK + [each[::-1] for each in THICK]
+
+
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("scale", [1.1, 2.0, 2.5, 3.7, 1.37, math.sqrt(2)])
-def test_the_module_gives_the_naive_image_whichever_form_it_chooses(scale: float, training: bool) -> None:
-    module, r = small().train(training), Scale(scale)
-    assert_naive(chosen, module, features_for(module), r, r)
-    assert_same(outcome(module, features_for(module), r), naive(module, features_for(module), r, r).detach())
+@pytest.mark.parametrize("factors", [1, 2])
+@pytest.mark.parametrize(("rows", "columns"), ANY, ids=str)
+def test_the_module_gives_the_naive_image_whichever_form_it_chooses(
+    rows: Fraction, columns: Fraction, factors: int, training: bool
+) -> None:
+    module = small(factors=factors).train(training)
+    assert_naive(chosen, module, features_for(module), rows, columns)
+    found = outcome(module, features_for(module), rows, columns)
+    assert_same(found, naive(module, features_for(module), rows, columns).detach())
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "in_eval", "in_training"),
+    [
+        ("5", "1", strided, strided), ("13/2", "1", strided, strided), ("1", "79/10", strided, strided),
+        ("3", "7/5", strided, strided), ("5/2", "5/2", strided, strided), ("37/10", "37/10", strided, grouped),
+        ("301/100", "1", factorised, factorised), ("41/20", "41/20", factorised, factorised),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)  # fmt: skip
+def test_the_module_chooses_the_cheapest_form(rows: str, columns: str, in_eval: Form, in_training: Form) -> None:
+    for training, wanted in ((False, in_eval), (True, in_training)):
+        module = small(factors=2).train(training)
+        taken = {form: Mock() for form in (strided, grouped, factorised)}
+        for form, method in taken.items():
+            setattr(module, f"upscale_{form.__name__}", method)
+        chosen(module, features_for(module), Fraction(rows), Fraction(columns))
+        assert [form for form, method in taken.items() if method.called] == [wanted]
+        ratios = [Fraction(each).as_integer_ratio() for each in (rows, columns)]
+        assert module.is_periodic(*ratios) == (wanted is not factorised)
+
+
+@pytest.mark.parametrize("factors", [0, 3, -1])
+def test_another_number_of_factors_is_refused_with_those_there_are(factors: int) -> None:
+    with pytest.raises(UsageError, match=f"factors {factors} must be 1, .* or 2"):
+        MetaUpscale(factors=factors)
+
+
+def test_a_head_of_two_factors_tells_rows_from_columns_and_one_of_one_factor_does_not() -> None:
+    for factors in (1, 2):
+        module = small(factors=factors)
+        assert module.first.in_features == 2 + factors
+        # Blind to offsets, whose share would differ anyway.
+        module.first.weight.detach()[:, :2].zero_()
+        rows, columns = (4, 1), (2, 1)
+        one, other = (module.get_kernel(*each)[0].sum((1, 2)) for each in ((rows, columns), (columns, rows)))
+        assert torch.allclose(one, other) == (factors == 1)
 
 
 def test_at_the_published_size_the_factorised_form_gives_the_naive_image_in_chunks_too() -> None:
@@ -167,13 +223,25 @@ def test_at_gives_the_image_of_forward_on_the_grid_of_forward_whatever_the_round
     assert_same(found, outcome(module, features, r))
 
 
-def test_at_equals_the_naive_form_at_positions_off_every_grid() -> None:
-    module = small()
+@pytest.mark.parametrize(("rows", "columns"), RECTANGULAR + THICK, ids=str)
+def test_at_gives_the_image_of_forward_where_rows_and_columns_have_a_factor_each(
+    rows: Fraction, columns: Fraction
+) -> None:
+    module = small(factors=2)
+    features = features_for(module)
+    found = at(module, features, positions(17, rows), positions(13, columns), float(rows), float(columns))
+    assert_same(found, outcome(module, features, rows, columns))
+
+
+@pytest.mark.parametrize(("factors", "scales"), [(1, (2.5,)), (2, (2.5, 1.25))])
+def test_at_equals_the_naive_form_at_positions_off_every_grid(factors: int, scales: tuple[float, ...]) -> None:
+    module = small(factors=factors)
     features = features_for(module)
     rows = [Fraction(1, 3) + i * Fraction(7, 11) for i in range(25)]
     columns = [Fraction(2, 7) + j * Fraction(5, 13) for j in range(30)]
     y, x = (torch.tensor([float(place) for place in line], dtype=torch.float64) for line in (rows, columns))
-    assert_same(at(module, features, y, x, 2.5), naive_at(module, features, rows, columns, 1 / 2.5).detach())
+    wanted = naive_at(module, features, rows, columns, *[1 / scale for scale in scales])
+    assert_same(at(module, features, y, x, *scales), wanted.detach())
 
 
 @pytest.mark.parametrize("outside", [-0.01, -3.0, 13.0, 20.5])
@@ -231,8 +299,9 @@ def test_a_kernel_is_kept_while_the_weights_are_the_same_but_not_when_differenti
     assert set(module.state_dict()) == {"first.weight", "first.bias", "second.weight", "second.bias"}
 
 
-def test_kernels_of_many_scales_and_rectangles_are_kept_apart() -> None:
-    module = small()
+@pytest.mark.parametrize("factors", [1, 2])
+def test_kernels_of_many_scales_and_rectangles_are_kept_apart(factors: int) -> None:
+    module = small(factors=factors)
     features, a, b = features_for(module), Fraction(3, 2), Fraction(5, 4)
     for rows, columns in 2 * [(a, a), (a, b), (b, a), (b, b)]:
         with torch.no_grad():

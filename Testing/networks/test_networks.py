@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from metasrgan.geometry.scale import count_output_pixels, find_ratio
 from metasrgan.image.interpolation import make_interpolation_matrix
-from metasrgan.networks import EDSR, RECEPTIVE_RADIUS, SRGAN, ByTwo, Discriminator, MetaSRGAN
+from metasrgan.networks import EDSR, SRGAN, ByTwo, Discriminator, MetaSRGAN
 from metasrgan.networks.bases import BASES, interpolate, make_base_matrix
 from metasrgan.networks.positions import find_centres
 from metasrgan.training.trainer import WeightAverage
@@ -56,6 +58,9 @@ def at(network: MetaSRGAN, x: Tensor, rows: Tensor, columns: Tensor, scale: floa
         (MetaSRGAN, "extractor.blocks", 370_565),
         (MetaSRGAN, "extractor.tail", 37_056),
         (MetaSRGAN, "upscale", 149_056),
+        (partial(MetaSRGAN, factors=2), "", 562_182),
+        (partial(MetaSRGAN, blocks=16, factors=2), "", 1_377_425),
+        (partial(MetaSRGAN, blocks=16, slices=5, factors=2), "", 1_398_161),
         (SRGAN, "", 565_768),
         (EDSR, "", 40_720_385),
         (partial(EDSR, channels=16, blocks=3), "", 160 + 7 * 2_320 + 9_280 + 145),
@@ -108,8 +113,9 @@ def test_the_discriminator_gives_one_probability_an_image_of_any_size_the_sigmoi
 
 @pytest.mark.parametrize(
     ("network", "scale", "pixel", "radius"),
-    [(meta_srgan(base=base), *place, RECEPTIVE_RADIUS) for base in ("none", "linear")
+    [(meta_srgan(base=base), *place, 16) for base in ("none", "linear")
      for place in ((1.0, 22), (2.0, 45), (2.5, 55), (1.37, 31))]
+    + [(meta_srgan(blocks=1), 2.0, 45, 8), (meta_srgan(blocks=7, factors=2), 2.5, 55, 20)]
     + [(SRGAN().eval(), 2.0, 45, 18), (small_edsr().eval(), 2.0, 45, 8)],
 )  # fmt: skip
 def test_an_output_pixel_depends_on_what_lies_within_the_receptive_radius_of_its_source_and_no_less(
@@ -167,6 +173,48 @@ def test_linear_interpolation_reproduces_a_ramp_and_goes_on_flat_past_the_outerm
     assert torch.equal(found, rows.clamp(0, 4)[None, None, :, None].expand(1, 1, 8, 3))
 
 
+@pytest.mark.parametrize("base", ["linear", "bspline", "zerofill"])
+def test_of_several_slices_the_detail_is_added_to_the_middle_one(base: str) -> None:
+    network, x = meta_srgan(base=base, slices=5), image(9, 12, batch=5).reshape(1, 5, 9, 12)
+    silence(network.upscale.second)
+    rows, columns = grid(9, 12, 2.5)
+    wanted = interpolate(base, x[:, 2:3], rows, columns)
+    torch.testing.assert_close(run(network, x, 2.5), wanted, rtol=0, atol=1e-6)
+    torch.testing.assert_close(at(network, x, rows, columns, 2.5), wanted, rtol=0, atol=1e-6)
+
+
+def test_every_slice_has_its_say_and_another_number_of_them_is_refused() -> None:
+    network = meta_srgan(slices=3)
+    x = image(9, 12, batch=3).reshape(1, 3, 9, 12).requires_grad_()
+    network(x, 2.0).square().sum().backward()
+    assert x.grad is not None
+    assert bool((x.grad.abs().amax((2, 3)) > 0).all())
+    with pytest.raises(ValueError, match="1 slices is not of the 3"):
+        run(network, image(9, 12))
+
+
+# ---- a factor for rows and one for columns -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("scales", [(5.0, 1.0), (1.0, 6.5), (3.01, 1.0), (1.37, 2.5)])
+def test_rows_and_columns_take_a_factor_each_by_forward_by_ratio_and_at(scales: tuple[float, float], base: str) -> None:
+    network, x = meta_srgan(base=base, factors=2), image(13, 18)
+    whole = run(network, x, *scales)
+    assert whole.shape == (1, 1, *(math.floor(size * scale) for size, scale in zip((13, 18), scales)))
+    ratios = [find_ratio(scale) for scale in scales]
+    rows, columns = grid(13, 18, scales[0])[0], grid(13, 18, scales[1])[1]
+    with torch.no_grad():
+        assert torch.equal(network.by_ratio(x, *ratios), whole)
+        torch.testing.assert_close(network.at(x, rows, columns, *scales), whole, rtol=0, atol=1e-5)
+
+
+def test_columns_take_the_scale_of_rows_unless_they_are_given_their_own() -> None:
+    for network in (meta_srgan(), meta_srgan(factors=2)):
+        assert torch.equal(run(network, image(9, 12), 2.5), run(network, image(9, 12), 2.5, 2.5))
+        assert not torch.equal(run(network, image(9, 12), 2.5), run(network, image(9, 12), 2.5, 2.6)[..., :30])
+
+
 # ---- any grid ----------------------------------------------------------------------------------------------
 
 
@@ -212,6 +260,20 @@ def test_the_state_of_the_generator_says_how_it_is_to_be_used_however_it_travels
     averaged = copy.deepcopy(WeightAverage(trained).ema_model)
     for each in (loaded, by_monai, averaged):
         assert torch.equal(run(each, image(12, 9), 1.5), run(trained, image(12, 9), 1.5))
+
+
+@pytest.mark.parametrize(
+    ("size", "match"),
+    [
+        ({"slices": 4}, "slices 4 .*odd"),
+        ({"slices": -1}, "slices -1 .*odd"),
+        ({"blocks": 0}, "blocks 0 .*at least 1"),
+        ({"factors": 3}, "factors 3 .*1, .* or 2"),
+    ],
+)
+def test_an_impossible_size_is_refused_with_those_there_are(size: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        MetaSRGAN(**size)
 
 
 def test_an_unknown_base_is_refused_with_those_there_are() -> None:

@@ -32,13 +32,15 @@ def run_export(options: argparse.Namespace) -> None:
     generator = load_model(options.weights or choose_weights("off")).generator
     if not isinstance(generator, MetaSRGAN):
         raise UsageError(f"--model {options.weights}: a baseline's weights; only Meta-SRGAN's are exported")
+    shape = f"(B, {generator.slices}, H, W)"
     if scale is None:
         export_torchscript(generator, options.output)
-        say(f"{options.output}: TorchScript; forward(image, scale) for images (B, 1, H, W) in [0, 1] and any scale")
+        scales = "scale" if generator.factors == 1 else "scale, column_scale"
+        say(f"{options.output}: TorchScript; forward(image, {scales}) for images {shape} in [0, 1] and any scale")
     else:
         export_onnx(generator, scale, options.output)
         named = f"{options.output}: ONNX, ×{Fraction(scale)}"
-        say(f"{named}; image (B, 1, H, W) in [0, 1] gives super_resolved, for any B, H and W")
+        say(f"{named}; image {shape} in [0, 1] gives super_resolved, for any B, H and W")
     say(INTENDED_USE)
 
 

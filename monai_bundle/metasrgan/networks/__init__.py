@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from .baseline import ByTwo
     from .discriminator import Discriminator
     from .edsr import EDSR
-    from .generator import RECEPTIVE_RADIUS, MetaSRGAN
+    from .generator import MetaSRGAN
     from .meta_upscale import MetaUpscale
     from .srgan import SRGAN
 
-__all__ = ["EDSR", "RECEPTIVE_RADIUS", "SRGAN", "ByTwo", "Discriminator", "MetaSRGAN", "MetaUpscale"]
+__all__ = ["EDSR", "SRGAN", "ByTwo", "Discriminator", "MetaSRGAN", "MetaUpscale"]
 
 # Imported when used: finding and verifying weights, in this folder too, needs no torch.
 __getattr__ = import_when_used(
@@ -23,7 +23,6 @@ __getattr__ = import_when_used(
         "ByTwo": "baseline",
         "Discriminator": "discriminator",
         "EDSR": "edsr",
-        "RECEPTIVE_RADIUS": "generator",
         "MetaSRGAN": "generator",
         "MetaUpscale": "meta_upscale",
         "SRGAN": "srgan",

@@ -40,7 +40,7 @@ def export_torchscript(generator: MetaSRGAN, path: str | Path) -> None:
 def export_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Path) -> None:
     """Write a generator at one scale as ONNX, in standard operators only.
 
-    ``image`` (B, 1, H, W) in [0, 1] becomes ``super_resolved`` (B, 1, floor(H*r), floor(W*r)), for any B, H and W.
+    ``image`` (B, slices, H, W) in [0, 1] becomes ``super_resolved`` (B, 1, floor(H*r), floor(W*r)), for any B, H and W.
     Where the scale's numerator is at most 40 the Meta-Upscale Module is a single convolution. Its kernel, up to
     50 MiB, is not in the file: it depends on nothing but the weights, so a runtime that folds constants (ONNX Runtime
     does by default) predicts it once on loading. At other scales the module is in its factorised form, all rows at
@@ -48,7 +48,8 @@ def export_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str |
 
     Args:
         generator: written in eval mode; left as it is.
-        scale: r, at least 1; a number or a string such as "4/3". The file's metadata say it as a fraction.
+        scale: r of rows and of columns, at least 1; a number or a string such as "4/3". The file's metadata say it as
+            a fraction.
         path: of the file, replaced only once the new one is complete.
 
     Raises:
@@ -62,7 +63,7 @@ def export_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str |
             program = torch.onnx.export(
                 _AtOneScale(_freeze(generator), fraction).eval(),
                 # Any sizes but 0 and 1, which the exporter would take for constants.
-                (torch.zeros(2, 1, 24, 20),),
+                (torch.zeros(2, generator.slices, 24, 20),),
                 input_names=["image"],
                 output_names=["super_resolved"],
                 dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),

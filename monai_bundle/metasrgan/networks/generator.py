@@ -1,19 +1,16 @@
 """The Meta-SRGAN generator (paper, figure 2) and the feature extractor it shares with SRGAN."""
 
 from collections.abc import Iterable
-from typing import Any, Tuple
+from typing import Any, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..geometry.scale import count_output_pixels, find_ratio
 from .bases import BASES, check_base, interpolate
 from .meta_upscale import MetaUpscale
 from .positions import find_centres, find_starts
-
-# How far an input pixel reaches: 4 + 5 * 2 + 1 pixels in the body and 1 in the head.
-RECEPTIVE_RADIUS = 16
 
 
 class ResidualBlock(nn.Module):
@@ -35,16 +32,16 @@ class ResidualBlock(nn.Module):
 
 
 class FeatureExtractor(nn.Module):
-    """SRGAN's generator up to its upscaling layer: (B, 1, H, W) to (B, channels, H, W)."""
+    """SRGAN's generator up to its upscaling layer: (B, slices, H, W) to (B, channels, H, W)."""
 
-    def __init__(self, channels: int = 64, blocks: int = 5) -> None:
+    def __init__(self, channels: int = 64, blocks: int = 5, slices: int = 1) -> None:
         super().__init__()
-        self.head = nn.Sequential(nn.Conv2d(1, channels, 9, padding=4), nn.PReLU())
+        self.head = nn.Sequential(nn.Conv2d(slices, channels, 9, padding=4), nn.PReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.tail = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 1, H, W) to (B, channels, H, W)."""
+        """(B, slices, H, W) to (B, channels, H, W)."""
         head = self.head(image)
         return head + self.tail(self.blocks(head))
 
@@ -56,7 +53,7 @@ _LETTERS = 8
 
 
 class MetaSRGAN(nn.Module):
-    """Super-resolve grayscale images by any scale; 561,926 parameters.
+    """Super-resolve grayscale images by any scale; as published it has 561,926 parameters.
 
     Images go in and come out in [0, 1]; the normalisation that the weights were trained with is part of
     the state_dict (buffers ``mean``, ``std``), and so is what the predicted detail is added to (``base``, no
@@ -66,43 +63,65 @@ class MetaSRGAN(nn.Module):
         mean, std: of the training pixels in [0, 1] (paper: 0.370 and 0.117).
         base: "none", the network predicts the image itself, as published; or what it predicts is added to the image
             interpolated by "linear", "bspline" or "zerofill"; see `metasrgan.networks.bases`.
+        blocks: residual blocks of the body, at least 1 (paper: 5).
+        slices: neighbouring slices that go in as channels, an odd number (paper: 1); the middle one is super-resolved.
+        factors: what the head is told of the scale: 1, one factor for both axes, as published; 2, one for rows and one
+            for columns, which may then differ freely.
 
     Raises:
-        UsageError: an unknown base.
+        UsageError: an unknown base, or no such number of blocks, slices or factors.
     """
 
     base: str
 
-    def __init__(self, mean: float = 0.370, std: float = 0.117, base: str = "none") -> None:
+    def __init__(
+        self,
+        mean: float = 0.370,
+        std: float = 0.117,
+        base: str = "none",
+        blocks: int = 5,
+        slices: int = 1,
+        factors: int = 1,
+    ) -> None:
         super().__init__()
-        self.receptive_radius = RECEPTIVE_RADIUS
+        if blocks < 1:
+            raise UsageError(f"blocks {blocks} must be at least 1")
+        if slices < 1 or slices % 2 == 0:
+            raise UsageError(f"slices {slices} must be an odd number of at least 1, so that one is in the middle")
+        self.blocks, self.slices, self.factors = blocks, slices, factors
+        # How far an input pixel reaches: 4, 2 a block and 1 in the body, and 1 in the head.
+        self.receptive_radius = 4 + 2 * blocks + 1 + 1
         self.base = check_base(base)
-        self.extractor = FeatureExtractor()
-        self.upscale = MetaUpscale()
+        self.extractor = FeatureExtractor(blocks=blocks, slices=slices)
+        self.upscale = MetaUpscale(factors=factors)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
 
-    def forward(self, image: Tensor, scale: float = 2.0) -> Tensor:
-        """Super-resolve by ``scale`` along both axes.
+    def forward(self, image: Tensor, scale: float = 2.0, column_scale: Optional[float] = None) -> Tensor:
+        """Super-resolve rows by ``scale`` and columns by ``column_scale``.
 
         Args:
-            image: (B, 1, H, W) in [0, 1]; values outside are carried through, not clipped.
-            scale: r, at least 1; the network is trained on 1.1 … 4.0.
+            image: (B, slices, H, W) in [0, 1]; values outside are carried through, not clipped.
+            scale: r, at least 1; the published network is trained on 1.1 … 4.0.
+            column_scale: r of columns, at least 1; None for the same. A network of one factor takes the mean of clearly
+                different ones, on which it is not trained.
 
         Returns:
             (B, 1, floor(H*r), floor(W*r)). Pixel (i, j) is centred at input coordinate (i + 1/2)/r - 1/2.
+
+        Raises:
+            ValueError: another number of slices, or not a scale.
         """
-        ratio = find_ratio(scale)
-        return self.by_ratio(image, ratio, ratio)
+        return self.by_ratio(image, find_ratio(scale), find_ratio(scale if column_scale is None else column_scale))
 
     @torch.jit.export
     def by_ratio(self, image: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """Super-resolve by exactly p/q.
 
         Args:
-            image: (B, 1, H, W) in [0, 1].
+            image: (B, slices, H, W) in [0, 1].
             row_ratio, column_ratio: (p, q), in lowest terms, at least 1.
 
         Returns:
@@ -119,7 +138,7 @@ class MetaSRGAN(nn.Module):
         """Super-resolve onto any separable grid.
 
         Args:
-            image: (B, 1, H, W) in [0, 1].
+            image: (B, slices, H, W) in [0, 1].
             rows, columns: float64 (H_out,) and (W_out,), pixel centres in input pixels, ascending; best on the CPU.
             row_scale, column_scale: r of rows and of columns, the input's spacing over the output's.
 
@@ -134,30 +153,36 @@ class MetaSRGAN(nn.Module):
     @torch.jit.export
     def detail_by_ratio(self, image: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
         """As `by_ratio`, without the base: what the network predicts of an image, or of a part with a margin."""
-        return self.upscale(self.extractor((image - self.mean) / self.std), row_ratio, column_ratio)
+        return self.upscale(self.extractor(self._normalise(image)), row_ratio, column_ratio)
 
     @torch.jit.export
     def detail_at(self, image: Tensor, rows: Tensor, columns: Tensor, row_scale: float, column_scale: float) -> Tensor:
         """As `at`, without the base."""
-        features = self.extractor((image - self.mean) / self.std)
+        features = self.extractor(self._normalise(image))
         row_starts, column_starts = find_starts(rows, row_scale), find_starts(columns, column_scale)
         return self.upscale.at(features, row_starts, column_starts, row_scale, column_scale)
 
     @torch.jit.export
     def add_base(self, detail: Tensor, image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Add the base to detail, and undo the normalisation.
+        """Add the base, of the middle slice, to detail, and undo the normalisation.
 
         Args:
             detail: (B, 1, H_out, W_out), of `detail_by_ratio` or `detail_at`.
-            image: (B, 1, H, W) in [0, 1], whole and without a margin.
+            image: (B, slices, H, W) in [0, 1], whole and without a margin.
             rows, columns: float64 (H_out,) and (W_out,), the detail's pixel centres in the image's pixels.
 
         Returns:
             (B, 1, H_out, W_out).
         """
         if self.base != "none":
-            detail = detail + interpolate(self.base, (image - self.mean) / self.std, rows, columns)
+            middle = self._normalise(image).narrow(1, self.slices // 2, 1)
+            detail = detail + interpolate(self.base, middle, rows, columns)
         return detail * self.std + self.mean
+
+    def _normalise(self, image: Tensor) -> Tensor:
+        if image.shape[1] != self.slices:
+            raise ValueError(f"an image of {image.shape[1]} slices is not of the {self.slices} that the network takes")
+        return (image - self.mean) / self.std
 
     def get_extra_state(self) -> Tensor:
         """The base's name in ASCII, uint8 (8,): a tensor, because MONAI compares the shapes of all that a state has."""

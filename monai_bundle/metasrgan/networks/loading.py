@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Model:
 
 def load_model(path: str | Path | None = None) -> Model:
     """Load a generator's weights: Meta-SRGAN's, or a baseline's (SRGAN, EDSR), told apart by the names in the file.
+
+    How many blocks, slices and factors a Meta-SRGAN has is read from the file, too.
 
     Args:
         path: as for `metasrgan.networks.weights.find_weights`.
@@ -52,7 +54,7 @@ def _load(path: Path) -> MetaSRGAN | ByTwo:
         generator.load_state_dict(state)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+    except (RuntimeError, TypeError, AttributeError, LookupError, ValueError) as error:
         raise DataError(f"{path}: the weights are of another network than Meta-SRGAN's generator") from error
     if not all(bool(torch.isfinite(value).all()) for value in generator.state_dict().values()):
         raise DataError(f"{path}: there are NaN or infinite weights; the training that made them failed")
@@ -62,8 +64,18 @@ def _load(path: Path) -> MetaSRGAN | ByTwo:
 
 
 def _make_network(state: Mapping[str, Tensor]) -> MetaSRGAN | ByTwo:
-    """An untrained network of the kind whose weights these are; Meta-SRGAN where they are of none."""
+    """An untrained network of the kind and the size whose weights these are; wrong names and widths it will refuse."""
     if "head.weight" in state and "upscale.2.weight" in state:
-        blocks = sum(bool(re.fullmatch(r"body\.\d+\.block\.0\.weight", name)) for name in state)
-        return EDSR(channels=len(state["head.weight"]), blocks=blocks)
-    return SRGAN() if "upscale.3.weight" in state else MetaSRGAN()
+        return EDSR(channels=len(state["head.weight"]), blocks=_count(r"body\.\d+\.block\.0\.weight", state))
+    if "upscale.3.weight" in state:
+        return SRGAN()
+    return MetaSRGAN(
+        blocks=_count(r"extractor\.blocks\.\d+\.block\.0\.weight", state),
+        slices=state["extractor.head.0.weight"].shape[1],
+        # Beside the two offsets.
+        factors=state["upscale.first.weight"].shape[1] - 2,
+    )
+
+
+def _count(pattern: str, names: Iterable[str]) -> int:
+    return sum(bool(re.fullmatch(pattern, name)) for name in names)

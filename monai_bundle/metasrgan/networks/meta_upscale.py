@@ -2,7 +2,8 @@
 
 Output pixel (i, j) is the product of a 3x3 neighbourhood of the features with a kernel that a small
 network predicts from (row offset, column offset, 1/r). Written down literally, that is one kernel an
-output pixel and most of the network's time and memory. Three other forms give the same numbers:
+output pixel and most of the network's time and memory. Three other forms give the same numbers, here for one r = p/q
+along both axes:
 
 - **strided**: at r = p/q the offsets repeat with period p, so there are only p*p kernels. Kernel (a, b),
   moved to its source inside a (q+2) x (q+2) window, makes the module one convolution of stride q and a
@@ -13,21 +14,29 @@ output pixel and most of the network's time and memory. Three other forms give t
   taken first: one 3x3 convolution to hidden+1 maps, then a dot product with each pixel's hidden vector.
   Takes any real position, hence any scale and any target grid.
 
-Rows and columns have a factor each throughout (a rectangular period); the published network has one r.
+Rows and columns have a factor each throughout (a rectangular period). What the prediction network is told of them is
+up to its head, of which there are two:
+
+- **one factor**, as published: 1/r, of the mean of both factors. They are meant to be equal, and differ where a
+  header was rounded; nothing is trained on clearly different ones.
+- **two factors**: 1/r of rows and 1/r of columns, for slices that are thick along one axis only.
 """
 
-from typing import Dict, Final, List, Optional, Tuple
+from typing import Final, List, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import UsageError
 from ..geometry.scale import count_output_pixels
+from .kernel_cache import KernelCache
 from .positions import find_sources, floor_nearly
 
 # Measured by Testing/benchmarks: above this period there are so many kernels that the factorised form is cheaper,
 LARGEST_PERIOD = 40
-# above this many taps in the strided form's kernels (p * p * (q + 2) * (q + 2)) training is faster grouped,
+# unless the strided form's kernels have at most this many taps (p * p * (q + 2) * (q + 2)), as where one factor is 1:
+# then it is the cheapest in training too, where above it the grouped form is faster,
 LARGEST_STRIDED_TRAINING = 20_000
 # and the factorised form's maps are made in chunks of this many values, 16 MiB in single precision.
 CHUNK_VALUES = 4_000_000
@@ -42,27 +51,34 @@ class MetaUpscale(nn.Module):
         in_channels: channels of the features.
         out_channels: channels of the image.
         hidden: width of the weight prediction network's hidden layer.
+        factors: how many 1/r the head is told: 1, of both axes' mean, as published; 2, of rows and of columns.
+
+    Raises:
+        UsageError: another number of factors.
     """
 
     largest_period: Final[int]
     largest_strided_training: Final[int]
     chunk_values: Final[int]
 
-    def __init__(self, in_channels: int = 64, out_channels: int = 1, hidden: int = 256) -> None:
+    def __init__(self, in_channels: int = 64, out_channels: int = 1, hidden: int = 256, factors: int = 1) -> None:
         super().__init__()
+        if factors not in (1, 2):
+            raise UsageError(f"factors {factors} must be 1, for both axes, or 2, one for rows and one for columns")
+        self.factors = factors
         self.in_channels, self.out_channels, self.hidden = in_channels, out_channels, hidden
         self.largest_period = LARGEST_PERIOD
         self.largest_strided_training = LARGEST_STRIDED_TRAINING
         self.chunk_values = CHUNK_VALUES
-        self.first = nn.Linear(3, hidden)
+        self.first = nn.Linear(2 + factors, hidden)
         self.second = nn.Linear(hidden, out_channels * in_channels * 9)
         with torch.no_grad():
             for parameter in self.second.parameters():
                 parameter.mul_(INITIAL_GAIN)
-        self._kernels = _KernelCache()
+        self._kernels = KernelCache()
 
     def forward(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
-        """Upscale by exactly p/q, by whichever exact form is cheaper.
+        """Upscale by exactly p/q, by whichever form is cheaper.
 
         Args:
             features: (B, C, H, W).
@@ -72,17 +88,26 @@ class MetaUpscale(nn.Module):
             (B, out_channels, floor(H * row_p/row_q), floor(W * column_p/column_q)).
         """
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
-        if max(row_p, column_p) <= self.largest_period:
-            taps = row_p * (row_q + 2) * column_p * (column_q + 2)
-            if self.training and taps > self.largest_strided_training:
+        if self.is_periodic(row_ratio, column_ratio):
+            if self.training and count_taps(row_ratio, column_ratio) > self.largest_strided_training:
                 return self.upscale_grouped(features, row_ratio, column_ratio)
             return self.upscale_strided(features, row_ratio, column_ratio)
         rows, row_offsets = find_sources(count_output_pixels(features.shape[2], row_p, row_q), row_p, row_q)
         columns, column_offsets = find_sources(
             count_output_pixels(features.shape[3], column_p, column_q), column_p, column_q
         )
-        inverse_scale = invert_ratios(row_ratio, column_ratio)
-        return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
+        inverse_scales = self._invert_ratios(row_ratio, column_ratio)
+        return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scales)
+
+    @torch.jit.export
+    def is_periodic(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> bool:
+        """Whether kernels repeat so soon that `forward` is cheaper than `at`, by the strided or the grouped form.
+
+        Args:
+            row_ratio, column_ratio: (p, q) of rows and of columns.
+        """
+        few = count_taps(row_ratio, column_ratio) <= self.largest_strided_training
+        return few or max(row_ratio[0], column_ratio[0]) <= self.largest_period
 
     @torch.jit.export
     def at(
@@ -107,9 +132,8 @@ class MetaUpscale(nn.Module):
         for sources, size in ((rows, features.shape[2]), (columns, features.shape[3])):
             if bool((sources.min() < 0).item()) or bool((sources.max() >= size).item()):
                 raise ValueError("positions lie outside the features; pad the image first")
-        # The published head has one 1/r: where rounding makes them differ, that of their mean.
-        inverse_scale = 2 / (row_scale + column_scale)
-        return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scale)
+        inverse_scales = [1 / row_scale, 1 / column_scale] if self.factors == 2 else [2 / (row_scale + column_scale)]
+        return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scales)
 
     @torch.jit.export
     def upscale_strided(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
@@ -169,7 +193,7 @@ class MetaUpscale(nn.Module):
         row_offsets: Tensor,
         columns: Tensor,
         column_offsets: Tensor,
-        inverse_scale: float,
+        inverse_scales: List[float],
     ) -> Tensor:
         """Upscale onto given sources and offsets, in chunks of rows so that memory stays small.
 
@@ -177,12 +201,12 @@ class MetaUpscale(nn.Module):
             features: (B, C, H, W).
             rows, columns: int64 (H_out,) and (W_out,), ascending, inside the features; best on the CPU.
             row_offsets, column_offsets: (H_out,) and (W_out,) in [0, 1); best on the CPU.
-            inverse_scale: 1/r.
+            inverse_scales: what the head is told: [1/r], or [1/r of rows, 1/r of columns] of a head of two factors.
 
         Returns:
             (B, out_channels, H_out, W_out).
         """
-        hidden_rows, hidden_columns = self._predict_hidden(row_offsets, column_offsets, inverse_scale)
+        hidden_rows, hidden_columns = self._predict_hidden(row_offsets, column_offsets, inverse_scales)
         padded = F.pad(features, (1, 1, 1, 1))
         # Differentiating keeps every chunk alive anyway, and an exported graph must not loop over its sizes.
         whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
@@ -225,13 +249,23 @@ class MetaUpscale(nn.Module):
         return image + maps[..., hidden].permute(0, 3, 1, 2)
 
     def _predict_hidden(
-        self, row_offsets: Tensor, column_offsets: Tensor, inverse_scale: float
+        self, row_offsets: Tensor, column_offsets: Tensor, inverse_scales: List[float]
     ) -> Tuple[Tensor, Tensor]:
         """The hidden layer before its ReLU, split into a term a row and a term a column."""
         weight = self.first.weight
         by_row = row_offsets.to(weight.dtype).to(weight.device)[:, None] * weight[:, 0]
         by_column = column_offsets.to(weight.dtype).to(weight.device)[:, None] * weight[:, 1]
-        return by_row + (self.first.bias + inverse_scale * weight[:, 2]), by_column
+        by_scale: Tensor = self.first.bias
+        for index, inverse_scale in enumerate(inverse_scales):
+            by_scale = by_scale + inverse_scale * weight[:, 2 + index]
+        return by_row + by_scale, by_column
+
+    def _invert_ratios(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> List[float]:
+        """What the head is told of the ratios: 1/r of each, or of their mean, which is q/p where they are equal."""
+        (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
+        if self.factors == 2:
+            return [row_q / row_p, column_q / column_p]
+        return [2 * row_q * column_q / (row_p * column_q + column_p * row_q)]
 
     @torch.jit.export
     def get_kernel(self, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
@@ -263,8 +297,8 @@ class MetaUpscale(nn.Module):
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         _, row_offsets = find_sources(row_p, row_p, row_q)
         _, column_offsets = find_sources(column_p, column_p, column_q)
-        inverse_scale = invert_ratios(row_ratio, column_ratio)
-        hidden_rows, hidden_columns = self._predict_hidden(row_offsets, column_offsets, inverse_scale)
+        inverse_scales = self._invert_ratios(row_ratio, column_ratio)
+        hidden_rows, hidden_columns = self._predict_hidden(row_offsets, column_offsets, inverse_scales)
         hidden = F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :])
         return self.second(hidden.reshape(row_p * column_p, self.hidden))
 
@@ -288,10 +322,10 @@ class MetaUpscale(nn.Module):
         return kernel.contiguous(memory_format=torch.channels_last)
 
 
-def invert_ratios(row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> float:
-    """Return 1/r, which the published head has one of: of the mean of both factors, q/p where they are equal."""
+def count_taps(row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> int:
+    """Return how many taps the strided form's kernels have for each channel of the features."""
     (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
-    return 2 * row_q * column_q / (row_p * column_q + column_p * row_q)
+    return row_p * (row_q + 2) * column_p * (column_q + 2)
 
 
 def _assign_slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
@@ -309,31 +343,3 @@ def _assign_slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]
     phases = torch.zeros(q * room, dtype=torch.int64)
     phases[slots] = torch.arange(p)
     return slots.to(device), phases.to(device)
-
-
-class _KernelCache:
-    """Kernels by scale, dropped as soon as the weights differ in any bit from those that made them.
-
-    Comparing 149,056 values takes some 50 microseconds, against a slice's tens of milliseconds; version counters
-    would be cheaper and wrong, since writing through ``parameter.data`` does not count.
-    """
-
-    def __init__(self) -> None:
-        self._weights: Optional[List[Tensor]] = None
-        self._kernels: Dict[Tuple[int, ...], Tensor] = {}
-
-    def get(self, key: Tuple[int, ...], weights: List[Tensor]) -> Optional[Tensor]:
-        if self._weights is None or not all(_are_identical(a, b) for a, b in zip(self._weights, weights)):
-            self._weights = [weight.detach().clone() for weight in weights]
-            self._kernels = {}
-        return self._kernels.get(key)
-
-    def put(self, key: Tuple[int, ...], kernel: Tensor) -> None:
-        # A volume has one scale, and a kernel may take 50 MiB.
-        if len(self._kernels) >= 2:
-            self._kernels.pop(next(iter(self._kernels)))
-        self._kernels[key] = kernel
-
-
-def _are_identical(a: Tensor, b: Tensor) -> bool:
-    return a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
