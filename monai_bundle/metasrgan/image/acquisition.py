@@ -65,7 +65,7 @@ def model_kspace(positions: np.ndarray, size: int, band: float = 1.0, shoulder: 
     at_input = evaluate_cosines(np.arange(size, dtype=np.float64), size, terms)
     at_output = evaluate_cosines(positions, size, terms)
     at_output[~_find_inside(positions, size)] = 0
-    fitted, truncated = _fit(at_output)
+    fitted, truncated = fit_least_squares(at_output)
     measure = at_input @ fitted
     if truncated:
         spill = measure @ at_output @ at_input.T - at_input @ at_input.T
@@ -100,7 +100,7 @@ def model_mean(positions: np.ndarray, size: int, width: float) -> Acquisition:
     return Acquisition(
         observe=None if len(covered) == size else np.eye(size, dtype=np.float32)[covered],
         measure=measure,
-        complete=_fit(measure.T.astype(np.float64))[0].T.astype(np.float32),
+        complete=fit_least_squares(measure.T.astype(np.float64))[0].T.astype(np.float32),
         compared=np.arange(len(covered)),
     )
 
@@ -147,8 +147,11 @@ def make_window(terms: int, shoulder: float) -> np.ndarray:
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * into))
 
 
-def _fit(basis: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The least-squares fit of a basis, (N, K), as a matrix (K, N), and whether singular values were left out of it."""
+def fit_least_squares(basis: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return the least-squares fit of a basis, (N, K), as a matrix (K, N), and whether singular values were left out.
+
+    Those below a thousandth of the largest are; columns of zeros are fitted by zeros.
+    """
     gram = basis.T @ basis
     if not gram.size:
         return basis.T, False

@@ -18,7 +18,7 @@ def average_over_voxels(positions: np.ndarray, size: int, width: float) -> tuple
     """
     half = (positions[1] - positions[0] if len(positions) > 1 else width) / 2
     inputs = np.arange(size)
-    overlap = _measure_overlaps((inputs - 0.5, inputs + 0.5), (positions - half, positions + half))
+    overlap = measure_overlaps((inputs - 0.5, inputs + 0.5), (positions - half, positions + half))
     covered = overlap.sum(1)
     whole = np.flatnonzero(covered > 1 - 1e-6)
     return (overlap[whole] / covered[whole, None]).astype(np.float32), whole
@@ -28,11 +28,11 @@ def average_down(low: int, high: int) -> np.ndarray:
     """Return the matrix, float32 (low, high), that averages high-resolution pixels over each low-resolution one."""
     edges = np.arange(low + 1, dtype=np.float64) * high / low
     pixels = np.arange(high, dtype=np.float64)
-    overlap = _measure_overlaps((edges[:-1], edges[1:]), (pixels, pixels + 1))
+    overlap = measure_overlaps((edges[:-1], edges[1:]), (pixels, pixels + 1))
     return (overlap * low / high).astype(np.float32)
 
 
-def _measure_overlaps(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(N, M) lengths that N intervals share with M others, each given by its starts and ends."""
+def measure_overlaps(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Return the lengths, (N, M), that N intervals share with M others, each given by its starts and ends."""
     overlap = np.minimum(first[1][:, None], second[1]) - np.maximum(first[0][:, None], second[0])
     return overlap.clip(min=0)
