@@ -84,7 +84,8 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         from metasrgan.geometry.grid import format_shape
         from metasrgan.progress import Progress, map_steps
         from metasrgan.upscaling.pipeline import run_request_steps
-        from metasrgan.upscaling.request import Request, check_for_server, choose_target, settle
+        from metasrgan.upscaling.plan import choose_target
+        from metasrgan.upscaling.request import Request, check_for_server
 
         from . import nodes, pytorch
         from .outcome import Outcome, describe_result, name_result
@@ -96,20 +97,18 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         if server:
             check_for_server(asked)
         volume = nodes.view_volume(inputVolume, request.method)
-        request = settle(request, volume.is_scan)
         nodes.check_output(inputVolume, outputVolume)
         target = choose_target(request, volume.grid)
         volume = replace(volume, array=volume.array.copy())
         parent = inputVolume.GetTransformNodeID()
         yield Progress()
 
-        network, device = None, server or "cpu"
+        device = server or "cpu"
         if request.method == "net" and not server:
             pytorch.ensure_installed()
             from metasrgan.networks.devices import resolve_device
-            from metasrgan.networks.loading import load_model
 
-            network, device = load_model(request.weights), str(resolve_device(request.device))
+            device = str(resolve_device(request.device))
             yield Progress()
         if nodes.is_frame(inputVolume):
             tell(f"{volume.name}: shows a sequence; only its current frame is super-resolved")
@@ -127,7 +126,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
                 request, volume, server, token, check_consistency=checkConsistency, warn=warn
             )
         else:
-            run = run_request_steps(request, volume, model=network, check_consistency=checkConsistency, warn=warn)
+            run = run_request_steps(request, volume, check_consistency=checkConsistency, warn=warn)
         result = yield from map_steps(run, watch)
         nodes.check_still_there(inputVolume, outputVolume)
         name = inputVolume.GetName()

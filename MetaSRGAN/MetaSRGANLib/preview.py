@@ -10,7 +10,8 @@ from metasrgan.geometry.grid import format_shape, was_trained_for
 from metasrgan.geometry.target import Target
 from metasrgan.networks.weights import find_weights
 from metasrgan.upscaling.pipeline import count_result_bytes, estimate_memory
-from metasrgan.upscaling.request import Request, check_for_server, choose_target
+from metasrgan.upscaling.plan import choose_target
+from metasrgan.upscaling.request import Request, check_for_server
 from metasrgan.volumes.volume import Volume
 from slicer.i18n import tr as _
 

@@ -12,8 +12,9 @@ import numpy as np
 from metasrgan.errors import DataError
 from metasrgan.progress import Progress
 from metasrgan.upscaling.pipeline import make_data_consistency
+from metasrgan.upscaling.plan import choose_target
 from metasrgan.upscaling.remote import Server, read_token
-from metasrgan.upscaling.request import Request, choose_target
+from metasrgan.upscaling.request import Request
 from metasrgan.upscaling.result import Result
 from metasrgan.volumes.itk import read_itk, write_itk
 from metasrgan.volumes.volume import Volume

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, random_indices, reordered, world
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.grid import match_grid, respace_grid, scale_grid, was_trained_for
-from metasrgan.geometry.target import Grid, Target
 from metasrgan.geometry.orientation import choose_slice_axis, measure_spacing
 from metasrgan.geometry.scale import Scale
+from metasrgan.geometry.target import Grid, Target
 from metasrgan.volumes.volume import Volume
 
 Shape = tuple[int, int, int]

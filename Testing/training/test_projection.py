@@ -13,7 +13,8 @@ from metasrgan.image.degradation import degrade, zero_fill
 from metasrgan.training.projection import Projection, put_back, take_whole
 from metasrgan.training.trainer import RelativeTerm
 from metasrgan.trust.consistency import DataConsistency
-from metasrgan.upscaling.request import Request, choose_target
+from metasrgan.upscaling.plan import choose_target
+from metasrgan.upscaling.request import Request
 from torch import Tensor, nn
 
 SCALES = [Fraction(text) for text in ("1.1", "3/2", "2", "3.7")]

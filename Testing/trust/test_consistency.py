@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, head, reordered
-from metasrgan.geometry.target import Grid
 from metasrgan.geometry.orientation import measure_spacing
+from metasrgan.geometry.target import Grid
 from metasrgan.image.intensity import IntensityMap
 from metasrgan.trust.consistency import MODELS, Agreement, DataConsistency, measure_consistency
 from metasrgan.upscaling.pipeline import run_request, upscale
-from metasrgan.upscaling.request import Request, choose_target
+from metasrgan.upscaling.plan import choose_target
+from metasrgan.upscaling.request import Request
 from metasrgan.volumes.volume import Volume
 from scipy.fft import dctn
 

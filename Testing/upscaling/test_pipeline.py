@@ -18,15 +18,16 @@ from benchmarks.memory import measure_volume_memory
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, head, indices_of, reordered, world
 from metasrgan import Request, Volume, load_model, run_request, upscale
 from metasrgan.errors import DataError, UsageError
-from metasrgan.geometry.target import Target
 from metasrgan.geometry.orientation import choose_slice_axis
+from metasrgan.geometry.target import Target
 from metasrgan.networks import SRGAN, MetaSRGAN
 from metasrgan.networks.loading import Model
 from metasrgan.progress import Progress
 from metasrgan.upscaling import pipeline
 from metasrgan.upscaling.network_engine import NetworkEngine
 from metasrgan.upscaling.pipeline import UpscaleWarning
-from metasrgan.upscaling.request import METHODS, choose_target
+from metasrgan.upscaling.plan import choose_target
+from metasrgan.upscaling.request import METHODS
 from scipy.ndimage import gaussian_filter
 
 SMOOTH = ["bspline", "bicubic", "linear"]

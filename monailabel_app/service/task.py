@@ -24,8 +24,9 @@ from metasrgan.progress import Progress
 from metasrgan.reports.files import write_result
 from metasrgan.reports.sidecar import summarise_report
 from metasrgan.upscaling.pipeline import estimate_memory, run_request
+from metasrgan.upscaling.plan import choose_target
 from metasrgan.upscaling.remote import MODEL
-from metasrgan.upscaling.request import TARGETS, Request, check_for_server, choose_target, list_fields, settle
+from metasrgan.upscaling.request import TARGETS, Request, check_for_server, list_fields
 from metasrgan.volumes.files import count_declared_bytes, read
 from metasrgan.volumes.formats import SINGLE_FILE, split_suffix
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
@@ -150,7 +151,7 @@ class MetaSRGANTask(InferTask):
         caller.check()
         self._check_memory(upload.name, count_declared_bytes(upload.path))
         volume = replace(read(upload.path), name=upload.name)
-        request = settle(replace(asked, device=self._device), volume.is_scan)
+        request = replace(asked, device=self._device)
         target = choose_target(request, volume.grid)
         self._check_memory(upload.name, estimate_memory(request, volume, target))
         sizes = f"{format_shape(volume.array.shape)} → {format_shape(target.shape)}"
@@ -160,8 +161,7 @@ class MetaSRGANTask(InferTask):
             caller.check()
             logger.info("%s: %d of %d slices", upload.name, step.done, step.total)
 
-        model = self._load(str(request.weights)) if request.method == "net" else None
-        result = run_request(request, volume, model=model, warn=ignore_warning, progress=tell)
+        result = run_request(request, volume, load=self._load, warn=ignore_warning, progress=tell)
         output = Path(self._results.name) / f"{uuid.uuid4().hex}{suffix}"
         report = write_result(result, output) | {"Output": f"{split_suffix(upload.name)[0]}{suffix}"}
         logger.info("%s", summarise_report(report).splitlines()[0])

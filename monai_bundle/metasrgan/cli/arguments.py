@@ -145,8 +145,9 @@ def _add_request(parser: Any, names: Sequence[str]) -> None:
     """Add a flag for each of these fields of `Request`."""
     for each in (each for each in fields(Request) if each.name in names):
         flag = each.metadata["flag"] or f"--{each.name.replace('_', '-')}"
+        bare = {"nargs": "?", "const": True, "metavar": "MM"} if each.metadata["bare"] else {}
         parser.add_argument(
-            flag, dest=each.name, default=each.default, type=each.metadata["kind"], help=each.metadata["about"]
+            flag, dest=each.name, default=each.default, type=each.metadata["kind"], help=each.metadata["about"], **bare
         )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import UsageError
 from ..geometry.grid import format_shape
-from ..upscaling.request import Request, check_for_server, choose_target, list_fields
+from ..upscaling.plan import choose_target
+from ..upscaling.request import Request, check_for_server, list_fields
 from ..volumes.formats import SUFFIXES, list_parts
 from ..volumes.volume import Volume
 from .arguments import check_suffix, set_threads

@@ -169,15 +169,20 @@ class Target:
         exact = centre_pixels(np.arange(len(line), dtype=np.float64), p, q)
         return Fraction(p, q) if np.abs(exact - line).max(initial=0) < _SAME_PLACE else None
 
-    def make_image_grid(self, axes: tuple[int, int], refined: tuple[int, ...]) -> ImageGrid:
+    def make_image_grid(
+        self, axes: tuple[int, int], changed: tuple[int, ...], unchanged: tuple[int, ...] = ()
+    ) -> ImageGrid:
         """Return the grid of images whose rows and columns run along two input axes.
 
         Args:
             axes: of rows and of columns.
-            refined: those of the two that are upscaled; the other keeps its pixels, of whatever grid it is on by then.
+            changed: those of the two that go from the input's voxels to the target's; others keep theirs, which are the
+                target's by then …
+            unchanged: … or still the input's.
         """
-        keep = [axis not in refined for axis in axes]
-        sizes = [self.shape_in[axis] if axis in refined else len(self.positions[axis]) for axis in axes]
+        keep = [axis not in changed for axis in axes]
+        own = (*changed, *unchanged)
+        sizes = [self.shape_in[axis] if axis in own else len(self.positions[axis]) for axis in axes]
         lines = [
             np.arange(size, dtype=np.float64) if kept else self.positions[axis].clip(-0.5, size - 0.5)
             for axis, size, kept in zip(axes, sizes, keep)

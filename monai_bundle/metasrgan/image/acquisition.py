@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .averaging import average_over_voxels
+from .averaging import average_onto, average_over_voxels
 
 # Singular values below this part of the largest are left out of a fit: they belong to what lies outside a reference's
 # field of view, or beyond what coarser pixels can hold.
@@ -103,6 +103,22 @@ def model_mean(positions: np.ndarray, size: int, width: float) -> Acquisition:
         complete=fit_least_squares(measure.T.astype(np.float64))[0].T.astype(np.float32),
         compared=np.arange(len(covered)),
     )
+
+
+def model_coarser(positions: np.ndarray, size: int, width: float) -> Acquisition:
+    """Model an axis along which the input was averaged down: the result's pixels are those averages.
+
+    Args:
+        positions: (N,) the result's pixels' centres in input pixels.
+        size: n, input pixels.
+        width: of a result's pixel, in input pixels.
+
+    Returns:
+        With K = N.
+    """
+    same = np.eye(len(positions), dtype=np.float32)
+    observe = average_onto(positions, size, width)
+    return Acquisition(observe, same, same, np.flatnonzero(_find_inside(positions, size)))
 
 
 def count_terms(size: int, band: float = 1.0) -> int:

@@ -24,6 +24,24 @@ def average_over_voxels(positions: np.ndarray, size: int, width: float) -> tuple
     return (overlap[whole] / covered[whole, None]).astype(np.float32), whole
 
 
+def average_onto(positions: np.ndarray, size: int, width: float) -> np.ndarray:
+    """Return the matrix that averages pixels over each coarser one, over the part of it that they cover.
+
+    Args:
+        positions: (N,) centres of the coarser pixels, in pixels.
+        size: n, pixels.
+        width: of a coarser pixel, in pixels.
+
+    Returns:
+        float32 (N, n); rows sum to 1, those of coarser pixels that lie outside take the nearest pixel.
+    """
+    pixels = np.arange(size)
+    overlap = measure_overlaps((positions - width / 2, positions + width / 2), (pixels - 0.5, pixels + 0.5))
+    outside = np.flatnonzero(overlap.sum(1) < 1e-6)
+    overlap[outside, np.rint(positions[outside]).astype(np.int64).clip(0, size - 1)] = 1
+    return (overlap / overlap.sum(1, keepdims=True)).astype(np.float32)
+
+
 def average_down(low: int, high: int) -> np.ndarray:
     """Return the matrix, float32 (low, high), that averages high-resolution pixels over each low-resolution one."""
     edges = np.arange(low + 1, dtype=np.float64) * high / low

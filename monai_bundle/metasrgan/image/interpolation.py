@@ -12,6 +12,8 @@ from .acquisition import evaluate_cosines
 
 # Pixels up to which slices are worked on in double precision.
 _SMALL_SLICE = 2**19
+# Values that are worked on at a time along an axis.
+_VALUES_AT_ONCE = 4_000_000
 METHODS = ("bspline", "bicubic", "linear", "zerofill", "nearest")
 
 
@@ -69,6 +71,26 @@ def apply_matrices(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndar
     finer = finer if rows is None else np.matmul(rows, finer)
     finer = finer if columns is None else np.matmul(finer, columns.T)
     return finer.astype(np.float32, copy=False)
+
+
+def apply_along(matrix: np.ndarray, slices: np.ndarray, place: int) -> np.ndarray:
+    """Apply a matrix along one axis of slices, a part at a time, in double precision.
+
+    Args:
+        matrix: (n_out, n).
+        slices: float32 (K, H, W).
+        place: of the axis, 0 … 2, which has n voxels.
+
+    Returns:
+        float32, with n_out voxels along that axis.
+    """
+    exact = matrix.astype(np.float64)
+    result = np.empty((*slices.shape[:place], len(matrix), *slices.shape[place + 1 :]), np.float32)
+    before, after = (np.moveaxis(each, place, 0) for each in (slices, result))
+    step = max(1, _VALUES_AT_ONCE // (max(matrix.shape) * before.shape[2]))
+    for start in range(0, before.shape[1], step):
+        after[:, start : start + step] = np.tensordot(exact, before[:, start : start + step].astype(np.float64), 1)
+    return result
 
 
 def find_nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:

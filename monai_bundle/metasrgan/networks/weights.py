@@ -10,8 +10,9 @@ from ..volumes.staging import hash_file
 CHECKSUMS = "SHA256SUMS"
 WEIGHTS = "model.pt"
 # The shipped weights by name, the default first. "kept" are trained to add what was not measured, and to be used with
-# k-space consistency; "free" give the whole image, whatever filter it was reduced by; "gan" saw an adversary.
-SHIPPED = {"kept": WEIGHTS, "free": "model_free.pt", "gan": "model_gan.pt"}
+# k-space consistency; "free" give the whole image, whatever filter it was reduced by; "gan" saw an adversary;
+# "through_plane", with a factor an axis, make slices finer.
+SHIPPED = {"kept": WEIGHTS, "free": "model_free.pt", "gan": "model_gan.pt", "through_plane": "model_through_plane.pt"}
 # What they were called until version 0.3.
 _OLD_NAMES = {"l1": "kept"}
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import WriteError
 from ..progress import Progress
-from ..upscaling.request import Request, choose_target
+from ..upscaling.plan import choose_target
+from ..upscaling.request import Request
 from ..upscaling.result import Result
 from ..volumes.files import read, write
 from ..volumes.staging import write_all

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry.target import Target
 from ..geometry.orientation import match_world_axes
+from ..geometry.target import Target
 from ..image.interpolation import make_interpolation_matrix
 from ..volumes.volume import Volume
 from .drawing import (

@@ -4,8 +4,9 @@ It can be *measured*, and it can be *enforced*: of any upscaled image y, what wa
 
     y + U(x − C y),
 
-x the input, C the model of acquisition and U its right inverse (`metasrgan.image.acquisition`), along rows and
-columns. What an upscaler adds is then only what nobody measured.
+x the input, C the model of acquisition and U its right inverse: along rows and columns those of
+`metasrgan.image.acquisition`, through the plane a slice profile's (`metasrgan.image.slice_profile`). What an upscaler
+adds is then only what nobody measured.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.target import Target
-from ..image.acquisition import Acquisition, model_kspace, model_mean
+from ..geometry.target import Target, Treatment
+from ..image.acquisition import Acquisition, model_coarser, model_kspace, model_mean
 from ..image.intensity import IntensityMap
-from ..image.interpolation import apply_matrices
+from ..image.interpolation import apply_along, apply_matrices
+from ..image.slice_profile import invert_profile_matrix, make_profile_matrix
 from ..progress import Progress, finish
 from ..volumes.volume import Volume
 
@@ -34,7 +36,7 @@ class Agreement:
     disagreement look small.
 
     Attributes:
-        model: of `MODELS`, how it was measured.
+        model: how it was measured: of `MODELS`, or through the plane a slice profile.
         rms: root mean square over input voxels.
         worst: the largest.
         before: the root mean square of what the upscaler itself made, before what was measured was put back; None
@@ -63,6 +65,7 @@ class DataConsistency:
         shape: (I, J, K) of the input.
         band: the measured part of each in-plane axis's own band; see `metasrgan.image.acquisition.model_kspace`.
         shoulder: of the band, as there.
+        averaged: whether the slices that come are averaged down already, where the target's pixels are coarser.
 
     Raises:
         ValueError: an unknown model.
@@ -75,25 +78,32 @@ class DataConsistency:
         shape: tuple[int, ...],
         band: tuple[float, float] = (1.0, 1.0),
         shoulder: float = 0.0,
+        averaged: bool = False,
     ) -> None:
         if model not in MODELS:
             raise ValueError(f"model {model!r} is unknown; choose from {', '.join(MODELS)}")
         self.model = model
 
-        def make(axis: int, factor: float, part: float) -> Acquisition:
-            positions, size = target.positions[axis], shape[axis]
+        def make(axis: int, part: float) -> Acquisition:
+            positions, size, width = target.positions[axis], shape[axis], 1 / target.factors[axis]
+            if target.treat(axis) is Treatment.AVERAGE:
+                if not averaged:
+                    return model_coarser(positions, size, width)
+                positions, size, width = np.arange(len(positions), dtype=np.float64), len(positions), 1.0
             return (
-                model_mean(positions, size, 1 / factor)
-                if model == "mean"
-                else model_kspace(positions, size, part, shoulder)
+                model_mean(positions, size, width) if model == "mean" else model_kspace(positions, size, part, shoulder)
             )
 
-        (row_axis, column_axis), factors = target.plane, target.factors
-        self.rows = make(row_axis, factors[0], band[0])
+        row_axis, column_axis = target.plane
+        self.rows = make(row_axis, band[0])
         # Of square slices once.
-        square = (shape[row_axis], factors[0], band[0]) == (shape[column_axis], factors[1], band[1])
+        square = (shape[row_axis], target.factors[row_axis], band[0]) == (
+            shape[column_axis],
+            target.factors[column_axis],
+            band[1],
+        )
         alike = square and np.array_equal(target.positions[row_axis], target.positions[column_axis])
-        self.columns = self.rows if alike else make(column_axis, factors[1], band[1])
+        self.columns = self.rows if alike else make(column_axis, band[1])
         self._enforced = _Tally()
 
     def enforce(self, slices: np.ndarray, fine: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
@@ -117,7 +127,12 @@ class DataConsistency:
         return fine
 
     def measure_steps(
-        self, volume: Volume, result: Volume, target: Target, intensities: IntensityMap | None = None
+        self,
+        volume: Volume,
+        result: Volume,
+        target: Target,
+        intensities: IntensityMap | None = None,
+        slices: SliceConsistency | None = None,
     ) -> Generator[Progress, None, Agreement | None]:
         """Measure a result's agreement with its input, a slice a step, for a caller with a window to keep alive.
 
@@ -128,18 +143,26 @@ class DataConsistency:
             result: its upscaling onto ``target``.
             target: the grid.
             intensities: of the input, where they are at hand.
+            slices: how slices are measured of the result's, where those are others.
         """
         array, fine = np.moveaxis(volume.array, target.axis, 0), target.view_as_slices(result.array)
         intensities = IntensityMap.fit(array) if intensities is None else intensities
         tally = _Tally()
         for index in range(len(array)):
-            mine = slice(index, index + 1)
-            tally.add(self._select(self._compare(*(intensities.forward(each[mine]) for each in (array, fine)))))
             # Every slice is upscaled by now; this only gives the caller a turn.
             yield Progress(len(array), len(array))
+            thick = intensities.forward(array[index : index + 1])
+            if slices is None:
+                again = intensities.forward(fine[index : index + 1])
+            elif index in slices.compared:
+                again = slices.measure_slice(fine, index, intensities)
+            else:
+                continue
+            tally.add(self._select(self._compare(thick, again)))
         if not tally.count:
             return None
-        return Agreement(self.model, tally.rms, tally.worst, self._enforced.rms if self._enforced.count else None)
+        model, enforced = (self.model, self._enforced) if slices is None else (slices.profile, slices.enforced)
+        return Agreement(model, tally.rms, tally.worst, enforced.rms if enforced.count else None)
 
     def _compare(self, slices: np.ndarray, fine: np.ndarray) -> np.ndarray:
         """(N, K_rows, K_columns), what was measured minus what the fine slices give."""
@@ -163,6 +186,58 @@ def measure_consistency(volume: Volume, result: Volume, target: Target, model: s
         model: of `MODELS`.
     """
     return finish(DataConsistency(model, target, volume.array.shape).measure_steps(volume, result, target))
+
+
+class SliceConsistency:
+    """What was measured of a volume through the plane, against finer slices made of it.
+
+    Args:
+        profile: of `metasrgan.image.slice_profile.PROFILES`.
+        target: the grid.
+        thickness: full width at half maximum of the profile, in spacings of the input's slices.
+    """
+
+    def __init__(self, profile: str, target: Target, thickness: float) -> None:
+        self.profile = profile
+        self.measure = make_profile_matrix(
+            profile, target.positions[target.axis], target.shape_in[target.axis], thickness
+        )
+        # Slices that the result covers.
+        self.compared = np.flatnonzero(self.measure.any(1))
+        self.enforced = _Tally()
+
+    def enforce(self, slices: np.ndarray, fine: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+        """Put what was measured back into finer slices; as `DataConsistency.enforce`.
+
+        Args:
+            slices: float32 (K, H, W), the input.
+            fine: float32 (K_out, H, W); it is changed.
+            limits: clip to these, and put what was measured back once more.
+        """
+        complete = invert_profile_matrix(self.measure)
+        for first in range(slices.shape[1]):
+            # A row of pixels at a time: the whole volume's corrections would take its memory again.
+            thick, mine = slices[:, first : first + 1], fine[:, first : first + 1]
+            missing = self._find_missing(thick, mine)
+            self.enforced.add(missing[self.compared])
+            mine += apply_along(complete, missing, 0)
+            if limits is not None and (mine.min() < limits[0] or mine.max() > limits[1]):
+                np.clip(mine, *limits, out=mine)
+                mine += apply_along(complete, self._find_missing(thick, mine), 0)
+        return fine
+
+    def measure_slice(self, fine: np.ndarray, index: int, intensities: IntensityMap) -> np.ndarray:
+        """Measure one slice of fine ones: (K_out, H_out, W_out) to float32 (1, H_out, W_out)."""
+        weights = self.measure[index]
+        total = np.zeros((1, *fine.shape[1:]), np.float64)
+        for each in np.flatnonzero(weights):
+            total += weights[each] * intensities.forward(fine[each : each + 1])
+        return total.astype(np.float32)
+
+    def _find_missing(self, thick: np.ndarray, fine: np.ndarray) -> np.ndarray:
+        missing: np.ndarray = thick - apply_along(self.measure, fine, 0)
+        missing[~self.measure.any(1)] = 0
+        return missing
 
 
 class _Tally:

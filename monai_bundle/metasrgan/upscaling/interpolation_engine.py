@@ -1,4 +1,4 @@
-"""The engines that need no network: picking voxels, interpolating by one matrix an axis, and one engine after another."""
+"""The engines that need no network: picking voxels, interpolating by one matrix an axis, one engine after another."""
 
 from __future__ import annotations
 
@@ -95,8 +95,9 @@ class SequenceEngine(Engine):
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`."""
-        for self.running in self.engines:
-            slices = yield from self.running.run(slices)
+        for engine in self.engines:
+            self.running = engine
+            slices = yield from engine.run(slices)
         return slices
 
     def give_way(self) -> str | None:

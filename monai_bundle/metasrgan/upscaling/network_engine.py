@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..geometry.target import ImageGrid
 from ..geometry.scale import count_output_pixels
+from ..geometry.target import ImageGrid
 from ..networks import ByTwo, MetaSRGAN
 from ..networks.positions import find_starts, floor_nearly
 from ..networks.precision import keep_float32
@@ -69,9 +69,7 @@ class NetworkEngine(Engine):
             on patches and saw their ends, as those that make slices finer are. None for all that it sees.
     """
 
-    def __init__(
-        self, generator: MetaSRGAN | ByTwo, device: str, grid: ImageGrid, margin: int | None = None
-    ) -> None:
+    def __init__(self, generator: MetaSRGAN | ByTwo, device: str, grid: ImageGrid, margin: int | None = None) -> None:
         self.device, self.grid, self.shape = torch.device(device), grid, grid.shape
         self.generator, self.weights_fit = generator, True
         self.exact = grid.exact if grid.exact is not None and _is_periodic(generator, grid.exact) else None

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..geometry.grid import isotropic_grid, match_grid, respace_grid, scale_grid
+from ..geometry.orientation import choose_slice_axis
 from ..geometry.scale import Scale
 from ..geometry.target import Grid, Target, Treatment
 from ..networks.weights import choose_weights
 from ..trust.consistency import MODELS
+from ..volumes.bids import THICKEST, THINNEST
+from ..volumes.volume import Volume
 from .request import DEFAULT_PASSES, Request
 
 if TYPE_CHECKING:
@@ -71,6 +74,43 @@ def settle(request: Request, is_scan: bool, target: Target) -> Request:
         shoulder=request.shoulder if kept in ("kspace", "profile") else 0.0,
         passes=(request.passes or DEFAULT_PASSES) if refines else None,
     )
+
+
+@dataclass(frozen=True)
+class Thickness:
+    """How thick the input's slices are: the full width at half maximum of their profile.
+
+    Attributes:
+        mm: millimetres.
+        spacings: the same in spacings of the slices.
+        source: who says so: "asked", a sidecar's name, or "spacing" where nobody does and slices are taken to touch.
+    """
+
+    mm: float
+    spacings: float
+    source: str
+
+
+def choose_thickness(request: Request, volume: Volume, target: Target) -> Thickness | None:
+    """Return how thick the slices are that are made finer; None where none are.
+
+    Raises:
+        UsageError: a thickness that no slice so far apart has.
+    """
+    if target.treat(target.axis) is not Treatment.REFINE:
+        return None
+    spacing = float(volume.spacing[target.axis])
+    if request.slice_thickness is not None:
+        if not THINNEST * spacing <= request.slice_thickness <= THICKEST * spacing:
+            raise UsageError(
+                f"slice_thickness {request.slice_thickness:g} mm does not fit slices {spacing:.4g} mm apart; give "
+                f"{THINNEST * spacing:.4g} … {THICKEST * spacing:.4g} mm"
+            )
+        return Thickness(request.slice_thickness, request.slice_thickness / spacing, "asked")
+    # What a sidecar says is of the slices that the file has.
+    if volume.slice_thickness is not None and target.axis == choose_slice_axis(volume.affine):
+        return Thickness(volume.slice_thickness, volume.slice_thickness / spacing, str(volume.thickness_source))
+    return Thickness(spacing, 1.0, "spacing")
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ import numpy as np
 
 from ..errors import UsageError
 from ..geometry.grid import check_scale, check_spacing
-from ..geometry.target import Grid
 from ..geometry.orientation import check_axis
 from ..geometry.scale import Scale
+from ..geometry.target import Grid
 from ..image import interpolation
-from ..networks.devices import check_device
 from ..image.slice_profile import PROFILES
+from ..networks.devices import check_device
 from ..networks.weights import SHIPPED, is_shipped
 from ..trust.consistency import MODELS
 

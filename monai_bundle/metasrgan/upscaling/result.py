@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import INTENDED_USE, __version__
-from ..geometry.target import Target
+from ..geometry.target import Target, Treatment
 from ..trust.consistency import Agreement
 from ..volumes.volume import Volume
+from .plan import Networks, Thickness
 from .request import Request
 
 if TYPE_CHECKING:
@@ -25,23 +26,25 @@ class Result:
         source: the volume that was upscaled.
         target: the grid.
         volume: the result, on the target's grid.
-        model: the network's weights; None for an interpolation, and for what a server did.
+        networks: with their weights; none for an interpolation, and for what a server did.
         device: that the network ran on; "cpu" for an interpolation, the address for a server.
         agreement: of the result, measured again, with the input; None where it was not
             asked for, or where the result covers too little of the input to say.
         seconds: how long upscaling took, once the weights were loaded; of a server, until all was back.
         warnings: what the user was warned of.
+        thickness: of the input's slices, where they were made finer.
     """
 
     request: Request
     source: Volume
     target: Target
     volume: Volume
-    model: Model | None
+    networks: Networks
     device: str
     agreement: Agreement | None
     seconds: float
     warnings: tuple[str, ...]
+    thickness: Thickness | None = None
 
     def describe(self, output: str | Path) -> dict[str, Any]:
         """Return the report of a result that is written to ``output``, in JSON's types."""
@@ -51,7 +54,8 @@ class Result:
             "Sources": [source.name],
             "Output": str(output),
             "Method": self.request.method,
-            "Model": {"File": self.model.path.name, "SHA256": self.model.sha256} if self.model else None,
+            "Model": _name_model(self.networks.in_plane),
+            "ThroughPlaneModel": _name_model(self.networks.through_plane),
             "Device": self.device,
             "Asked": dict(self.request.asked),
             "ScaleApplied": target.scale,
@@ -60,7 +64,8 @@ class Result:
             "OutputShape": list(result.array.shape),
             "InputSpacing": [round(float(size), 9) for size in source.spacing],
             "OutputSpacing": [round(float(size), 9) for size in result.spacing],
-            "Resolution": f"in plane x{target.scale:.6g}; through plane unchanged",
+            "Resolution": describe_resolution(target),
+            **self._describe_slices(),
             "DataType": str(result.array.dtype),
             "Clip": self.request.clip,
             "Consistent": self.request.consistent,
@@ -69,6 +74,38 @@ class Result:
             "Warnings": list(self.warnings),
             "IntendedUse": INTENDED_USE,
         }
+
+    def _describe_slices(self) -> dict[str, Any]:
+        """What a report says of slices that were made finer; nothing where they were not."""
+        if self.thickness is None:
+            return {}
+        return {
+            "ThroughPlaneScaleApplied": self.target.through_plane,
+            "InputSliceThickness": round(self.thickness.mm, 9),
+            "InputSliceThicknessFrom": self.thickness.source,
+            "InputSliceProfile": self.request.slice_profile,
+            "Passes": self.request.passes if self.networks.through_plane else None,
+        }
+
+
+def describe_resolution(target: Target) -> str:
+    """Return what an upscaling does to a volume's resolution, such as "in plane x2; through plane x5"."""
+    rows, columns = (_describe_axis(target, axis) for axis in target.plane)
+    in_plane = f"x{target.scale:.6g}" if target.is_square else rows if rows == columns else f"{rows} by {columns}"
+    return f"in plane {in_plane}; through plane {_describe_axis(target, target.axis)}"
+
+
+def _describe_axis(target: Target, axis: int) -> str:
+    factor, treatment = target.factors[axis], target.treat(axis)
+    if treatment is Treatment.KEEP:
+        return "unchanged"
+    if treatment is Treatment.AVERAGE:
+        return f"averaged down by {1 / factor:.6g}"
+    return f"x{factor:.6g}" + (" (interpolated)" if treatment is Treatment.INTERPOLATE else "")
+
+
+def _name_model(model: Model | None) -> dict[str, str] | None:
+    return None if model is None else {"File": model.path.name, "SHA256": model.sha256}
 
 
 def _describe_agreement(agreement: Agreement | None) -> dict[str, Any]:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..geometry.target import ImageGrid, Target, Treatment
 from ..image.averaging import average_onto
-from ..image.interpolation import find_nearest_voxels, make_interpolation_matrix
-from ..networks.loading import Model
+from ..image.interpolation import apply_along, find_nearest_voxels, make_interpolation_matrix
 from ..progress import Progress
 from .engine import Engine, run_batch
+
+if TYPE_CHECKING:
+    from ..networks.loading import Model
 
 # Slices and pixels by which a cut is continued at its ends, by their own values. The network was trained on patches
 # whose outermost three it did not answer for.
 MARGIN = 4
-_VALUES_AT_ONCE = 4_000_000
 
 
 def average_down(slices: np.ndarray, target: Target) -> np.ndarray:
@@ -126,23 +128,6 @@ def make_cut_engine(network: Model, device: str, grid: ImageGrid) -> Engine:
     from .network_engine import NetworkEngine
 
     return NetworkEngine(network.generator, device, grid, margin=MARGIN)
-
-
-def apply_along(matrix: np.ndarray, slices: np.ndarray, place: int) -> np.ndarray:
-    """Apply a matrix (n_out, n) along one axis of (K, H, W) slices, a part at a time, in double precision.
-
-    Returns:
-        float32.
-    """
-    exact = matrix.astype(np.float64)
-    moved = np.moveaxis(slices, place, 0)
-    result = np.empty((*slices.shape[:place], len(matrix), *slices.shape[place + 1 :]), np.float32)
-    target = np.moveaxis(result, place, 0)
-    step = max(1, _VALUES_AT_ONCE // (max(matrix.shape) * moved.shape[2]))
-    for start in range(0, moved.shape[1], step):
-        part = moved[:, start : start + step].astype(np.float64)
-        target[:, start : start + step] = np.tensordot(exact, part, 1)
-    return result
 
 
 def _list_cuts(shape: tuple[int, ...]) -> list[int]:

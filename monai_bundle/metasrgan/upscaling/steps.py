@@ -1,0 +1,290 @@
+"""The steps of an upscaling: its slices, batch after batch, through engines and what was measured, onto the grid.
+
+First all that needs the whole volume: pixels averaged down, slices made finer. Then the plane, a batch of slices at a
+time: engine → what was measured put back → intensities back → clipped → stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import UsageError
+from ..geometry.grid import was_trained_for, was_trained_through_plane
+from ..geometry.target import ImageGrid, Target, Treatment
+from ..image.intensity import IntensityMap
+from ..progress import Progress
+from ..trust.consistency import DataConsistency, SliceConsistency
+from ..volumes.volume import Volume
+from .engine import Engine, run_batch
+from .interpolation_engine import InterpolationEngine, NearestEngine, SequenceEngine, TransposedEngine
+from .plan import Networks
+from .request import DEFAULT_PASSES, Request
+from .through_plane import (
+    average_down,
+    count_cuts,
+    interpolate_slices,
+    make_cut_engine,
+    pick_voxels,
+    refine_slices_steps,
+)
+
+if TYPE_CHECKING:
+    from ..networks.loading import Model
+
+# Of a plane that stays as it is, voxels that are converted at a time.
+_VOXELS_AT_ONCE = 2_000_000
+# Fewer slices than these say little of what lies between them.
+_FEW_SLICES = 4
+
+
+@dataclass(frozen=True)
+class Upscaling:
+    """An upscaling with all that it takes.
+
+    Attributes:
+        request: settled.
+        volume: the input.
+        target: the grid.
+        networks: for the method "net".
+        device: that they run on.
+        intensities: of the input.
+        plane_keeper: what was measured in plane is put back by it; None where it is not.
+        slice_keeper: the same through the plane.
+        warn: called with each sentence that the user should know.
+    """
+
+    request: Request
+    volume: Volume
+    target: Target
+    networks: Networks
+    device: str
+    intensities: IntensityMap
+    plane_keeper: DataConsistency | None
+    slice_keeper: SliceConsistency | None
+    warn: Callable[[str], None]
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """(K, H, W), the input's slices."""
+        return np.moveaxis(self.volume.array, self.target.axis, 0)
+
+    @cached_property
+    def limits(self) -> tuple[float, float] | None:
+        """What is clipped to before what was measured is put back once more, in the network's range; None for not."""
+        if self.request.clip != "soft":
+            return None
+        low, high = self.intensities.forward(np.array([self.array.min(), self.array.max()]))
+        return float(low), float(high)
+
+    @cached_property
+    def cuts(self) -> int:
+        """How many images the volume is cut into for its slices to be made finer."""
+        if self.networks.through_plane is None or self.target.treat(self.target.axis) is not Treatment.REFINE:
+            return 0
+        return count_cuts(self._shape_averaged, self.request.passes or DEFAULT_PASSES)
+
+    @property
+    def _shape_averaged(self) -> tuple[int, ...]:
+        """(K, H, W) of the input where it is averaged down."""
+        target = self.target
+        return tuple(
+            len(target.positions[axis]) if target.treat(axis) is Treatment.AVERAGE else target.shape_in[axis]
+            for axis in (target.axis, *target.plane)
+        )
+
+
+def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
+    """Upscale a batch of slices at a time: yields progress, returns the result on the target's grid.
+
+    Raises:
+        UsageError: a scale that a baseline's network does not do.
+        MemoryError, RuntimeError: not enough memory, even for a little at a time.
+    """
+    request, volume, target, warn = run.request, run.volume, run.target, run.warn
+    _warn_of_factors(run)
+    array = run.array
+    lowest, highest = array.min(), array.max()
+    outside = _find_outside(target)
+    if any(each.any() for each in outside):
+        warn("the reference reaches beyond the input's field of view; its voxels there get the input's lowest value")
+    is_nearest = request.method == "nearest"
+    # What only upscales in plane takes the input a batch at a time.
+    stack = None if target.keeps_slices else (yield from _make_stack_steps(run))
+    engine = _make_plane_engine(run)
+    count = len(array) if stack is None else len(stack)
+    total = run.cuts + count
+    dtype = choose_dtype(request, volume)
+    result = np.empty((count, *(len(target.positions[axis]) for axis in target.plane)), dtype)
+    at_once = engine.slices_at_once if engine is not None else max(1, _VOXELS_AT_ONCE // result[0].size)
+
+    start = 0
+    while start < count:
+        stop = min(start + (at_once if engine is None else engine.slices_at_once), count)
+        source = array if stack is None else stack
+        slices = np.ascontiguousarray(source[start:stop])
+        if stack is None and not is_nearest:
+            slices = run.intensities.forward(slices)
+        batch: np.ndarray | None = slices
+        if engine is not None:
+            batch = yield from run_batch(engine, slices, Progress(run.cuts + start, total), warn)
+        if batch is None:
+            continue
+        if run.plane_keeper is not None:
+            batch = run.plane_keeper.enforce(slices, batch, run.limits)
+        if not is_nearest:
+            batch = run.intensities.inverse(batch)
+            if request.clip == "input":
+                np.clip(batch, lowest, highest, out=batch)
+        above, rows, columns = outside
+        batch[above[start:stop]] = lowest
+        batch[:, rows, :] = lowest
+        batch[:, :, columns] = lowest
+        result[start:stop] = _convert(batch, dtype)
+        start = stop
+        yield Progress(run.cuts + stop, total)
+
+    return volume.replace_voxels(target.view_as_result(result), target.affine, target.index_transform)
+
+
+def _make_stack_steps(run: Upscaling) -> Generator[Progress, None, np.ndarray]:
+    """The slices before the plane is made finer: averaged down where that is wanted, and made finer themselves.
+
+    Returns:
+        (K_out, H', W'): float32, intensities mapped to the network's range; of the method nearest as they are.
+    """
+    request, target = run.request, run.target
+    if request.method == "nearest":
+        return pick_voxels(run.array, target)
+    slices = np.empty(run.array.shape, np.float32)
+    for slice_, own in zip(slices, run.array):
+        slice_[...] = run.intensities.forward(own)
+    slices = average_down(slices, target)
+    treatment = target.treat(target.axis)
+    if treatment in (Treatment.KEEP, Treatment.AVERAGE):
+        return slices
+    if treatment is Treatment.INTERPOLATE or run.networks.through_plane is None:
+        method = "bspline" if request.method == "net" else request.method
+        finer = interpolate_slices(slices, target, method)
+    else:
+        passes = request.passes or DEFAULT_PASSES
+        total = run.cuts + len(target.positions[target.axis])
+        finer = yield from refine_slices_steps(
+            slices, target, run.networks.through_plane, run.device, passes, run.warn, total
+        )
+    if run.slice_keeper is not None:
+        finer = run.slice_keeper.enforce(slices, finer, run.limits)
+    return finer
+
+
+def choose_dtype(request: Request, volume: Volume) -> np.dtype:
+    """Return the type of the result's voxels."""
+    if request.dtype == "float32":
+        return np.dtype(np.float32)
+    stored = volume.stored_dtype
+    return np.dtype(np.uint8) if stored == np.bool_ else stored.newbyteorder("=")
+
+
+def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "f" and dtype.itemsize < batch.dtype.itemsize:
+        # What is put back may reach beyond the input's range, and so beyond what its type holds.
+        largest = float(np.finfo(dtype).max)
+        return batch.clip(-largest, largest).astype(dtype)
+    if dtype.kind not in "iu" or batch.dtype.kind != "f":
+        return batch.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.rint(batch).clip(limits.min, limits.max).astype(dtype)
+
+
+def _make_plane_engine(run: Upscaling) -> Engine | None:
+    """What makes the plane finer; None where nothing does."""
+    method, target = run.request.method, run.target
+    changed = tuple(axis for axis in target.plane if target.treat(axis) in (Treatment.INTERPOLATE, Treatment.REFINE))
+    if target.is_square:
+        grid = target.make_image_grid(target.plane, target.plane)
+        if method == "nearest":
+            return NearestEngine(grid)
+        if run.networks.in_plane is None:
+            return InterpolationEngine(method, grid)
+        from .network_engine import NetworkEngine
+
+        _check_baseline(run.networks.in_plane, grid)
+        return NetworkEngine(run.networks.in_plane.generator, run.device, grid)
+    # Voxels are picked along all axes at once.
+    if not changed or method == "nearest":
+        return None
+    if run.networks.through_plane is None:
+        method = "bspline" if method == "net" else method
+        return InterpolationEngine(method, target.make_image_grid(target.plane, changed))
+    return SequenceEngine(_list_axis_engines(run, changed))
+
+
+def _list_axis_engines(run: Upscaling, changed: tuple[int, ...]) -> list[Engine]:
+    """An engine for each axis of the plane that changes, one after the other: pixels that are not square."""
+    target, network = run.target, run.networks.through_plane
+    assert network is not None
+    rows, columns = target.plane
+    engines: list[Engine] = []
+    for axis in changed:
+        # Columns come second, when rows are on the target's already.
+        other = columns if axis == rows else rows
+        later = (other,) if axis == rows and columns in changed else ()
+        grid = target.make_image_grid((axis, other), (axis,), later)
+        engine: Engine
+        if target.treat(axis) is Treatment.REFINE:
+            engine = make_cut_engine(network, run.device, grid)
+        else:
+            engine = InterpolationEngine("bspline", grid)
+        engines.append(engine if axis == rows else TransposedEngine(engine))
+    return engines
+
+
+def _check_baseline(model: Model, grid: ImageGrid) -> None:
+    """Refuse a scale that a baseline's network does not do.
+
+    Raises:
+        UsageError: a baseline, and a scale that is not exactly 2.
+    """
+    from ..networks import ByTwo
+
+    if isinstance(model.generator, ByTwo) and grid.exact != (Fraction(2), Fraction(2)):
+        raise UsageError(
+            f"scale {sum(grid.factors) / 2:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, "
+            f"can do; Meta-SRGAN's do any"
+        )
+
+
+def _warn_of_factors(run: Upscaling) -> None:
+    """Warn of what the networks were not trained for, and of too few slices."""
+    target = run.target
+    if run.request.method != "net":
+        return
+    if target.is_square and not was_trained_for(target.scale):
+        run.warn(
+            f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline"
+        )
+    for axis in (target.axis, *(() if target.is_square else target.plane)):
+        factor = target.factors[axis]
+        if target.treat(axis) is Treatment.REFINE and not was_trained_through_plane(factor):
+            run.warn(
+                f"a factor of {factor:.4g} along axis {axis} is outside 1.2 … 8.0, which the network was trained for; "
+                "compare with bspline"
+            )
+    slices = target.shape_in[target.axis]
+    if target.treat(target.axis) is Treatment.REFINE and slices < _FEW_SLICES:
+        run.warn(f"{slices} slices are few: most of what is put between them is a guess")
+
+
+def _find_outside(target: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which of the output's slices, rows and columns lie outside the input's field of view, bool each."""
+    found = []
+    for axis in (target.axis, *target.plane):
+        line, size = target.positions[axis], target.shape_in[axis]
+        found.append((line < -0.5 - 1e-6) | (line > size - 0.5 + 1e-6))
+    slices, rows, columns = found
+    return slices, rows, columns
