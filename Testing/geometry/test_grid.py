@@ -11,10 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, random_indices, reordered, world
 from metasrgan.errors import DataError, UsageError
-from metasrgan.geometry.grid import match_grid, respace_grid, scale_grid, was_trained_for
+from metasrgan.geometry.grid import (
+    isotropic_grid,
+    match_grid,
+    respace_grid,
+    scale_grid,
+    was_trained_for,
+    was_trained_through_plane,
+)
 from metasrgan.geometry.orientation import choose_slice_axis, measure_spacing
 from metasrgan.geometry.scale import Scale
-from metasrgan.geometry.target import Grid, Target
+from metasrgan.geometry.target import Grid, Target, Treatment
 from metasrgan.volumes.volume import Volume
 
 Shape = tuple[int, int, int]
@@ -29,11 +36,15 @@ affines = st.builds(
 
 
 def target(shape: Shape, affine: np.ndarray, request: str, value: Any, axis: str | int = "auto") -> Target:
-    """The grid asked for by a scale (or one of rows and one of columns), a spacing in mm, or a reference's grid."""
+    """The grid asked for by a scale (or one of rows and one of columns), sizes in mm, or a reference's grid."""
     if request == "like":
         return match_grid(shape, affine, Grid(*value), axis)
     if request == "spacing":
         return respace_grid(shape, affine, value, axis)
+    if request == "slices":
+        return respace_grid(shape, affine, None, axis, slice_spacing=value)
+    if request == "isotropic":
+        return isotropic_grid(shape, affine, value, axis)
     rows, columns = value if isinstance(value, tuple) else (value, value)
     return scale_grid(shape, affine, (Scale(rows), Scale(columns)), axis)
 
@@ -68,6 +79,17 @@ FINE = np.diag([0.5, 0.5, 1.0, 1.0])
         ((10, 12, 1), R, "spacing", 0.99, "auto", (10, 12, 1), (0.99, 0.99, 3), 2),
         ((5, 10, 12), AFFINES["slices first"], "spacing", 0.3, "auto", (5, 20, 24), (4.4, 0.3, 0.3), 0),
         ((9, 4, 9), affine_of((0.5, 2, 0.5)), "spacing", 0.2, "auto", (23, 4, 23), (0.2, 2, 0.2), 1),
+        # Pixels that are not square are made so.
+        ((8, 8, 4), AFFINES["oblique, pixels not square"], "spacing", 0.25, "auto", (16, 24, 4), (0.25, 0.25, 2), 2),
+        ((10, 12, 5), R, "spacing", 0.5, 0, (10, 24, 30), (1, 0.5, 0.5), 0),
+        # Slices made finer, alone or with the plane; finer pixels are averaged down.
+        ((10, 12, 5), R, "slices", 1, "auto", (10, 12, 15), (1, 1, 1), 2),
+        ((10, 12, 5), R, "slices", 1.3, "auto", (10, 12, 12), (1, 1, 1.3), 2),
+        ((5, 10, 12), AFFINES["slices first"], "slices", 1.1, "auto", (20, 10, 12), (1.1, 0.6, 0.6), 0),
+        ((10, 12, 5), R, "isotropic", None, "auto", (10, 12, 15), (1, 1, 1), 2),
+        ((10, 12, 5), R, "isotropic", 0.5, "auto", (20, 24, 30), (0.5, 0.5, 0.5), 2),
+        ((10, 12, 5), R, "isotropic", 2, "auto", (5, 6, 8), (2, 2, 2), 2),
+        ((10, 12, 5), affine_of((0.5, 1, 3)), "isotropic", 0.75, "auto", (7, 16, 20), (0.75, 0.75, 0.75), 2),
         # Pixels that are not square by a header's rounding are forgiven.
         ((100, 100, 3), affine_of((0.9375, 0.93751, 3)), "spacing", 0.46875, "auto", (200, 200, 3),
          (0.46875, 0.46875, 3), 2),
@@ -183,16 +205,11 @@ def moved(x: float, y: float, z: float, turn: float = 0) -> np.ndarray:
 @pytest.mark.parametrize(
     ("shape", "affine", "axis", "said"),
     [
-        ((20, 24, 5), R @ FINE @ moved(-0.5, -0.5, 0.1), "auto", "axis 2"),
-        ((20, 24, 6), R @ FINE, "auto", "axis 2: 6 slices of 3 mm, not 5"),
-        ((20, 24, 4), R @ FINE, "auto", "axis 2: 4 slices of 3 mm, not 5"),
-        ((20, 24, 10), R @ np.diag([0.5, 0.5, 0.5, 1]), "auto", "10 slices of 1.5 mm, not 5 of 3 mm"),
-        ((20, 24, 5), R @ FINE, "sagittal", "axis 0: 20 slices of 0.5 mm, not 10 of 1 mm"),
         ((20, 24, 5), moved(0, 0, 0, turn=3) @ R @ FINE, "auto", "register or reorient it"),
         ((20, 24, 5), moved(0, 0, 0, turn=45) @ R @ FINE, "auto", "register or reorient it"),
-        ((20, 24, 5), R @ np.diag([0.5, 0.4, 1, 1]), "auto", r"2 and 2\.5"),
-        ((10, 12, 5), R, "auto", "scale 1 "),
-        ((5, 6, 5), R @ np.diag([2, 2, 1, 1.0]), "auto", r"scale 0\.5 "),
+        ((10, 12, 5), R, "auto", "nowhere finer .*1, 1, 1"),
+        ((5, 6, 5), R @ np.diag([2, 2, 1, 1.0]), "auto", "nowhere finer .*0.5, 0.5, 1"),
+        ((10, 12, 200), R @ np.diag([1, 1, 0.025, 1.0]), "auto", "beyond 16"),
         ((200, 240, 5), R @ np.diag([0.05, 0.05, 1, 1]), "auto", "beyond 8"),
         ((20, 24, 5), moved(500, 0, 0) @ R @ FINE, "auto", "axis 0"),
         ((20, 24, 5), moved(0, -500, 0) @ R @ FINE, "auto", "axis 1"),
@@ -205,11 +222,72 @@ def test_a_reference_that_does_not_fit_is_refused_with_what_differs(
         target((10, 12, 5), R, "like", (shape, affine), axis)
 
 
-def test_where_a_reference_leaves_two_axes_alone_the_finer_plane_is_not_mistaken_for_the_slices() -> None:
-    # Sagittal slices, 4 mm thick, whose in-plane size along one axis happens to be kept: no single factor fits.
+@pytest.mark.parametrize(
+    ("shape", "affine", "axis", "factors", "chosen"),
+    [
+        # A slice spacing of the input's, but shifted; more slices and fewer; finer; along another axis; not square.
+        ((20, 24, 5), R @ FINE @ moved(-0.5, -0.5, 0.1), "auto", (2, 2, 1), 2),
+        ((20, 24, 6), R @ FINE, "auto", (2, 2, 1), 2),
+        ((20, 24, 4), R @ FINE, "auto", (2, 2, 1), 2),
+        ((20, 24, 10), R @ np.diag([0.5, 0.5, 0.5, 1]), "auto", (2, 2, 2), 2),
+        ((20, 24, 5), R @ FINE, "sagittal", (2, 2, 1), 0),
+        ((20, 24, 5), R @ np.diag([0.5, 0.4, 1, 1]), "auto", (2, 2.5, 1), 2),
+        ((5, 6, 15), R @ np.diag([2, 2, 1 / 3, 1.0]), "auto", (0.5, 0.5, 3), 2),
+    ],
+)
+def test_a_reference_may_have_other_slices_and_be_coarser_along_an_axis(
+    shape: Shape, affine: np.ndarray, axis: str | int, factors: tuple[float, ...], chosen: int
+) -> None:
+    made = target((10, 12, 5), R, "like", (shape, affine), axis)
+    assert made.shape == shape
+    np.testing.assert_array_equal(made.affine, affine)
+    np.testing.assert_allclose(made.factors, factors, rtol=1e-9)
+    assert made.axis == chosen
+
+
+def test_where_a_reference_leaves_two_axes_alone_the_coarser_of_them_is_that_of_the_slices() -> None:
+    # Sagittal slices, 4 mm thick, whose in-plane size along one axis happens to be kept.
     affine = affine_of((4.0, 1.0, 1.0))
-    with pytest.raises(DataError, match="2 and 1"):
-        target((5, 10, 10), affine, "like", ((5, 20, 10), affine @ np.diag([1, 0.5, 1, 1])))
+    made = target((5, 10, 10), affine, "like", ((5, 20, 10), affine @ np.diag([1, 0.5, 1, 1])))
+    assert made.axis == 0
+    assert [made.treat(each) for each in range(3)] == [Treatment.KEEP, Treatment.REFINE, Treatment.KEEP]
+
+
+# ---- slices ------------------------------------------------------------------------------------------------
+
+
+@repeatable
+@given(
+    shapes.filter(lambda shape: min(shape) > 1), affines, st.floats(1.2, 8), st.sampled_from([0, 1, 2]), st.booleans()
+)
+def test_finer_slices_are_exactly_so_far_apart_and_centred_on_the_same_field_of_view(
+    shape: Shape, affine: np.ndarray, factor: float, axis: int, in_plane_too: bool
+) -> None:
+    old = measure_spacing(affine)
+    wanted = float(old[axis]) / factor
+    scales = (Fraction(2), Fraction(2))
+    made = (
+        scale_grid(shape, affine, scales, axis, slice_spacing=wanted)
+        if in_plane_too
+        else target(shape, affine, "slices", wanted, axis)
+    )
+    np.testing.assert_allclose(made.spacing[axis], wanted, rtol=1e-12)
+    assert abs(shape[axis] * old[axis] - made.shape[axis] * wanted) <= wanted / 2 * (1 + 1e-9)
+    line = made.positions[axis]
+    np.testing.assert_allclose(line.mean(), (shape[axis] - 1) / 2, atol=1e-9)
+    for each in made.plane:
+        assert made.treat(each) is (Treatment.REFINE if in_plane_too and shape[each] else Treatment.KEEP)
+    middle, made_middle = (
+        world(a, np.array([s]) / 2 - 0.5)[0] for s, a in ((shape, affine), (made.shape, made.affine))
+    )
+    np.testing.assert_allclose(made_middle, middle, atol=1e-9)
+
+
+@pytest.mark.parametrize(("spacing", "exact"), [(0.5, 6), (1, 3), (2, Fraction(3, 2)), (0.7, None), (1.3, None)])
+def test_a_grid_that_fills_the_field_of_view_wholly_has_its_factor_as_a_fraction(
+    spacing: float, exact: Fraction | None
+) -> None:
+    assert target((10, 12, 4), R, "slices", spacing).find_exact(2) == exact
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------
@@ -218,6 +296,8 @@ def test_where_a_reference_leaves_two_axes_alone_the_finer_plane_is_not_mistaken
 NONSENSE: dict[str, list[Any]] = {
     "scale": [1, "1", Fraction(1), 1 + 1e-12, 0.5, 0, -2, "-2", 8.01, "9", 1024, np.nan, -np.inf, "abc", "", "1e999"],
     "spacing": [0, -0.5, np.nan, np.inf, 1.0, 1.5, 0.1, 1e-9],
+    "slices": [0, -0.5, np.nan, np.inf, 3.0, 3.5, 0.18, 1e-9],
+    "isotropic": [0, -0.5, np.nan, np.inf, 3.0, 3.5, 0.1, 1e-9],
 }
 
 
@@ -231,6 +311,18 @@ def test_a_scale_or_a_spacing_that_makes_no_sense_is_refused_with_what_to_give(r
 def test_the_scales_trained_for_are_1_1_to_4_to_within_rounding(scale: float, trained: bool) -> None:
     assert was_trained_for(scale) is trained
     assert was_trained_for(scale * (1 + 1e-9)) is trained
+
+
+def test_slices_of_1_2_to_8_for_one_are_trained_for_to_within_rounding() -> None:
+    factors = (1.19, 1.2, 1.2 * (1 - 1e-9), 5, 8, 8 * (1 + 1e-9), 8.01)
+    assert [was_trained_through_plane(each) for each in factors] == [False, True, True, True, True, True, False]
+
+
+def test_isotropic_voxels_need_no_isotropic_grid_and_a_lone_slice_none_between() -> None:
+    with pytest.raises(UsageError, match=r"already \(1 × 1 × 1 mm\).*isotropic 0.5"):
+        target((9, 9, 9), affine_of((1, 1, 1)), "isotropic", None)
+    with pytest.raises(UsageError, match=r"lone slice.*2 slices"):
+        target((9, 9, 1), R, "isotropic", None)
 
 
 # ---- which axis slices are stacked along -------------------------------------------------------------------

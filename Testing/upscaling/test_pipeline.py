@@ -438,7 +438,7 @@ def test_where_not_even_a_small_part_fits_the_error_is_raised() -> None:
 @pytest.mark.parametrize("device", ["mps", "cuda"])
 def test_a_gpu_whose_memory_is_never_enough_is_left_for_the_cpu(device: str) -> None:
     hungry, target = Hungry(99), target_of(head(TALL), scale=2)
-    engine = NetworkEngine(hungry, device, target, list(target.positions[:2]), TALL[:2])
+    engine = NetworkEngine(hungry, device, target.make_image_grid(target.plane, target.plane))
     told = [text.split("; ") for text in iter(engine.give_way, None)]
     assert [where for where, _ in told] == [f"not enough memory on {device}"] * 6 + ["not enough memory on cpu"] * 5
     assert [what.split()[-1] for _, what in told] == ["batches"] * 5 + ["CPU"] + ["batches"] * 5

@@ -25,7 +25,9 @@ FINE = Grid((52, 44, 3), head().affine @ np.diag([0.5, 0.5, 1, 1]), "fine.nii")
 IDENTITY, INF = np.eye(4).tolist(), float("inf")
 # A value for every field, as JSON has it.
 ASKED: dict[str, Any] = {
-    "scale": "1.50", "spacing": 0.5, "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
+    "scale": "1.50", "spacing": 0.5, "isotropic": True, "slice_spacing": 0.75, "slice_thickness": 2.5,
+    "slice_profile": "box", "passes": 1,
+    "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
     "axis": "coronal", "method": "bspline", "consistent": "kspace", "shoulder": 0.25, "weights": "gan",
     "device": "cuda:1", "dtype": "float32", "clip": "none",
 }  # fmt: skip
@@ -35,14 +37,26 @@ ASKED: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({}, "scale, spacing and like.*none"), ({"scale": 2, "spacing": 0.5}, "and like.*scale, spacing"),
+        ({}, "isotropic and like.*none.*slice_spacing"), ({"scale": 2, "spacing": 0.5}, "and like.*scale, spacing"),
+        ({"scale": 2, "isotropic": 1}, "and like.*scale, isotropic"), ({"isotropic": 0}, "isotropic 0.0 mm.*above 0"),
+        ({"isotropic": False}, "isotropic and like.*none"), ({"isotropic": "fine"}, "isotropic 'fine'.*millimetres"),
+        ({"isotropic": 1, "slice_spacing": 1}, "slice_spacing 1.*isotropic says already.*leave one out"),
+        ({"like": {"shape": [9, 9, 9], "affine": IDENTITY}, "slice_spacing": 1}, "slice_spacing 1.*like says already"),
+        ({"slice_spacing": INF}, "slice_spacing inf mm"), ({"slice_spacing": -1}, "slice_spacing -1.0 mm.*above 0"),
+        ({"isotropic": 1, "slice_thickness": 0}, "slice_thickness 0.0 mm"),
+        ({"isotropic": 1, "slice_profile": "sinc"}, "slice_profile 'sinc'.*smoothed_box, gaussian, box"),
+        ({"isotropic": 1, "passes": 3}, "passes 3.*1 or 2"), ({"isotropic": 1, "passes": 1.5}, "passes 1.5.*1 or 2"),
+        ({"scale": 2, "passes": 1}, "passes 1: is for slices that are made finer.*isotropic"),
+        ({"spacing": 1, "slice_thickness": 4}, "slice_thickness 4.0: is for slices"),
+        ({"scale": 2, "consistent": "profile"}, "consistent profile: is for slices"),
         ({"scale": "two"}, "scale 'two'.*4/3"), ({"scale": 0.5}, "scale 0.5.*above 1"), ({"scale": 9}, "scale 9.*8"),
         ({"scale": INF}, "scale inf"), ({"spacing": "fine"}, "spacing 'fine'.*millimetres"),
-        ({"spacing": True}, "spacing True"), ({"spacing": [0.5]}, "spacing .0.5."), ({"spacing": INF}, "spacing inf"),
+        ({"slice_spacing": True}, "slice_spacing True"), ({"spacing": True}, "spacing True"),
+        ({"spacing": [0.5]}, "spacing .0.5."), ({"spacing": INF}, "spacing inf"),
         ({"spacing": -1}, "spacing -1.0 mm.*above 0"), ({"spacing": 10**400}, "spacing 1000"),
         ({"scale": 2, "axis": 3}, "axis 3.*axial"), ({"scale": 2, "axis": True}, "axis True"),
         ({"scale": 2, "method": "lanczos"}, "method 'lanczos'.*net, bspline, bicubic, linear, zerofill, nearest"),
-        ({"scale": 2, "consistent": "yes"}, "consistent 'yes'.*kspace, mean, off"),
+        ({"scale": 2, "consistent": "yes"}, "consistent 'yes'.*kspace, mean, profile, off"),
         ({"scale": 2, "method": "nearest", "consistent": "mean"}, "consistent 'mean'.*nearest.*leave it out"),
         ({"scale": 2, "device": "tpu"}, "device 'tpu'.*cuda:N"), ({"scale": 2, "device": 0}, "device 0"),
         ({"scale": 2, "device": "cuda:128"}, "device 'cuda:128'.*cuda:N"),
@@ -65,7 +79,7 @@ def test_what_makes_sense_for_no_volume_is_refused_by_name_and_value_with_the_wa
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({"scal": 2}, "'scal' is unknown.*scale, spacing, like, axis"),
+        ({"scal": 2}, "'scal' is unknown.*scale, spacing, isotropic,.* like, axis"),
         ({"scale": True}, "scale True"),
         ({"scale": 2, "method": ["net"]}, r"method \['net'\]"),
         ({"scale": 2, "weights": {}}, "weights {}"),
@@ -86,12 +100,16 @@ def test_json_that_is_no_request_is_refused(asked: dict[str, Any], named: str) -
 def test_a_request_is_the_same_after_a_trip_through_json_with_every_field_said(target: str) -> None:
     assert set(ASKED) == {each.name for each in fields(Request)}
     asked = {name: value for name, value in ASKED.items() if name == target or name not in TARGETS}
+    if target in ("isotropic", "like"):
+        # They say how fine the slices are.
+        del asked["slice_spacing"]
     assert Request.from_json(json.loads(json.dumps(asked))).to_json() == asked
 
 
 @pytest.mark.parametrize(
     "asked",
     [
+        {"isotropic": True}, {"slice_spacing": 1, "passes": np.int64(2)}, {"isotropic": np.float32(0.45)},
         {"scale": np.float32(1.37)}, {"spacing": np.float32(0.45)}, {"like": FINE}, {"scale": 2, "axis": np.int64(1)},
         {"scale": 2, "weights": Path("gan")}, {"scale": 2, "device": torch.device("cpu")},
     ],
@@ -141,8 +159,11 @@ def test_the_grid_is_that_of_the_scale_the_spacing_or_the_reference() -> None:
     ("asked", "kind", "said"),
     [
         ({"spacing": 1}, UsageError, "a finer spacing"),
-        ({"spacing": 0.5, "axis": 0}, UsageError, "2 and 6.*give a scale"),
-        ({"like": Grid((26, 22, 2), FINE.affine)}, DataError, "not 3 of 3 mm"),
+        ({"isotropic": 3}, UsageError, "slices every 3 mm.*smaller"),
+        ({"slice_spacing": 3}, UsageError, "slices every 3 mm.*smaller"),
+        ({"slice_spacing": 0.1}, UsageError, "30 slices for one is beyond 16.*coarser"),
+        ({"isotropic": 0.1}, UsageError, "beyond"),
+        ({"like": Grid((26, 22, 2), head().affine)}, DataError, "nowhere finer"),
     ],
 )
 def test_what_does_not_fit_a_volume_is_refused(asked: dict[str, Any], kind: type[Exception], said: str) -> None:
@@ -160,7 +181,7 @@ def test_a_server_is_asked_for_everything_but_its_device_and_its_files() -> None
     [
         ("like", "fine.nii", "without a server"),
         ("device", "cpu", "without a server"),
-        ("weights", "w.pt", "kept, free, gan"),
+        ("weights", "w.pt", "kept, free, gan, through_plane"),
     ],
 )
 def test_what_a_server_has_no_say_in_is_refused(name: str, value: str, way_out: str) -> None:

@@ -102,18 +102,18 @@ def respace_grid(
     """
     chosen = choose_slice_axis(affine, axis)
     maker = _GridMaker(shape, affine, chosen)
-    if spacing is not None:
-        check_spacing(spacing)
-        factors = maker.spacing / spacing
-        plane = list_plane_axes(chosen)
-        if slice_spacing is None:
-            check_scale(max(float(factors[each]) for each in plane))
-        for each in plane:
-            # What differs by a header's rounding only is as it should be.
-            if slice_spacing is None or abs(factors[each] - 1) > SPACING_TOLERANCE:
-                maker.respace_axis(each, spacing)
     if slice_spacing is not None:
         maker.respace_slices(slice_spacing)
+    if spacing is not None:
+        check_spacing(spacing)
+        plane = list_plane_axes(chosen)
+        factors = {each: float(maker.spacing[each]) / spacing for each in plane}
+        if slice_spacing is None or max(factors.values()) > 1 + SPACING_TOLERANCE:
+            check_scale(max(factors.values()))
+        for each, factor in factors.items():
+            # What differs by a header's rounding only is as it should be.
+            if slice_spacing is None or abs(factor - 1) > SPACING_TOLERANCE:
+                maker.respace_axis(each, spacing)
     return maker.make()
 
 
@@ -155,7 +155,7 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
 
     The reference's axes must be parallel to the input's, and finer along one of them at least; where it is coarser the
     input is averaged down. It may cover another field of view. With "auto" the slice axis is the one along which both
-    have the same slices (the coarsest of such), else the input's coarsest.
+    have the same slices, where the plane is made finer by one factor, else the input's coarsest.
 
     Raises:
         DataError: a reference that does not fit, and why.
@@ -169,7 +169,7 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
         positions[order[each]] = line[::-1] if flips[each] else line
     factors = np.empty(3)
     factors[list(order)] = 1 / np.abs(steps)
-    chosen, same_slices = _choose_shared_axis(positions, shape, affine, axis)
+    chosen, same_slices = _choose_shared_axis(positions, shape, affine, factors, axis)
     for each in range(3):
         if positions[each].max() < -0.5 or positions[each].min() > shape[each] - 0.5:
             raise DataError(
@@ -240,7 +240,7 @@ def _match_axes(matrix: np.ndarray, shape: Sequence[int]) -> tuple[tuple[int, ..
 
 
 def _choose_shared_axis(
-    positions: Sequence[np.ndarray], shape: Sequence[int], affine: np.ndarray, axis: str | int
+    positions: Sequence[np.ndarray], shape: Sequence[int], affine: np.ndarray, factors: np.ndarray, axis: str | int
 ) -> tuple[int, bool]:
     """The slice axis, and whether a reference has the input's own slices along it."""
     spacing = measure_spacing(affine)
@@ -250,10 +250,19 @@ def _choose_shared_axis(
         if len(positions[each]) == shape[each]
         and np.abs(positions[each] - np.arange(shape[each])).max() < _SLICE_TOLERANCE
     ]
-    if axis == "auto" and agree:
-        return max(agree, key=lambda each: (round(float(spacing[each]), 4), each)), True
     chosen = choose_slice_axis(affine, axis)
-    return chosen, chosen in agree
+    if axis != "auto":
+        return chosen, chosen in agree
+    coarsest = [each for each in range(3) if spacing[each] >= spacing.max() * (1 - SPACING_TOLERANCE)]
+    changed = [each for each in coarsest if each not in agree]
+    if len(agree) == 2 and changed:
+        # Nothing but the slices is made finer.
+        return changed[0], False
+    for each in sorted(agree, key=lambda each: (round(float(spacing[each]), 4), each), reverse=True):
+        rows, columns = (factors[other] for other in list_plane_axes(each))
+        if each in coarsest or abs(rows - columns) <= SPACING_TOLERANCE * max(rows, columns):
+            return each, True
+    return chosen, False
 
 
 def _check_through_plane(factor: float, slices: int) -> None:
@@ -323,14 +332,7 @@ class _GridMaker:
         self.respace_axis(self.axis, spacing)
 
     def make(self) -> Target:
-        """Return the grid.
-
-        Raises:
-            UsageError: an in-plane factor beyond what makes sense.
-        """
-        rows, columns = (self.factors[each] for each in list_plane_axes(self.axis))
-        if max(rows, columns) > 1:
-            check_scale(max(rows, columns))
+        """Return the grid."""
         transform = np.diag([*(1 / factor for factor in self.factors), 1.0])
         transform[:3, 3] = [line[0] for line in self.positions]
         (first, second, third), (i, j, k) = self.positions, self.factors

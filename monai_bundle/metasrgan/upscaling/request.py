@@ -202,7 +202,7 @@ class Request:
             check_scale(float(self.scale))
         for name in ("spacing", "isotropic", "slice_spacing", "slice_thickness"):
             value = getattr(self, name)
-            if value is not None and value is not True:
+            if value is not None and (name, value) != ("isotropic", True):
                 object.__setattr__(self, name, _read_number(name, value, "millimetres, such as 0.5"))
                 check_spacing(getattr(self, name), name)
         if self.passes is not None:
