@@ -58,14 +58,14 @@ def test_rows_are_measured_by_the_scale_and_columns_are_kept() -> None:
 
 
 def test_mini_batch_k_is_a_function_of_the_seed_and_k_and_a_resumed_loader_goes_on() -> None:
-    settings = {"gamma": 0.3, "brightness": 0.2, "bias": 0.3, "noise": 0.05, "noise_probability": 0.5}
+    settings: dict[str, Any] = {"gamma": 0.3, "brightness": 0.2, "bias": 0.3, "noise": 0.05, "noise_probability": 0.5}
     one, two, other = (make_batches(seed=seed, **settings) for seed in (3, 3, 4))
     two[0]
     for key in ("image", "label"):
         assert torch.equal(one[7][key], two[7][key])
     assert one[7]["image"].tolist() != other[7]["image"].tolist()
     rest = make_loader(one, 6)
-    rest.sampler.first = 4  # type: ignore[union-attr]
+    rest.sampler.first = 4  # type: ignore[attr-defined]
     assert all(torch.equal(one[index]["image"], batch["image"]) for index, batch in zip((4, 5), rest, strict=True))
 
 
@@ -105,7 +105,7 @@ def test_only_the_middle_is_compared_and_zero_filled_along_rows_alone() -> None:
 def test_updates_lower_the_loss() -> None:
     torch.manual_seed(0)
     network = MetaSRGAN(base="bspline", blocks=1, factors=2)
-    learner = Learner("generator", network, torch.optim.Adam(network.parameters(), lr=1e-3), frozen_statistics=True)
+    learner = Learner("generator", network, torch.optim.Adam(network.parameters(), lr=2e-5), frozen_statistics=True)
     batch = make_batches([read_volume_group(SAMPLE, ["axial"])], [3.0], overhang=48)[0]
     losses: list[float] = []
     trainer = SuperResolutionTrainer(
