@@ -31,7 +31,7 @@ def test_a_constant_stays_constant_to_the_ends(profile: str, size: int, ratio: f
     matrix = make_profile_matrix(profile, place(size, ratio), size, thickness)
     assert matrix.dtype == np.float32
     assert matrix.shape == (size, int(size * ratio))
-    covered = matrix.any(1)
+    covered = np.asarray(matrix.any(axis=1))
     np.testing.assert_allclose(matrix.sum(1), covered, atol=1e-6)
     # Of two slices at a ratio of 1.4 two fine ones may end before the last profile starts; none inside is empty.
     assert covered[: int(place(size, ratio)[-1]) + 1].all()

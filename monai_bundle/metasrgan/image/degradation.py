@@ -86,12 +86,13 @@ def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
     return _apply_along_both(partial(_make_filter, name), image, (rows, columns))
 
 
-def zero_fill(image: Tensor, scale: Fraction) -> Tensor:
+def zero_fill(image: Tensor, scale: Fraction, column_scale: Fraction | None = None) -> Tensor:
     """Enlarge an image by zero-filling its k-space: reduced again by "kspace", it is the image that it was.
 
     Args:
-        image: (B, C, h, w), h and w multiples of the scale's denominator.
+        image: (B, C, h, w), h and w multiples of the scales' denominators.
         scale: r = p/q, at least 1.
+        column_scale: r of columns; None for the same.
 
     Returns:
         (B, C, h*r, w*r).
@@ -100,11 +101,13 @@ def zero_fill(image: Tensor, scale: Fraction) -> Tensor:
         ValueError: a size that the scale does not multiply to a whole one.
     """
     height, width = image.shape[-2:]
-    if height % scale.denominator or width % scale.denominator:
-        raise ValueError(
-            f"image size {height}x{width} times {scale} is no whole size; give a multiple of {scale.denominator}"
-        )
-    rows, columns = (size * scale.numerator // scale.denominator for size in (height, width))
+    factors = (scale, scale if column_scale is None else column_scale)
+    for size, factor in zip((height, width), factors):
+        if size % factor.denominator:
+            raise ValueError(
+                f"image size {height}x{width} times {factor} is no whole size; give a multiple of {factor.denominator}"
+            )
+    rows, columns = (size * each.numerator // each.denominator for size, each in zip((height, width), factors))
     return _apply_along_both(_make_completion, image, (rows, columns))
 
 

@@ -11,6 +11,12 @@ def flip_and_turn(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return patch[::-1] if rng.integers(2) else patch
 
 
+def flip(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Apply one of the rectangle's four symmetries of an (H, W) patch."""
+    patch = patch[::-1] if rng.integers(2) else patch
+    return patch[:, ::-1] if rng.integers(2) else patch
+
+
 def change_contrast(patch: np.ndarray, rng: np.random.Generator, spread: float) -> np.ndarray:
     """Change the contrast: x**g of the positive intensities, log g normal with deviation ``spread``."""
     exponent = np.exp(rng.normal(0, spread))
@@ -24,8 +30,8 @@ def change_brightness(patch: np.ndarray, rng: np.random.Generator, spread: float
 
 def add_bias_field(patch: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Add a receive coil's shading: times 1 + a smooth second-order polynomial of at most ``strength``."""
-    axis = np.linspace(-1, 1, patch.shape[0], dtype=np.float32)
-    y, x = axis[:, None], axis[None, :]
+    rows, columns = (np.linspace(-1, 1, size, dtype=np.float32) for size in patch.shape)
+    y, x = rows[:, None], columns[None, :]
     a, b, c, d, e = rng.uniform(-1, 1, 5).astype(np.float32)
     field = a * x + b * y + c * x * y + d * (x * x - 0.5) + e * (y * y - 0.5)
     return patch * (1 + np.float32(strength) / 4 * field)

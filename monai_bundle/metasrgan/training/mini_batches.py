@@ -85,18 +85,23 @@ class MiniBatches(Dataset[dict[str, Any]]):
         scale = self.scales[rng.integers(len(self.scales))]
         names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
         side = self.choose_hr_side(scale)
-        high = np.stack([self._augment(self._draw_patch(side, rng), rng) for _ in names])[:, None]
+        high = np.stack([self._draw_square(side, rng) for _ in names])[:, None]
         label = torch.from_numpy(high).clamp(0, 1) if self.clamp else torch.from_numpy(high)
         image = torch.cat([self._reduce(patch[None], scale, name, rng) for patch, name in zip(label, names)])
         image = image.clamp(0, 1) if self.clamp else image
         return {"image": image, "label": label, "scale": float(scale), "degradations": names}
 
     def _reduce(self, patch: torch.Tensor, scale: Fraction, name: str, rng: np.random.Generator) -> torch.Tensor:
-        low = degrade(patch, scale, name)
+        return self._add_noise(degrade(patch, scale, name), rng)
+
+    def _add_noise(self, low: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         noisy = rng.random() < self.noise_probability
         return torch.from_numpy(augmentation.add_noise(low.numpy(), rng, self.noise)) if noisy else low
 
-    def _draw_patch(self, side: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_square(self, side: int, rng: np.random.Generator) -> np.ndarray:
+        return self._augment(augmentation.flip_and_turn(self._draw_patch((side, side), rng), rng), rng)
+
+    def _draw_patch(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         for _ in range(1000):
             group = int(rng.integers(len(self.groups)))
             planes = self.groups[group].planes
@@ -104,7 +109,7 @@ class MiniBatches(Dataset[dict[str, Any]]):
             number = int(rng.integers(len(planes[plane])))
             chosen = planes[plane][number]
             height, width = chosen.image.shape
-            if min(height, width) + self.overhang < side:
+            if height + self.overhang < size[0] or width + self.overhang < size[1]:
                 continue
             place = rng
             if self.patches_per_slice is not None:
@@ -112,14 +117,14 @@ class MiniBatches(Dataset[dict[str, Any]]):
                     (self.seed, group, plane, number, int(rng.integers(self.patches_per_slice)))
                 )
             top, bottom, left, right = chosen.crop
-            row, column = _draw_origin(top, bottom, height, side, place), _draw_origin(left, right, width, side, place)
-            return chosen.cut(row, row + side, column, column + side)
+            row = _draw_origin(top, bottom, height, size[0], place)
+            column = _draw_origin(left, right, width, size[1], place)
+            return chosen.cut(row, row + size[0], column, column + size[1])
         raise DataError(
-            f"no training slice holds a patch of {side}x{side} pixels; use a smaller patch or a larger overhang"
+            f"no training slice holds a patch of {size[0]}x{size[1]} pixels; use a smaller patch or a larger overhang"
         )
 
     def _augment(self, patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        patch = augmentation.flip_and_turn(patch, rng)
         patch = augmentation.change_contrast(patch, rng, self.gamma)
         patch = augmentation.add_bias_field(patch, rng, self.bias)
         return np.ascontiguousarray(augmentation.change_brightness(patch, rng, self.brightness), np.float32)

@@ -33,7 +33,7 @@ class Finished:
 
 
 # Of low-resolution patches (B, 1, h, w), what the generator made of them and the ground truth, (B, 1, h*r, w*r) both,
-# and the scale r.
+# and the scale r; that of columns, where it is another, follows from the widths.
 Finish = Callable[[Tensor, Tensor, Tensor, Fraction], Finished]
 
 
@@ -52,7 +52,37 @@ def put_back(image: Tensor, prediction: Tensor, scale: Fraction) -> Tensor:
 
 def take_whole(image: Tensor, prediction: Tensor, label: Tensor, scale: Fraction) -> Finished:
     """Finish patches as the network leaves them: what is trained without a projection."""
-    return Finished(prediction, label, zero_fill(image, scale))
+    return Finished(prediction, label, zero_fill(image, scale, Fraction(label.shape[3], image.shape[3])))
+
+
+@dataclass(frozen=True)
+class Middle:
+    """Finish patches as the network leaves them, and compare their middle only: a patch ends where no scan would.
+
+    Attributes:
+        rows, columns: low-resolution pixels that are left out at either end of rows and of columns.
+    """
+
+    rows: int = 3
+    columns: int = 4
+
+    def __call__(self, image: Tensor, prediction: Tensor, label: Tensor, scale: Fraction) -> Finished:
+        """See `Finish`.
+
+        Raises:
+            UsageError: the margins leave nothing.
+        """
+        height, width = image.shape[2:]
+        if 2 * self.rows >= height or 2 * self.columns >= width:
+            raise UsageError(
+                f"margins of {self.rows} rows and {self.columns} columns leave nothing of low-resolution patches of "
+                f"{height}x{width} pixels; use larger patches or smaller margins"
+            )
+        whole = take_whole(image, prediction, label, scale)
+        down, across = (int(self.rows * scale), self.columns * label.shape[3] // width)
+        rows, columns = (slice(rim, size - rim) for rim, size in zip((down, across), label.shape[2:]))
+        images = (whole.prediction, whole.label, whole.zero_filled)
+        return Finished(*(each[:, :, rows, columns] for each in images))
 
 
 @dataclass(frozen=True)

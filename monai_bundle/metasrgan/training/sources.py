@@ -23,6 +23,7 @@ from ..image.intensity import IntensityMap
 from ..volumes.files import read
 from ..volumes.photographs import read_luminance
 from ..volumes.staging import make_folder, stage
+from .patients import find_volumes
 
 INTENSITIES = ("percentiles", "8bit")
 
@@ -59,19 +60,24 @@ def _crop_slice(image: np.ndarray) -> Slice | None:
     return None if crop is None else Slice(image, crop)
 
 
-def read_volume_group(path: str | Path, planes: Sequence[str] = PLANES) -> Group:
+def read_volume_group(path: str | Path, planes: Sequence[str] = PLANES, by_anatomy: bool = False) -> Group:
     """Read a volume as a group, its intensities mapped to [0, 1] by its own percentiles.
 
     Args:
         path: a file that `metasrgan.volumes.files.read` reads.
         planes: the anatomical planes whose slices are fine enough to learn from.
+        by_anatomy: order slices' two axes as left-right, back-front, foot-head, so that the columns of sagittal and
+            coronal ones run along foot-head; else they are as the file stores them.
     """
     path = Path(path)
     scan = read(path)
     image = IntensityMap.fit(scan.array).forward(scan.array)
+    axes = [find_plane_axis(scan.affine, plane) for plane in PLANES]
+    order = axes if by_anatomy else [0, 1, 2]
+    image = image.transpose(order)
     stacks = []
     for plane in planes:
-        stack = np.moveaxis(image, find_plane_axis(scan.affine, plane), 0)
+        stack = np.moveaxis(image, order.index(axes[PLANES.index(plane)]), 0)
         stacks.append(tuple(found for found in map(_crop_slice, stack) if found is not None))
     if not any(stacks):
         raise DataError(f"{path}: no slice has enough foreground to train on")
@@ -140,19 +146,30 @@ def load_groups(sources: Sequence[Mapping[str, Any]]) -> list[Group]:
     """Read everything a config lists.
 
     Args:
-        sources: each either {"volume": path, "planes": […]} or
-            {"images": folder, …} with the options of `read_image_groups`.
+        sources: each either {"volume": path, "planes": […]}; or {"volumes": folder, "pattern": glob, "planes": […]},
+            which together weigh as much as one volume; or {"images": folder, …} with the options of
+            `read_image_groups`.
     """
     groups: list[Group] = []
     for source in sources:
-        options = {key: value for key, value in source.items() if key not in ("volume", "images")}
+        options = {key: value for key, value in source.items() if key not in ("volume", "volumes", "pattern", "images")}
         if "volume" in source:
             groups.append(read_volume_group(source["volume"], **options))
+        elif "volumes" in source:
+            paths = find_volumes(source["volumes"], source["pattern"])
+            groups.append(_join([read_volume_group(path, **options) for path in paths]))
         elif "images" in source:
+            if "pattern" in source:
+                options["pattern"] = source["pattern"]
             groups.extend(read_image_groups(Path(source["images"]), **options))
         else:
-            raise DataError(f"training source {dict(source)} names neither a volume nor a folder of images")
+            raise DataError(f"training source {dict(source)} names neither volumes nor a folder of images")
     return groups
+
+
+def _join(groups: Sequence[Group]) -> Group:
+    """One group of several, whose stacks of slices are drawn evenly, as the planes of one volume are."""
+    return Group(", ".join(each.name for each in groups), tuple(plane for each in groups for plane in each.planes))
 
 
 def measure_statistics(groups: Sequence[Group]) -> tuple[float, float, int]:

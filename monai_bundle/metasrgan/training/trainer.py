@@ -22,6 +22,7 @@ from ..geometry.scale import Scale
 from ..networks import Discriminator, MetaSRGAN
 from ..networks.weights import CHECKSUMS, read_checksums
 from ..volumes.staging import hash_file, stage
+from .adaptation import adapt_state
 from .calibration import recalibrate
 from .learner import Learner
 from .losses import AdversarialLoss
@@ -35,10 +36,13 @@ _LEAST_ERROR = 1e-5
 def prepare_batch(
     batch: dict[str, Any], device: torch.device | str | None = None, non_blocking: bool = False, **_: Any
 ) -> tuple[Tensor, Tensor, tuple[()], dict[str, float]]:
-    """Return (image, label, (), {"scale": r}), so that MONAI's engines hand the scale to the network."""
+    """Return (image, label, (), {"scale": r}), so that MONAI's engines hand the scale to the network.
+
+    A batch that has a scale of its own for columns has it among the options as "column_scale".
+    """
     image = batch[CommonKeys.IMAGE].to(device=device, non_blocking=non_blocking)
     label = batch[CommonKeys.LABEL].to(device=device, non_blocking=non_blocking)
-    return image, label, (), {"scale": float(batch["scale"])}
+    return image, label, (), {name: float(batch[name]) for name in ("scale", "column_scale") if name in batch}
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class SuperResolutionTrainer(Trainer):
         device: where to compute.
         max_epochs: epochs of the whole run, those before a resume included.
         train_data_loader: of `metasrgan.training.mini_batches.make_loader`; on resume it starts at the next mini-batch.
-        generator: its network is called as network(image, scale=r).
+        generator: its network is called as network(image, scale=r), with column_scale where mini-batches have one.
         losses: of the generator.
         epoch_length: updates an epoch.
         adversary: None trains on ``losses`` alone.
@@ -269,7 +273,8 @@ def find_latest_checkpoint(folder: str) -> str | None:
 def load_weights(network: nn.Module, path: str | None) -> None:
     """Start from a file of weights, a bare state_dict of this network; None leaves the network as it is.
 
-    Its base stays the one that the config asks for, whatever base the file names.
+    A Meta-SRGAN takes weights of another size too; see `metasrgan.training.adaptation.adapt_state`. Its base stays the
+    one that the config asks for, whatever base the file names.
     """
     if path is None:
         return
@@ -278,7 +283,7 @@ def load_weights(network: nn.Module, path: str | None) -> None:
         network.load_state_dict(state)
         return
     base = network.base
-    network.load_state_dict(state)
+    network.load_state_dict(adapt_state(state, network))
     network.base = base
 
 

@@ -16,8 +16,9 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from ..evaluation.metrics import choose_border, crop_border
-from ..geometry.scale import Scale
-from ..image.degradation import crop_to_fit, degrade
+from ..geometry.scale import Scale, centre_pixels
+from ..image.degradation import crop_to_fit, degrade, fit_size
+from ..image.slice_profile import make_profile_matrix
 from ..networks import ByTwo, MetaSRGAN
 from ..networks.positions import find_centres
 from ..upscaling.network_engine import compute_margin, run_without_margin
@@ -48,31 +49,58 @@ class ValidationPairs(Dataset[dict[str, Any]]):
         """Return {"image": LR (1, 1, h, w), "label": HR (1, 1, H, W), "scale": float, "condition": str}."""
         chosen, scale, name = self.items[index]
         top, bottom, left, right = chosen.crop
-        label = crop_to_fit(torch.from_numpy(chosen.cut(top, bottom, left, right)[None, None].copy()), scale)
-        return {
-            CommonKeys.IMAGE: degrade(label, scale, name),
-            CommonKeys.LABEL: label,
-            "scale": float(scale),
-            "condition": f"{name}_x{float(scale):g}",
-        }
+        pair = self._make_pair(chosen.cut(top, bottom, left, right), scale, name)
+        return {**pair, "scale": float(scale), "condition": f"{name}_x{float(scale):g}"}
+
+    def _make_pair(self, image: np.ndarray, scale: Scale, name: str) -> dict[str, Any]:
+        label = crop_to_fit(torch.from_numpy(image[None, None].copy()), scale)
+        return {CommonKeys.IMAGE: degrade(label, scale, name), CommonKeys.LABEL: label}
+
+
+class ThickPairs(ValidationPairs):
+    """Whole slices made thick along their columns' axis, which becomes the rows' one; the other stays as it is.
+
+    Of sagittal and coronal slices that were read ``by_anatomy`` that is the foot-head axis, as where a volume of thick
+    axial slices is cut. Slices touch; degradations are profiles of `metasrgan.image.slice_profile`, and scales are
+    slices' thicknesses in voxels.
+    """
+
+    def _make_pair(self, image: np.ndarray, scale: Scale, name: str) -> dict[str, Any]:
+        label = np.ascontiguousarray(image.T)[: fit_size(image.shape[1], scale)]
+        size = len(label) * scale.denominator // scale.numerator
+        positions = centre_pixels(np.arange(len(label), dtype=np.float64), scale.numerator, scale.denominator)
+        measure = make_profile_matrix(name, positions, size)
+        images = {CommonKeys.IMAGE: measure @ label, CommonKeys.LABEL: label}
+        return {key: torch.from_numpy(each[None, None]) for key, each in images.items()} | {"column_scale": 1.0}
 
 
 class BorderedInferer(Inferer):
     """Call a network on slices whose borders are continued by their own values, as `metasrgan.upscaling` does."""
 
-    def __call__(self, inputs: Tensor, network: MetaSRGAN | ByTwo, *_: Any, scale: float, **__: Any) -> Tensor:
+    def __call__(
+        self,
+        inputs: Tensor,
+        network: MetaSRGAN | ByTwo,
+        *_: Any,
+        scale: float,
+        column_scale: float | None = None,
+        **__: Any,
+    ) -> Tensor:
         """(B, 1, H, W) to (B, 1, floor(H*r), floor(W*r)).
 
         Args:
             inputs: low-resolution slices.
             network: in eval mode.
             scale: r.
+            column_scale: r of columns; None for the same.
         """
-        factor = Scale(scale)
-        margin = compute_margin(network, factor.denominator)
-        window = F.pad(inputs, (margin, margin, margin, margin), mode="replicate")
-        detail = run_without_margin(network, window, (factor, factor), (margin, margin))
-        rows, columns = (find_centres(size, factor.numerator, factor.denominator) for size in detail.shape[2:])
+        factors = Scale(scale), Scale(scale if column_scale is None else column_scale)
+        down, across = (compute_margin(network, each.denominator) for each in factors)
+        window = F.pad(inputs, (across, across, down, down), mode="replicate")
+        detail = run_without_margin(network, window, factors, (down, across))
+        rows, columns = (
+            find_centres(size, each.numerator, each.denominator) for size, each in zip(detail.shape[2:], factors)
+        )
         return network.add_base(detail, inputs, rows, columns)
 
 
