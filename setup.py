@@ -26,6 +26,7 @@ class BuildWithWeights(build_py):
             "models/model.pt",
             "models/model_free.pt",
             "models/model_gan.pt",
+            "models/model_through_plane.pt",
             "models/SHA256SUMS",
             "docs/data_license.txt",
         ):

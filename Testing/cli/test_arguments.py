@@ -33,7 +33,7 @@ def test_whatever_a_request_can_ask_is_a_flag_of_upscale_in_the_requests_own_wor
     run("upscale --help")
     out = " ".join(capsys.readouterr().out.split())
     for each in fields(Request):
-        assert f"{each.metadata['flag'] or f'--{each.name}'} " in out
+        assert f"{each.metadata['flag'] or '--' + each.name.replace('_', '-')} " in out
         assert each.metadata["about"] in out
 
 
