@@ -6,8 +6,12 @@ import argparse
 from pathlib import Path
 
 from .. import INTENDED_USE, __version__
+from ..errors import MetaSRGANError
 from ..geometry.grid import format_shape
-from ..geometry.orientation import choose_slice_axis, name_axis_codes
+from ..geometry.orientation import measure_anisotropy, name_axis_codes
+from ..upscaling.plan import choose_target
+from ..upscaling.request import Request
+from ..volumes.volume import Volume
 from .console import say
 
 
@@ -28,7 +32,30 @@ def _describe_volume(path: Path) -> None:
     say(f"  spacing    {' × '.join(f'{size:.6g}' for size in volume.spacing)} mm")
     say(f"  axes       {name_axis_codes(volume.affine)}")
     say(f"  intensity  {volume.array.min():.6g} … {volume.array.max():.6g}")
-    say(f"  slices     along axis {choose_slice_axis(volume.affine)} unless --axis says otherwise")
+    axis, ratio = measure_anisotropy(volume.affine)
+    say(f"  slices     along axis {axis} unless --axis says otherwise{_describe_thickness(volume)}")
+    for note in volume.notes:
+        say(f"  note       {note}")
+    say(f"  isotropic  {_describe_isotropic(volume, ratio)}")
+
+
+def _describe_thickness(volume: Volume) -> str:
+    if volume.slice_thickness is None:
+        return ""
+    return f"; {volume.slice_thickness:.4g} mm thick, by {volume.thickness_source}"
+
+
+def _describe_isotropic(volume: Volume, ratio: float) -> str:
+    """How anisotropic a volume is, and what --isotropic would give."""
+    try:
+        target = choose_target(Request(isotropic=True), volume.grid)
+    except MetaSRGANError as error:
+        return f"no: {error}"
+    wanted = f"{target.spacing.min():.4g}"
+    return (
+        f"slices are {ratio:.3g} times as far apart as pixels are wide; --isotropic gives "
+        f"{format_shape(target.shape)} voxels of {wanted} mm"
+    )
 
 
 def _describe_weights(weights: str | None) -> None:

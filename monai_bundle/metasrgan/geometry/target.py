@@ -18,7 +18,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from .orientation import SPACING_TOLERANCE, list_plane_axes, measure_spacing
+from .orientation import SPACING_TOLERANCE, list_plane_axes, match_world_axes, measure_spacing
 from .scale import centre_pixels, count_output_pixels, find_ratio
 
 # Positions closer to those of an exact fraction than this part of a voxel are the same.
@@ -86,6 +86,21 @@ class ImageGrid:
     columns: np.ndarray
     factors: tuple[float, float]
     exact: tuple[Fraction, Fraction] | None
+
+
+def find_exact(positions: np.ndarray, size: int, factor: float) -> Fraction | None:
+    """Return a factor as a fraction p/q where positions are those of floor(n*r) voxels from the first outer edge.
+
+    Args:
+        positions: (N,) along an axis.
+        size: n, input voxels.
+        factor: r.
+    """
+    p, q = find_ratio(factor)
+    if len(positions) != count_output_pixels(size, p, q):
+        return None
+    exact = centre_pixels(np.arange(len(positions), dtype=np.float64), p, q)
+    return Fraction(p, q) if np.abs(exact - positions).max(initial=0) < _SAME_PLACE else None
 
 
 @dataclass(frozen=True)
@@ -162,12 +177,13 @@ class Target:
 
     def find_exact(self, axis: int) -> Fraction | None:
         """Return an axis's factor as a fraction p/q where its grid is floor(n*r) voxels from the first outer edge."""
-        line = self.positions[axis]
-        p, q = find_ratio(self.factors[axis])
-        if len(line) != count_output_pixels(self.shape_in[axis], p, q):
-            return None
-        exact = centre_pixels(np.arange(len(line), dtype=np.float64), p, q)
-        return Fraction(p, q) if np.abs(exact - line).max(initial=0) < _SAME_PLACE else None
+        return find_exact(self.positions[axis], self.shape_in[axis], self.factors[axis])
+
+    @property
+    def world_axes(self) -> tuple[tuple[int, bool], ...]:
+        """The world axis that each input axis lies closest to, and whether it runs against it."""
+        affine = self.affine @ np.linalg.inv(self.index_transform)
+        return tuple((world, bool(affine[world, axis] < 0)) for axis, world in enumerate(match_world_axes(affine)))
 
     def make_image_grid(
         self, axes: tuple[int, int], changed: tuple[int, ...], unchanged: tuple[int, ...] = ()

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry.orientation import match_world_axes
-from ..geometry.target import Target
+from ..geometry.target import Target, Treatment
+from ..image.averaging import average_onto
 from ..image.interpolation import make_interpolation_matrix
+from ..upscaling.result import describe_resolution
 from ..volumes.volume import Volume
 from .drawing import (
     LARGEST_ADDITION,
@@ -39,22 +41,20 @@ def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "")
     affine = volume.affine @ np.diag([*(_measure_step(line) for line in target.positions), 1.0])
     fine_slices = target.view_as_slices(result.array)
     array = np.moveaxis(volume.array, target.axis, 0)
-    rows, columns = (
-        make_interpolation_matrix("bspline", target.positions[axis], volume.array.shape[axis]) for axis in target.plane
-    )
+    axes = (target.axis, *target.plane)
+    matrices = [_interpolate(target, axis) for axis in axes]
     middle = [size // 2 for size in fine_slices.shape]
-    first = array[middle[0]].astype(np.float32)
-    # One row or column of every slice, so that only what is shown is interpolated.
-    second = np.stack([rows[middle[1]] @ each.astype(np.float32) for each in array])
-    third = np.stack([each.astype(np.float32) @ columns[middle[2]] for each in array])
-    planes = [
-        (second @ columns.T, fine_slices[:, middle[1]], [target.axis, target.plane[1]]),
-        (third @ rows.T, fine_slices[:, :, middle[2]], [target.axis, target.plane[0]]),
-    ]
+    planes = []
+    for place, axis in enumerate(axes):
+        # Along the axis that is looked along, only what is shown is interpolated.
+        image = np.tensordot(matrices[place][middle[place]], array.astype(np.float32, copy=False), (0, place))
+        rows, columns = (matrices[other] for other in range(3) if other != place)
+        shown = [other for other in axes if other != axis]
+        planes.append((rows @ image @ columns.T, fine_slices.take(middle[place], axis=place), shown))
     # The same anatomy gives the same picture, in whatever order its axes are stored.
-    if match_world_axes(affine)[target.plane[0]] > match_world_axes(affine)[target.plane[1]]:
-        planes.reverse()
-    planes.insert(0, (rows @ first @ columns.T, fine_slices[middle[0]], [target.plane[0], target.plane[1]]))
+    worlds = match_world_axes(affine)
+    if worlds[target.plane[0]] > worlds[target.plane[1]]:
+        planes[1:] = planes[:0:-1]
     low, high = (float(value) for value in np.percentile(volume.array, (0.5, 99.8)))
     extent = high - low if high > low else 1.0
 
@@ -79,12 +79,24 @@ def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "")
     below = figure.add_subplot(grid[3, 2])
     below.axis("off")
     add_colour_bar(figure, below.inset_axes((0.1, 0, 0.8, 1)), LARGEST_ADDITION)
-    add_headline(figure, f"{_shorten(Path(volume.name).name)}, ×{target.scale:.4g}")
+    add_headline(figure, f"{_shorten(Path(volume.name).name)}, {_describe(target)}")
     return encode_png(figure)
+
+
+def _interpolate(target: Target, axis: int) -> np.ndarray:
+    """The matrix to a target's voxels along an axis: B-spline, or where they are coarser, averages."""
+    line, size = target.positions[axis], target.shape_in[axis]
+    if target.treat(axis) is Treatment.AVERAGE:
+        return average_onto(line, size, 1 / target.factors[axis])
+    return make_interpolation_matrix("bspline", line, size)
 
 
 def _measure_step(positions: np.ndarray) -> float:
     return float(positions[1] - positions[0]) if len(positions) > 1 else 1.0
+
+
+def _describe(target: Target) -> str:
+    return f"×{target.scale:.4g}" if target.keeps_slices else describe_resolution(target)
 
 
 def _shorten(name: str) -> str:

@@ -87,7 +87,7 @@ class Upscaling:
         """How many images the volume is cut into for its slices to be made finer."""
         if self.networks.through_plane is None or self.target.treat(self.target.axis) is not Treatment.REFINE:
             return 0
-        return count_cuts(self._shape_averaged, self.request.passes or DEFAULT_PASSES)
+        return count_cuts(self.target, self._shape_averaged, self.request.passes or DEFAULT_PASSES)
 
     @property
     def _shape_averaged(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry.target import ImageGrid, Target, Treatment
+from ..geometry.target import ImageGrid, Target, Treatment, find_exact
 from ..image.averaging import average_onto
 from ..image.interpolation import apply_along, find_nearest_voxels, make_interpolation_matrix
 from ..progress import Progress
@@ -83,19 +83,25 @@ def refine_slices_steps(
     Returns:
         float32 (K_out, H, W).
     """
-    axis = target.axis
-    line = target.positions[axis].clip(-0.5, len(slices) - 0.5)
-    exact = target.find_exact(axis)
+    size, factor = len(slices), target.through_plane
+    line = target.positions[target.axis].clip(-0.5, size - 0.5)
     finer = np.empty((len(line), *slices.shape[1:]), np.float32)
+    # A network's image turned about is not that of the image turned about: along the same ends of the world, the same
+    # anatomy gives the same result however it is stored.
+    against = [target.world_axes[axis][1] for axis in (target.axis, *target.plane)]
+    turn = tuple(slice(None, None, -1 if each else 1) for each in against)
+    turned, turned_finer = slices[turn], finer[turn]
+    line = size - 1 - line[::-1] if against[0] else line
+    exact = find_exact(line, size, factor)
     done = 0
-    for number, across in enumerate(_list_cuts(slices.shape)[:passes]):
+    for number, across in enumerate(_list_cuts(target)[:passes]):
         # Cut along `across`: images of the slices by the other axis of the plane.
-        cuts, results = (np.moveaxis(each, across, 0) for each in (slices, finer))
+        cuts, results = (np.moveaxis(each, across, 0) for each in (turned, turned_finer))
         grid = ImageGrid(
             (cuts.shape[1], cuts.shape[2]),
             line,
             np.arange(cuts.shape[2], dtype=np.float64),
-            (target.factors[axis], 1.0),
+            (factor, 1.0),
             None if exact is None else (exact, Fraction(1)),
         )
         engine = make_cut_engine(network, device, grid)
@@ -118,9 +124,9 @@ def refine_slices_steps(
     return finer
 
 
-def count_cuts(shape: tuple[int, ...], passes: int) -> int:
+def count_cuts(target: Target, shape: tuple[int, ...], passes: int) -> int:
     """Return how many images (K, H, W) slices are cut into."""
-    return sum(shape[across] for across in _list_cuts(shape)[:passes])
+    return sum(shape[across] for across in _list_cuts(target)[:passes])
 
 
 def make_cut_engine(network: Model, device: str, grid: ImageGrid) -> Engine:
@@ -130,9 +136,10 @@ def make_cut_engine(network: Model, device: str, grid: ImageGrid) -> Engine:
     return NetworkEngine(network.generator, device, grid, margin=MARGIN)
 
 
-def _list_cuts(shape: tuple[int, ...]) -> list[int]:
-    """The two axes of (K, H, W) to cut along, that first whose images are the longer."""
-    return [1, 2] if shape[2] >= shape[1] else [2, 1]
+def _list_cuts(target: Target) -> list[int]:
+    """The two axes of (K, H, W) to cut along, in the order of the world's."""
+    rows, columns = target.plane
+    return [1, 2] if target.world_axes[rows] < target.world_axes[columns] else [2, 1]
 
 
 def _gather_neighbours(cuts: np.ndarray, start: int, stop: int, slices: int) -> np.ndarray:
