@@ -142,7 +142,8 @@ def test_an_input_that_cannot_be_used_is_refused_by_name(
     [
         ("", 64, "scale, spacing, isotropic and like (given: none), or a slice_spacing"),
         ("--isotropic 0.5 --slice-spacing 1", 64, "slice_spacing 1.0: isotropic says already"),
-        ("--isotropic fine", 64, "isotropic: invalid float value: 'fine'"), ("--scale 2 --passes 1", 64, "passes 1: is for"),
+        ("--isotropic fine", 64, "isotropic: invalid float value: 'fine'"),
+        ("--scale 2 --passes 1", 64, "passes 1: is for"),
         ("--scale 2 --like gone.nii", 64, "(given: scale, like)"),
         ("--scale 8.01", 64, "beyond 8"), ("--scale 4/0", 64, "'4/0'"), ("--spacing nan", 64, "nan mm"),
         ("--like gone.nii --axis 3", 64, "'3' is unknown; choose auto, sagittal, coronal, axial, 0, 1 or 2"),
