@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 
 from ..errors import UsageError
 from ..trust.consistency import MODELS
-from ..upscaling.request import CONSISTENCIES, METHODS
+from ..upscaling.request import METHODS
 
+# What may be put back in plane, and through it.
+SUFFIXES, _THROUGH_PLANE_SUFFIXES = (*MODELS, "off"), ("profile",)
 # Those that gains are reported over, as far as they are compared.
 RIVALS = ("bspline", "zerofill", "bicubic")
 _NAMES = {
@@ -51,7 +53,7 @@ class Method:
         return ":".join([self.name, *kept, *([] if self.passes is None else [str(self.passes)])])
 
 
-def parse_method(word: str, networks: Collection[str] = ()) -> Method:
+def parse_method(word: str, networks: Collection[str] = (), suffixes: Sequence[str] = SUFFIXES) -> Method:
     """Take a method from a word.
 
     >>> parse_method("net")
@@ -62,6 +64,7 @@ def parse_method(word: str, networks: Collection[str] = ()) -> Method:
     Args:
         word: ``NAME`` or ``NAME:CONSISTENT``.
         networks: names of networks at hand, beside "net".
+        suffixes: that there may be.
 
     Raises:
         UsageError: an unknown name or suffix, or one that the method cannot heed.
@@ -72,8 +75,8 @@ def parse_method(word: str, networks: Collection[str] = ()) -> Method:
         raise UsageError(f"method {name!r} is unknown; choose from {known}")
     if not colon:
         return Method(name, _choose_suffix(name))
-    if suffix not in CONSISTENCIES:
-        known = ", ".join(f"{name}:{each}" for each in CONSISTENCIES)
+    if suffix not in suffixes:
+        known = ", ".join(f"{name}:{each}" for each in suffixes)
         raise UsageError(f"method {word!r}: {suffix!r} is unknown; choose from {name}, {known}")
     if name == "nearest" and suffix != "off":
         raise UsageError(f"method {word!r}: nearest picks voxels, and nothing can be added to them; write nearest")
@@ -94,14 +97,9 @@ def parse_through_plane_method(word: str) -> Method:
     """
     rest, _, last = word.rpartition(":")
     passes = int(last) if rest and last in ("1", "2") else None
-    method = parse_method(word if passes is None else rest)
+    method = parse_method(word if passes is None else rest, suffixes=_THROUGH_PLANE_SUFFIXES)
     if passes is not None and method.name != "net":
         raise UsageError(f"method {word!r}: only net cuts the volume; write {rest}")
-    if method.consistent not in (_choose_suffix(method.name), "profile"):
-        raise UsageError(
-            f"method {word!r}: through the plane only a slice profile is put back; write {method.name}, or "
-            f"{method.name}:profile"
-        )
     return replace(method, passes=passes)
 
 

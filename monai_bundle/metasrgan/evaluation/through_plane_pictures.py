@@ -66,11 +66,10 @@ def draw_through_plane(comparison: ThroughPlaneComparison, methods: Sequence[str
                 _add_frame(panel, part, whole.shape)
         enlarged, true = (_cut(each, closer, affine)[top : top + side, left : left + side] for each in (volume, truth))
         show_image(panels[3][place], enlarged, "", aspects[closer], window, smooth=False)
-        if place >= 1:
+        if place >= 2:
             show_difference(panels[4][place], enlarged - true, LARGEST_ERROR, "", aspects[closer])
     for row, each in enumerate(planes):
         add_letters(panels[row][0], affine, list(list_plane_axes(each)))
-    panels[4][1].clear()
     for panel in panels[4][:2]:
         panel.axis("off")
     key = figure.add_subplot(panels[4][0].get_gridspec()[4, :2])
@@ -83,8 +82,8 @@ def draw_through_plane(comparison: ThroughPlaneComparison, methods: Sequence[str
     profile = comparison.profile
     add_headline(
         figure,
-        f"slices thickened ×{comparison.scale:g}, {profile.name.replace('_', ' ')} of {profile.thickness:g} spacings; "
-        "PSNR / SSIM of the whole volume",
+        f"slices ×{comparison.scale:g} as thick: {profile.name.replace('_', ' ')}, "
+        f"full width at half maximum {profile.thickness:g} × spacing; PSNR / SSIM of the whole volume",
     )
     return encode_png(figure)
 
