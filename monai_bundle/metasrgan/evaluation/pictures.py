@@ -187,7 +187,8 @@ def _measure_spectrum(image: np.ndarray) -> np.ndarray:
 def choose_part(truth: np.ndarray, crop: tuple[int, int, int, int]) -> tuple[int, int, int]:
     """Return where the part of a slice that is worth enlarging starts, (row, column), and its pixels a side."""
     top, bottom, left, right = crop
-    side = max(24, min(bottom - top, right - left) // 4)
+    shorter = min(bottom - top, right - left)
+    side = min(max(24, shorter // 4), shorter)
     row, column = _find_busiest(truth[top:bottom, left:right], side)
     return row + top, column + left, side
 
