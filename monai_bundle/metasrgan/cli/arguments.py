@@ -78,8 +78,8 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     compare.add_argument("-o", "--output", type=Path, required=True, help="folder for the table and the pictures")
     compare.add_argument(
         "--scale",
-        help=f"scales, separated by commas (default {DEFAULT_SCALES}; through the plane, 1.2 to 8, "
-        f"{THROUGH_PLANE_SCALES})",
+        help=f"scales, separated by commas (default {DEFAULT_SCALES}; through the plane 1.2 to 8, "
+        f"default {THROUGH_PLANE_SCALES})",
     )
     compare.add_argument(
         "--degradation",
