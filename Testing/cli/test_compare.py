@@ -17,8 +17,8 @@ Refused = Callable[[int, str], str]
 ONE = "compare -i scan.nii.gz --scale 2 --degradation area"
 
 
-def rows(folder: str) -> list[dict[str, str]]:
-    with (Path(folder) / "comparison.csv").open(newline="") as file:
+def rows(folder: str, table: str = "comparison.csv") -> list[dict[str, str]]:
+    with (Path(folder) / table).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -133,6 +133,7 @@ def test_a_comparison_is_replaced_only_when_told_to(folder: Path, refused: Refus
         ("--axis up --method linear", 64, "'up' is unknown"), ("--device tpu", 64, "'tpu' is unknown"),
         ("--threads 0", 64, "--threads 0"), ("--scale 2,4.11", 65, "40 × 36 cannot be reduced by exactly 4.11"),
         ("-o scan.nii.gz/out", 73, "scan.nii.gz/out: cannot be created"),
+        ("--central 20", 64, "--central 20: is for --through-plane"),
     ],
 )  # fmt: skip
 def test_a_comparison_that_cannot_be_made_is_refused_and_leaves_no_folder(
@@ -140,3 +141,68 @@ def test_a_comparison_that_cannot_be_made_is_refused_and_leaves_no_folder(
 ) -> None:
     save(folder / "labels.nii", (head().array > 300).astype(np.int16), head().affine)
     assert said in refused(code, f"compare -i scan.nii.gz -o new/out --method linear {asked}")
+
+
+# ---- through the plane -------------------------------------------------------------------------------------
+
+
+def save_cubes(folder: Path) -> None:
+    """Two isotropic heads, of 30 × 28 × 26 voxels and of a few more slices."""
+    for name, slices in (("cube.nii", 26), ("taller.nii", 32)):
+        cube = head((30, 28, slices), (1.0, 1.0, 1.0))
+        save(folder / name, cube.array, cube.affine)
+
+
+def test_thickened_slices_are_compared_in_a_table_of_planes_and_a_picture_a_condition(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_cubes(folder)
+    command = "compare --through-plane -i cube.nii taller.nii -o out --scale 2,1.50 --method linear,bspline"
+    assert run(f"{command} --degradation gaussian,box:0.8 --central 16 -v") == 0
+    pictures = {
+        f"comparison_through_plane_{profile}_x{scale}.png"
+        for profile, scale in product(("gaussian", "box-0.8"), ("2", "1.50"))
+    }
+    assert set(contents(folder / "out")) == {"comparison_through_plane.csv", *pictures}
+    found = rows("out", "comparison_through_plane.csv")
+    planes = ("sagittal", "coronal", "axial", "all")
+    assert len(found) == 4 * 3 * 2 * 4 * 2
+    assert list(dict.fromkeys(row["volume"] for row in found)) == ["cube.nii", "taller.nii", "all"]
+    assert list(dict.fromkeys(row["plane"] for row in found)) == list(planes)
+    assert {(row["profile"], row["thickness"]) for row in found} == {("gaussian", "1"), ("box", "0.8")}
+    assert max(int(row["slices"]) for row in found if row["plane"] == "sagittal" and row["volume"] != "all") <= 16
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1 + 4 * 2 + 3
+    assert "cube.nii gaussian ×2: 13 thick slices" in err
+
+
+def test_slices_are_thickened_and_compared_by_default_as_the_help_says(folder: Path) -> None:
+    cube = head((20, 20, 60), (1.0, 1.0, 1.0))
+    save(folder / "cube.nii", cube.array, cube.affine)
+    assert run("compare --through-plane -i cube.nii -o out --threads 1 --device cpu -q") == 0
+    found = rows("out", "comparison_through_plane.csv")
+    assert {row["scale"] for row in found} == {"3", "5"}
+    methods = ["net", "net:profile", "bspline", "bicubic", "linear", "zerofill"]
+    assert list(dict.fromkeys(row["method"] for row in found)) == methods
+    assert {row["profile"] for row in found} == {"gaussian"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        ("--degradation kspace", 64, "'kspace' is unknown; choose from smoothed_box, gaussian, box"),
+        ("--degradation gaussian:9", 64, "'9' is no thickness"), ("--scale 9", 64, "scale 9: through the plane"),
+        ("--every 2", 64, "--every 2: slices are made finer of their neighbours"),
+        ("--method net:kspace", 64, "choose from net, net:profile"), ("--method linear:1", 64, "only net cuts"),
+        ("--central 4", 64, "central 4 slices are too few"), ("--axis up", 64, "'up' is unknown"),
+        ("-i scan.nii.gz", 65, "scan.nii.gz: slices 4 mm apart with pixels of 1 mm are thick already"),
+        ("-i cube.nii scan.nii.gz", 65, "scan.nii.gz: slices 4 mm apart"), ("--model kept", 64, "have one factor"),
+    ],
+)  # fmt: skip
+def test_a_comparison_through_the_plane_that_cannot_be_made_is_refused(
+    asked: str, code: int, said: str, folder: Path, refused: Refused
+) -> None:
+    save_cubes(folder)
+    method = "net" if "--model" in asked else "linear"
+    command = f"compare --through-plane -i cube.nii -o new/out --scale 2 --method {method} {asked}"
+    assert said in refused(code, command)

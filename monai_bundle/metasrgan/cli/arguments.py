@@ -10,13 +10,18 @@ from typing import Any, NoReturn
 
 from .. import INTENDED_USE, __version__
 from ..errors import UsageError
+from ..evaluation.methods import SUFFIXES
 from ..image.degradation import DEGRADATIONS
-from ..upscaling.request import CONSISTENCIES, METHODS, TARGETS, Request
+from ..image.slice_profile import PROFILES
+from ..upscaling.request import METHODS, TARGETS, Request
 from ..volumes.formats import find_suffix
 
 DEFAULT_SCALES = "1.5,2,3,4"
 DEFAULT_DEGRADATIONS = "kspace,bilinear_aa"
 DEFAULT_METHODS = "net,net:off,zerofill,bspline,bicubic"
+THROUGH_PLANE_SCALES = "3,5"
+THROUGH_PLANE_PROFILES = "gaussian"
+THROUGH_PLANE_METHODS = "net,net:profile,bspline,bicubic,linear,zerofill"
 _MOST_THREADS = 1024
 
 
@@ -72,18 +77,35 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
     )
     compare.add_argument("-o", "--output", type=Path, required=True, help="folder for the table and the pictures")
     compare.add_argument(
-        "--scale", default=DEFAULT_SCALES, help=f"scales, separated by commas (default {DEFAULT_SCALES})"
+        "--scale",
+        help=f"scales, separated by commas (default {DEFAULT_SCALES}; through the plane 1.2 to 8, "
+        f"default {THROUGH_PLANE_SCALES})",
     )
     compare.add_argument(
         "--degradation",
-        default=DEFAULT_DEGRADATIONS,
-        help=f"of {', '.join(DEGRADATIONS)} (default {DEFAULT_DEGRADATIONS})",
+        help=f"of {', '.join(DEGRADATIONS)} (default {DEFAULT_DEGRADATIONS}); through the plane a slice profile, "
+        f"{', '.join(PROFILES)} (default {THROUGH_PLANE_PROFILES}), and behind it how thick slices are, in their "
+        "spacings: gaussian:0.8 is 4 mm every 5 mm (default 1: they touch)",
     )
     compare.add_argument(
         "--method",
-        default=DEFAULT_METHODS,
-        help=f"of {', '.join(METHODS)}; each may end on how what was measured is kept, :{', :'.join(CONSISTENCIES)} "
-        f"(net is net:kspace, an interpolation is :off; default {DEFAULT_METHODS})",
+        help=f"of {', '.join(METHODS)}; each may end on how what was measured is kept, :{', :'.join(SUFFIXES)} "
+        f"(net is net:kspace, an interpolation is :off; default {DEFAULT_METHODS}); through the plane :profile puts "
+        "the thick slices back, and :1 or :2 says along how many axes the network cuts the volume (default "
+        f"{THROUGH_PLANE_METHODS})",
+    )
+    compare.add_argument(
+        "--through-plane",
+        action="store_true",
+        help="of isotropic volumes: thicken the slices and make them fine again. --axis names what is thickened (auto: "
+        "foot-head), --scale how many fine slices a thick one spans",
+    )
+    compare.add_argument(
+        "--central",
+        type=int,
+        metavar="N",
+        help="with --through-plane: compare on the N middle sagittal slices alone, a slab that stays whole foot-head "
+        "and back-front (where slices are stacked left-right: coronal ones; default: the whole volume)",
     )
     compare.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth slice (default 1: all)")
     _add_request(compare, ["axis", "weights", "device"])

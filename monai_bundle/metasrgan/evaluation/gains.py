@@ -5,14 +5,27 @@ Slices of one patient are not independent of each other: the intervals say how f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import stats
 
-from .comparison import Comparison
-
 CONFIDENCE = 0.95
+
+
+class HasFigures(Protocol):
+    """What gains are measured of: a `metasrgan.evaluation.comparison.Comparison`, or of another kind.
+
+    Attributes:
+        figures: (slices measured,) by (method, figure name).
+    """
+
+    @property
+    def figures(self) -> Mapping[tuple[str, str], np.ndarray]:
+        """By method and figure."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class Gain:
     half_width: float
 
 
-def measure_gain(comparison: Comparison, method: str, figure: str, rival: str) -> Gain:
+def measure_gain(comparison: HasFigures, method: str, figure: str, rival: str) -> Gain:
     """Return what a method gains over a rival, slice by slice.
 
     Args:

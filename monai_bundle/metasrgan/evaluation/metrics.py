@@ -35,6 +35,14 @@ def ssim_gaussian(truth: np.ndarray, image: np.ndarray) -> float:
     )
 
 
+def map_ssim(truth: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Return the (H, W) map that `ssim_gaussian` is the mean of, its rim too: both images go on there as mirrored."""
+    _, found = structural_similarity(
+        truth, image, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+    )
+    return np.asarray(found)
+
+
 def ssim_uniform(truth: np.ndarray, image: np.ndarray) -> float:
     """Return SSIM with scikit-image's defaults: 7x7 uniform windows, sample covariance."""
     return float(structural_similarity(truth, image, data_range=1.0))

@@ -43,7 +43,7 @@ def draw_comparison(comparison: Comparison, methods: Sequence[str] | None = None
     truth = columns[1][1]
     crop = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
     top, bottom, left, right = crop
-    part = _choose_part(truth, crop)
+    part = choose_part(truth, crop)
 
     tall = (bottom - top) / (right - left)
     figure = make_figure(len(columns), [tall, 1.0, tall])
@@ -83,9 +83,9 @@ def draw_spectra(comparison: Comparison, methods: Sequence[str] | None = None) -
     index, shown = _choose_slice(comparison), list(list_plane_axes(comparison.axis))
     truth = comparison.truth[index]
     crop = find_informational_crop(truth) or (0, truth.shape[0], 0, truth.shape[1])
-    row, column, side = _choose_part(truth, crop)
+    row, column, side = choose_part(truth, crop)
     part = np.s_[row : row + side, column : column + side]
-    window = _choose_window(truth[part])
+    window = choose_window(truth[part])
     band = 1 / comparison.scale
     columns = [("ground truth", truth)]
     columns += [(name_method(each), comparison.images[each][index]) for each in methods or comparison.images]
@@ -126,7 +126,7 @@ def draw_scales(comparisons: Sequence[Comparison], methods: Sequence[str]) -> by
     row, column = _find_busiest(first.truth[index, top:bottom, left:right], side)
     part = np.s_[row + top : row + top + side, column + left : column + left + side]
     truth = first.truth[index][part]
-    window = _choose_window(truth)
+    window = choose_window(truth)
 
     figure = make_figure(len(comparisons) + 1, [1.0] * len(methods))
     axes = figure.subplots(len(methods), len(comparisons) + 1, squeeze=False)
@@ -171,8 +171,8 @@ def _choose_slice(comparison: Comparison) -> int:
     return measured[len(measured) // 2]
 
 
-def _choose_window(part: np.ndarray) -> tuple[float, float]:
-    """What is black and what is white, so that the contrast of a part of the truth is stretched."""
+def choose_window(part: np.ndarray) -> tuple[float, float]:
+    """Return what is black and what is white, so that the contrast of a part of the truth is stretched."""
     darkest, brightest = np.percentile(part, (0.5, 99.8))
     return float(darkest), float(brightest)
 
@@ -184,10 +184,11 @@ def _measure_spectrum(image: np.ndarray) -> np.ndarray:
     return decibels
 
 
-def _choose_part(truth: np.ndarray, crop: tuple[int, int, int, int]) -> tuple[int, int, int]:
-    """Where the part of a slice that is worth enlarging starts, (row, column), and how many pixels a side it has."""
+def choose_part(truth: np.ndarray, crop: tuple[int, int, int, int]) -> tuple[int, int, int]:
+    """Return where the part of a slice that is worth enlarging starts, (row, column), and its pixels a side."""
     top, bottom, left, right = crop
-    side = max(24, min(bottom - top, right - left) // 4)
+    shorter = min(bottom - top, right - left)
+    side = min(max(24, shorter // 4), shorter)
     row, column = _find_busiest(truth[top:bottom, left:right], side)
     return row + top, column + left, side
 
@@ -202,7 +203,7 @@ def _draw_column(
 ) -> None:
     """Show an image, which may be finer than the truth, and a part of it below, by the contrast of the truth's."""
     (top, _, left, _), (row, column, side) = crop, part
-    window = _choose_window(truth[row : row + side, column : column + side])
+    window = choose_window(truth[row : row + side, column : column + side])
     finer = image.shape[0] / truth.shape[0]
     show_image(panels[0], _cut_out(image, finer, *crop), title)
     corner = ((column - left) * finer - 0.5, (row - top) * finer - 0.5)
