@@ -30,7 +30,9 @@ _LONGEST_NAME = 60
 
 
 def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "") -> bytes:
-    """Draw a result in three planes through its middle: interpolated (B-spline) | result | difference; a PNG's content.
+    """Draw a result in three planes through its middle; a PNG's content.
+
+    From left to right: where slices were made finer the input as it is, then B-spline | result | difference.
 
     Args:
         volume: the input.
@@ -39,48 +41,64 @@ def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "")
         agreement: of the result with the input, in words, to be written below; see `metasrgan.reports.sidecar`.
     """
     affine = volume.affine @ np.diag([*(_measure_step(line) for line in target.positions), 1.0])
-    fine_slices = target.view_as_slices(result.array)
-    array = np.moveaxis(volume.array, target.axis, 0)
     axes = (target.axis, *target.plane)
-    matrices = [_interpolate(target, axis) for axis in axes]
-    middle = [size // 2 for size in fine_slices.shape]
-    planes = []
-    for place, axis in enumerate(axes):
-        # Along the axis that is looked along, only what is shown is interpolated.
-        image = np.tensordot(matrices[place][middle[place]], array.astype(np.float32, copy=False), (0, place))
-        rows, columns = (matrices[other] for other in range(3) if other != place)
-        shown = [other for other in axes if other != axis]
-        planes.append((rows @ image @ columns.T, fine_slices.take(middle[place], axis=place), shown))
+    fine_slices, array = target.view_as_slices(result.array), np.moveaxis(volume.array, target.axis, 0)
+    images = [_cut(array, [_interpolate(target, axis) for axis in axes]), _cut(fine_slices, None)]
+    titles = ["B-spline", "result", "result − B-spline, in % of the range"]
+    if target.treat(target.axis) is not Treatment.KEEP:
+        images.insert(0, _cut(array, [_pick(target, axis) for axis in axes]))
+        titles.insert(0, "input")
+    shown = [[other for other in axes if other != axis] for axis in axes]
+    order = [0, 1, 2]
     # The same anatomy gives the same picture, in whatever order its axes are stored.
     worlds = match_world_axes(affine)
     if worlds[target.plane[0]] > worlds[target.plane[1]]:
-        planes[1:] = planes[:0:-1]
+        order = [0, 2, 1]
     low, high = (float(value) for value in np.percentile(volume.array, (0.5, 99.8)))
     extent = high - low if high > low else 1.0
 
-    upright = [
-        [turn_upright(each.astype(np.float32), affine, shown) for each in (interpolated, image)]
-        for interpolated, image, shown in planes
-    ]
-    aspects = [compute_aspect(affine, shown) for _, _, shown in planes]
-    tall = [image.shape[0] * aspect / image.shape[1] for (image, _), aspect in zip(upright, aspects)]
+    aspects = [compute_aspect(affine, shown[place]) for place in order]
+    upright = [[(turn_upright(each[place], affine, shown[place]) - low) / extent for each in images] for place in order]
+    tall = [line[0].shape[0] * aspect / line[0].shape[1] for line, aspect in zip(upright, aspects)]
     # Of a single slice, or nearly so, at least a line is seen.
     tall = [min(max(each, 0.05), 3.0) for each in tall]
-    figure = make_figure(3, [*tall, 0.05])
-    grid = figure.add_gridspec(4, 3, height_ratios=[*tall, 0.05])
-    for index, ((interpolated, image), aspect) in enumerate(zip(upright, aspects)):
-        titles = ("B-spline", "result", "result − B-spline, in % of the range") if index == 0 else ("", "", "")
-        line = [figure.add_subplot(grid[index, place]) for place in range(3)]
-        show_image(line[0], (interpolated - low) / extent, titles[0], aspect)
-        show_image(line[1], (image - low) / extent, titles[1], aspect)
-        show_difference(line[2], (image - interpolated) / extent, LARGEST_ADDITION, titles[2], aspect)
-        add_letters(line[0], affine, planes[index][2])
-    add_note(figure.add_subplot(grid[3, :2]), agreement)
-    below = figure.add_subplot(grid[3, 2])
+    count = len(titles)
+    figure = make_figure(count, [*tall, 0.05])
+    grid = figure.add_gridspec(4, count, height_ratios=[*tall, 0.05])
+    for index, (line, aspect) in enumerate(zip(upright, aspects)):
+        above = titles if index == 0 else [""] * count
+        panels = [figure.add_subplot(grid[index, place]) for place in range(count)]
+        for panel, image, title in zip(panels, line, above):
+            show_image(panel, image, title, aspect)
+        show_difference(panels[-1], line[-1] - line[-2], LARGEST_ADDITION, above[-1], aspect)
+        add_letters(panels[0], affine, shown[order[index]])
+    add_note(figure.add_subplot(grid[3, :-1]), agreement)
+    below = figure.add_subplot(grid[3, count - 1])
     below.axis("off")
     add_colour_bar(figure, below.inset_axes((0.1, 0, 0.8, 1)), LARGEST_ADDITION)
     add_headline(figure, f"{_shorten(Path(volume.name).name)}, {_describe(target)}")
     return encode_png(figure)
+
+
+def _cut(slices: np.ndarray, matrices: list[np.ndarray] | None) -> list[np.ndarray]:
+    """Cut (K, H, W) slices through the middle along each axis, float32, on the grid that matrices lead to."""
+    if matrices is None:
+        return [slices.take(size // 2, axis=place).astype(np.float32) for place, size in enumerate(slices.shape)]
+    images = []
+    for place, matrix in enumerate(matrices):
+        # Along the axis that is looked along, only what is shown is interpolated.
+        weights = matrix[len(matrix) // 2]
+        image = sum(
+            weights[each] * slices.take(each, axis=place).astype(np.float32) for each in np.flatnonzero(weights)
+        )
+        rows, columns = (each for other, each in enumerate(matrices) if other != place)
+        images.append(np.asarray(rows @ image @ columns.T, np.float32))
+    return images
+
+
+def _pick(target: Target, axis: int) -> np.ndarray:
+    """The matrix to a target's voxels along an axis that takes for each the input's own voxel there."""
+    return make_interpolation_matrix("nearest", target.positions[axis], target.shape_in[axis])
 
 
 def _interpolate(target: Target, axis: int) -> np.ndarray:
