@@ -35,6 +35,7 @@ from ..volumes.formats import SINGLE_FILE, find_suffix
 from ..volumes.staging import stage
 from .request import Request, check_for_server
 from .server_errors import explain_loss, explain_refusal
+from .thickness_sent import name_thickness
 
 # The app's name among a server's models.
 MODEL = "metasrgan"
@@ -87,7 +88,7 @@ class Server:
         the connection is cut, which the server notices, and nothing is left.
 
         Args:
-            source: a volume, of `SINGLE_FILE`.
+            source: a volume, of `SINGLE_FILE`; what a sidecar beside it says of its slices' thickness is sent too.
             output: where to write; its suffix, of `SINGLE_FILE`, is the type.
             request: what is asked.
 
@@ -101,12 +102,14 @@ class Server:
             OutputError, WriteError: the result cannot be written.
             ServerError: the server cannot be reached or used.
         """
-        source, output, asked = Path(source), Path(output), request.to_json()
-        check_for_server(asked)
-        asked["result_extension"] = _require_single_file(output)
+        source, output = Path(source), Path(output)
+        check_for_server(request.to_json())
+        suffix = _require_single_file(output)
         _require_single_file(source)
         if not os.path.isfile(source):
             raise InputMissingError(f"{source}: no such file")
+        sent = name_thickness(request, source)
+        asked = {**sent.request.to_json(), "result_extension": suffix}
         with stage(output) as part:
             exchange = _Exchange(self, source, part, asked)
             exchange.start()
@@ -119,7 +122,7 @@ class Server:
             finally:
                 exchange.give_up()
                 exchange.join(_LAST_TURN)
-            report = exchange.report.result()
+            report = sent.correct(exchange.report.result())
         return {**report, "Sources": [str(source)], "Output": str(output), "Server": self.url}
 
     def run(
