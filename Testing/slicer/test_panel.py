@@ -158,11 +158,15 @@ def test_what_becomes_of_slices_and_pixels_is_shown_with_the_time_and_warnings(p
     head("Large", shape=(256, 256, 40))
     panel.set(inputSelector="Large", isotropicSpinBox="1")
     assert "about 50 s on one CPU core" in panel.ui.previewLabel.text
-    for elsewhere in ({"methodComboBox": "B-spline interpolation"}, {"serverLineEdit": "http://there"}):
-        panel.set(methodComboBox="Network (Meta-SRGAN)", serverLineEdit="", **elsewhere)
+    for elsewhere, back in (
+        ({"methodComboBox": "B-spline interpolation"}, {"methodComboBox": "Network (Meta-SRGAN)"}),
+        ({"serverLineEdit": "http://there"}, {"serverLineEdit": " "}),
+    ):
+        panel.set(**elsewhere)
         assert panel.ui.previewLabel.text.splitlines()[2].endswith(" of memory")
+        panel.set(**back)
     head("Few", shape=(40, 30, 3))
-    panel.set(inputSelector="Few", methodComboBox="Network (Meta-SRGAN)")
+    panel.set(inputSelector="Few")
     assert "3 slices are few" in panel.ui.previewLabel.text
 
 

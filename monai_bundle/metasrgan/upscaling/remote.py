@@ -35,7 +35,6 @@ from ..volumes.formats import SINGLE_FILE, find_suffix
 from ..volumes.staging import stage
 from .request import Request, check_for_server
 from .server_errors import explain_loss, explain_refusal
-from .thickness_sent import name_thickness
 
 # The app's name among a server's models.
 MODEL = "metasrgan"
@@ -88,7 +87,7 @@ class Server:
         the connection is cut, which the server notices, and nothing is left.
 
         Args:
-            source: a volume, of `SINGLE_FILE`; what a sidecar beside it says of its slices' thickness is sent too.
+            source: a volume, of `SINGLE_FILE`; of a sidecar beside it the server knows nothing.
             output: where to write; its suffix, of `SINGLE_FILE`, is the type.
             request: what is asked.
 
@@ -102,14 +101,12 @@ class Server:
             OutputError, WriteError: the result cannot be written.
             ServerError: the server cannot be reached or used.
         """
-        source, output = Path(source), Path(output)
-        check_for_server(request.to_json())
-        suffix = _require_single_file(output)
+        source, output, asked = Path(source), Path(output), request.to_json()
+        check_for_server(asked)
+        asked["result_extension"] = _require_single_file(output)
         _require_single_file(source)
         if not os.path.isfile(source):
             raise InputMissingError(f"{source}: no such file")
-        sent = name_thickness(request, source)
-        asked = {**sent.request.to_json(), "result_extension": suffix}
         with stage(output) as part:
             exchange = _Exchange(self, source, part, asked)
             exchange.start()
@@ -122,7 +119,7 @@ class Server:
             finally:
                 exchange.give_up()
                 exchange.join(_LAST_TURN)
-            report = sent.correct(exchange.report.result())
+            report = exchange.report.result()
         return {**report, "Sources": [str(source)], "Output": str(output), "Server": self.url}
 
     def run(

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..upscaling.plan import choose_target, choose_thickness
+from ..upscaling.request import Request
 from ..volumes.bids import find_sidecar
-from .plan import choose_target, choose_thickness
-from .request import Request
+from ..volumes.files import survey
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Sent:
 
     def correct(self, report: dict[str, Any]) -> dict[str, Any]:
         """Return a server's report with what it could not know."""
-        known = {"Warnings": [*self.notes, *report.get("Warnings", ())]} if self.notes else {}
+        known: dict[str, Any] = {"Warnings": [*self.notes, *report.get("Warnings", ())]} if self.notes else {}
         if self.source is not None:
             known |= {"Asked": dict(self.asked.asked), "InputSliceThicknessFrom": self.source}
         return report | known
@@ -51,9 +52,6 @@ def name_thickness(request: Request, source: Path) -> Sent:
     """
     if not request.may_refine_slices or request.slice_thickness is not None or find_sidecar(source) is None:
         return Sent(request, request)
-    # Imported where there is a sidecar: 3D Slicer has not what reads all file types.
-    from ..volumes.files import survey
-
     volume = survey(source)
     # What is wrong with the file the server says.
     thickness = None if volume is None else choose_thickness(request, volume, choose_target(request, volume.grid))
