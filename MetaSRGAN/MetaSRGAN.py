@@ -1,4 +1,4 @@
-"""MetaSRGAN: super-resolve a brain MRI in plane, at any scale.
+"""MetaSRGAN: super-resolve a brain MRI at any scale, and make thick slices isotropic.
 
 This file holds what 3D Slicer looks for by name. What it is made of is in MetaSRGANLib, a file each; the upscaling
 itself is the package `metasrgan`.
@@ -31,9 +31,10 @@ class MetaSRGAN(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The Meta-SRGAN developers"]
         self.parent.helpText = _(
-            "Super-resolves a brain MRI in plane, slice by slice, at any scale from 1.1 to 4.0. Load a volume, choose "
-            "a scale and press Apply. For research only, not for diagnosis: detail is estimated, in plane only, and "
-            "may be wrong; thick slices stay thick. Tutorial and troubleshooting are on the extension's home page."
+            "Super-resolves a brain MRI: thick slices are made isotropic, or the plane finer at any scale from 1.1 to "
+            "4.0. Load a volume, choose how fine and press Apply. For research only, not for diagnosis: detail, and "
+            "what lies between slices, is estimated and may be wrong. Tutorial and troubleshooting are on the "
+            "extension's home page."
         )
         self.parent.acknowledgementText = _(
             "The network is that of C. Tan, J. Zhu and P. Lio, Arbitrary Scale Super-Resolution for Brain MRI Images "

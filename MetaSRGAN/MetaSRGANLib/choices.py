@@ -21,8 +21,15 @@ class Labelled(enum.Enum):
 class Resolution(Labelled):
     """How the result's resolution is told."""
 
+    ISOTROPIC = ("isotropic", "Make isotropic")
     SCALE = ("scale", "Scale factor")
     SPACING = ("spacing", "Pixel size")
+    SLICES = ("slice_spacing", "Slice spacing")
+
+    @property
+    def refines_slices(self) -> bool:
+        """Whether slices are made finer."""
+        return self in (Resolution.ISOTROPIC, Resolution.SLICES)
 
 
 class Axis(Labelled):
@@ -47,7 +54,16 @@ class Consistency(Labelled):
 
     KSPACE = ("kspace", "Kept: k-space, for scans")
     MEAN = ("mean", "Kept: means, for averaged images")
+    PROFILE = ("profile", "Kept: through the plane too")
     OFF = ("off", "Not kept")
+
+
+class SliceProfile(Labelled):
+    """How the parts of a slice's thickness were weighed when it was measured."""
+
+    SMOOTHED_BOX = ("smoothed_box", "Box with soft edges")
+    GAUSSIAN = ("gaussian", "Gaussian")
+    BOX = ("box", "Box")
 
 
 class Weights(Labelled):

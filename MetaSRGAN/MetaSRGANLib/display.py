@@ -70,8 +70,15 @@ class Display:
     def _show_choices(self, parameters: Any) -> None:
         """Show the parameters that are in no list by themselves, and only the widgets that mean something."""
         ui = self.ui
-        ui.scaleSpinBox.visible = parameters.target is Resolution.SCALE
-        ui.spacingSpinBox.visible = parameters.target is Resolution.SPACING
+        for box, target in (
+            (ui.isotropicSpinBox, Resolution.ISOTROPIC),
+            (ui.scaleSpinBox, Resolution.SCALE),
+            (ui.spacingSpinBox, Resolution.SPACING),
+            (ui.sliceSpacingSpinBox, Resolution.SLICES),
+        ):
+            box.visible = parameters.target is target
+        for widget in (ui.thicknessLabel, ui.thicknessSpinBox, ui.profileLabel, ui.profileComboBox):
+            widget.enabled = parameters.target.refines_slices
         network, here = parameters.method is Method.NETWORK, not parameters.server.strip()
         for widget in (ui.weightsLabel, ui.weightsComboBox):
             widget.enabled = network

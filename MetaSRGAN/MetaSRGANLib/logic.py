@@ -75,8 +75,9 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             token: what the server wants to see; None for the environment's METASRGAN_TOKEN, if there is one.
             tell: called with each sentence for the log.
             model: another name of ``weights``.
-            **asked: what to do: fields of `metasrgan.upscaling.request.Request` by name, such as scale or spacing,
-                axis, method, consistent, shoulder, weights, device, dtype and clip.
+            **asked: what to do: fields of `metasrgan.upscaling.request.Request` by name, such as isotropic, scale or
+                spacing, slice_spacing, slice_thickness, axis, method, consistent, shoulder, weights, device, dtype and
+                clip.
 
         Raises:
             metasrgan.errors.MetaSRGANError: as `process`.

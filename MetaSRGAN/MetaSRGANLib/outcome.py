@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
 from metasrgan import INTENDED_USE, __version__
 from metasrgan.geometry.grid import format_shape
-from metasrgan.geometry.orientation import name_plane
+from metasrgan.geometry.orientation import PLANES, find_plane_axis, name_plane
+from metasrgan.geometry.target import Target, Treatment
 from metasrgan.trust.consistency import Agreement, describe_agreement
-from metasrgan.upscaling.result import Result
+from metasrgan.upscaling.result import Result, describe_resolution
 
 from .stepping import format_duration
 
 _METHODS = {"net": "the network", "bspline": "B-spline", "zerofill": "zero-filling"}
-_KEPT = {"kspace": "kept (k-space)", "mean": "kept (means)", "off": "not kept"}
+_KEPT = {
+    "kspace": "kept (k-space)",
+    "mean": "kept (means)",
+    "profile": "kept (k-space and slice profile)",
+    "off": "not kept",
+}
 
 
 def name_result(result: Result, name: str) -> str:
     """Return what a new node with this result is called: the input's name, and what was done to it."""
-    target, method = result.target, result.request.method
-    done = f"x{target.scale:.4g}" if target.exact is not None else f"{target.spacing[target.plane[0]]:.4g}mm"
-    return f"{name}_{done}" + ("" if method == "net" else f"_{method}")
+    request, target = result.request, result.target
+    sizes = result.source.spacing / target.factors
+    done = []
+    if request.scale is not None:
+        done.append(f"x{target.scale:.4g}")
+    elif request.isotropic is not None:
+        done.append(f"iso{sizes[target.axis]:.4g}mm")
+    elif request.spacing is not None or request.like is not None:
+        done.append(f"{sizes[target.plane[0]]:.4g}mm")
+    if request.slice_spacing is not None:
+        done.append(f"slices{sizes[target.axis]:.4g}mm")
+    return "_".join([name, *done, *([] if request.method == "net" else [request.method])])
 
 
 def describe_result(result: Result, name: str) -> str:
@@ -31,14 +47,19 @@ def describe_result(result: Result, name: str) -> str:
         result: of the run.
         name: the input's.
     """
-    model = result.model
-    weights = f", weights {model.path.name} ({model.sha256[:12]}…)" if model else ""
-    how = f"×{result.target.scale:.6g} in plane by {result.request.method}{weights}"
+    networks = (result.networks.in_plane, result.networks.through_plane)
+    weights = [f"{model.path.name} ({model.sha256[:12]}…)" for model in networks if model is not None]
+    how = ", weights ".join([result.request.method, *([" and ".join(weights)] if weights else [])])
     # A label map's voxels are copied, and nothing can be added to them.
     kept = "" if result.request.method == "nearest" else f"what was measured is {_KEPT[str(result.request.consistent)]}"
-    agreement = format_agreement(result.agreement)
-    parts = [f"metasrgan {__version__}: {name} {how}", kept, agreement, *result.warnings, INTENDED_USE]
+    gain, agreement = format_gain(result.target), format_agreement(result.agreement)
+    parts = [f"metasrgan {__version__}: {name} by {how}", gain, kept, agreement, *result.warnings, INTENDED_USE]
     return "; ".join(part for part in parts if part)
+
+
+def format_gain(target: Target) -> str:
+    """Return what an upscaling does to a volume's resolution, such as "in plane ×2; through plane ×5"."""
+    return re.sub(r"\bx(?=\d)", "×", describe_resolution(target))
 
 
 def format_agreement(agreement: Agreement | None) -> str:
@@ -55,8 +76,8 @@ class Outcome:
 
     Attributes:
         inputVolume, outputVolume: their nodes.
-        plane: "Axial", "Coronal" or "Sagittal": the slices that were upscaled, as 3D Slicer calls their orientation.
-        how: the size, the scale, the method and the device, in words.
+        plane: "Axial", "Coronal" or "Sagittal", as 3D Slicer calls them: where what was gained is seen.
+        how: the size, what was gained, the method and the device, in words.
         agreement, seconds, warnings: of `metasrgan.upscaling.result.Result`.
     """
 
@@ -75,8 +96,8 @@ class Outcome:
         return cls(
             inputVolume,
             outputVolume,
-            name_plane(result.source.affine, target.axis).capitalize(),
-            f"{format_shape(target.shape)} voxels, ×{target.scale:.4g} by {_METHODS.get(method, method)}, "
+            _choose_plane(result).capitalize(),
+            f"{format_shape(target.shape)} voxels, {format_gain(target)}, by {_METHODS.get(method, method)}, "
             f"on {result.device}",
             result.agreement,
             result.seconds,
@@ -97,3 +118,11 @@ class Outcome:
         agreement = format_agreement(self.agreement).lower()
         parts = (f"{self.outputVolume.GetName()}: {self.how}", format_duration(self.seconds), agreement)
         return ", ".join(part for part in parts if part)
+
+
+def _choose_plane(result: Result) -> str:
+    """Return the plane to look at: of the slices that were upscaled, or across them where they were made finer."""
+    target, affine = result.target, result.source.affine
+    if target.treat(target.axis) is not Treatment.REFINE:
+        return name_plane(affine, target.axis)
+    return next(plane for plane in PLANES if find_plane_axis(affine, plane) != target.axis)

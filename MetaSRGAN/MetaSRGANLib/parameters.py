@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .choices import Axis, Consistency, Method, Resolution, Weights
+from .choices import Axis, Consistency, Method, Resolution, SliceProfile, Weights
 
 
 @parameterNodeWrapper
@@ -15,12 +15,16 @@ class MetaSRGANParameterNode:
     """What the panel shows and a scene keeps.
 
     inputVolume - the volume to super-resolve.
-    target - whether `scale` or `spacing` says how fine the result is.
+    target - which of the next four says how fine the result is.
+    isotropic - the voxel size in mm along all axes; 0 for the finest in-plane spacing.
     scale - the factor in plane.
     spacing - the pixel size in mm.
+    sliceSpacing - mm from slice to slice.
     axis - along which slices are taken.
     method - network or interpolation.
     consistent - whether what was measured is put back into the result, and by which model of acquisition.
+    sliceThickness - mm, of slices that are made finer; 0 for slices that touch.
+    sliceProfile - by which such slices were measured.
     weights - which weights the network takes; `ownWeights` is the file or bundle folder for OWN.
     device - "auto", "cpu", "cuda:N" or "mps".
     server - address of a MONAI Label server to compute on; empty for this computer.
@@ -30,11 +34,15 @@ class MetaSRGANParameterNode:
 
     inputVolume: vtkMRMLScalarVolumeNode
     target: Resolution = Resolution.SCALE
+    isotropic: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
     scale: Annotated[float, WithinRange(1.1, 4.0)] = 2.0
     spacing: Annotated[float, WithinRange(0.01, 10.0)] = 0.5
+    sliceSpacing: Annotated[float, WithinRange(0.01, 10.0)] = 1.0
     axis: Axis = Axis.AUTO
     method: Method = Method.NETWORK
     consistent: Consistency = Consistency.KSPACE
+    sliceThickness: Annotated[float, WithinRange(0.0, 50.0)] = 0.0
+    sliceProfile: SliceProfile = SliceProfile.SMOOTHED_BOX
     weights: Weights = Weights.AUTO
     ownWeights: str = ""
     device: str = "auto"
@@ -45,12 +53,25 @@ class MetaSRGANParameterNode:
 
 def collect_asked(parameters: Any) -> dict[str, Any]:
     """Return what the panel asks for, by the names of `metasrgan.upscaling.request.Request`'s fields."""
+    target, consistent = parameters.target, parameters.consistent
+    size = {
+        Resolution.ISOTROPIC: parameters.isotropic or True,
+        Resolution.SCALE: parameters.scale,
+        Resolution.SPACING: parameters.spacing,
+        Resolution.SLICES: parameters.sliceSpacing,
+    }[target]
+    if consistent is Consistency.PROFILE and not target.refines_slices:
+        # Slices that stay as they are keep what was measured of them.
+        consistent = Consistency.KSPACE
     asked = {
-        parameters.target.word: getattr(parameters, parameters.target.word),
+        target.word: size,
         "axis": parameters.axis.word,
         "method": parameters.method.word,
-        "consistent": parameters.consistent.word,
+        "consistent": consistent.word,
     }
+    if target.refines_slices:
+        asked["slice_thickness"] = parameters.sliceThickness or None
+        asked["slice_profile"] = parameters.sliceProfile.word
     if parameters.method is Method.NETWORK:
         asked["weights"] = (
             parameters.ownWeights if parameters.weights is Weights.OWN else parameters.weights.word or None

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from metasrgan.errors import DataError
 from metasrgan.progress import Progress
-from metasrgan.upscaling.pipeline import make_data_consistency
-from metasrgan.upscaling.plan import choose_target
+from metasrgan.upscaling.pipeline import make_slice_consistency, measure_agreement_steps
+from metasrgan.upscaling.plan import Networks, choose_target, choose_thickness, settle
 from metasrgan.upscaling.remote import Server, read_token
 from metasrgan.upscaling.request import Request
 from metasrgan.upscaling.result import Result
@@ -32,7 +32,7 @@ def run_request_on_server_steps(
     """Run a request on a server: as `metasrgan.upscaling.pipeline.run_request_steps`, gives the request up when closed.
 
     Args:
-        request: settled, of what a server does; one that does not know of it refuses it.
+        request: of what a server does; one that does not know of it refuses it.
         volume: the input.
         address: of the server, such as ``http://127.0.0.1:8000``.
         token: what the server wants to see; None for that of the environment, METASRGAN_TOKEN, if there is one.
@@ -57,7 +57,10 @@ def run_request_on_server_steps(
     for text in warnings:
         warn(text)
     seconds = time.monotonic() - started
+    settled = settle(request, volume.is_scan, target)
+    thickness = choose_thickness(settled, volume, target)
     agreement = None
     if check_consistency:
-        agreement = yield from make_data_consistency(request, volume, target).measure_steps(volume, result, target)
-    return Result(request, volume, target, result, None, address, agreement, seconds, warnings)
+        slices = make_slice_consistency(settled, target, thickness)
+        agreement = yield from measure_agreement_steps(settled, volume, result, target, slices)
+    return Result(settled, volume, target, result, Networks(), address, agreement, seconds, warnings, thickness)

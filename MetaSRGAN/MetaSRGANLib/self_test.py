@@ -72,6 +72,19 @@ class MetaSRGANTest(ScriptedLoadableModuleTest):
         self.assertAlmostEqual(output.GetSpacing()[1], 0.4, places=9)
         self.assertLess(self.farthest(self.centre(node), self.centre(output)), 1e-4)
 
+    def test_thick_slices_are_made_as_fine_as_the_pixels(self) -> None:
+        """Isotropic voxels on the same space, in which the input's slices are found again."""
+        for grid in ("straight", "slices first"):
+            with self.subTest(grid=grid):
+                node = self.head(grid, "int16", shape=(20, 16, 12))
+                outcome = MetaSRGANLogic().process(node, isotropic=True)
+                output, finest = outcome.outputVolume, min(node.GetSpacing())
+                self.assertEqual(output.GetName(), f"{node.GetName()}_iso{finest:g}mm")
+                self.assertLess(self.farthest(output.GetSpacing(), [finest] * 3), 1e-9)
+                self.assertLess(self.farthest(self.bounds(node), self.bounds(output)), 1e-4)
+                self.assertLess(outcome.consistency, 0.1)
+                self.assertEqual(outcome.plane, "Sagittal")
+
     def test_a_parent_transform_window_units_and_name_are_kept(self) -> None:
         """What is not voxels: where the volume was moved to, how it is shown, and what its numbers mean."""
         transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")

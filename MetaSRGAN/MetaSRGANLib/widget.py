@@ -35,12 +35,14 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._clock: Any = None
         self._outcome: Any = None
         self._showing = False
+        self._targets: Any = None
 
     # ---- the panel's life ----------------------------------------------------------------------------------
 
     def setup(self) -> None:
         """Build the panel, when it is first shown."""
         from .display import Display
+        from .suggestion import Targets
 
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/MetaSRGAN.ui"))
@@ -49,6 +51,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = MetaSRGANLogic()
         self._display = Display(self.ui)
+        self._targets = Targets()
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -86,6 +89,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._stop():
             self._display.log(_("The scene was closed; stopped, nothing was written."))
         self._outcome = None
+        self._targets.forget()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller: Any, event: Any) -> None:
@@ -127,6 +131,7 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+            self._targets.keep(parameterNode)
             self.onParametersChanged()
 
     def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
@@ -135,6 +140,9 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._showing = True
         try:
+            # Of a scene that is being loaded, volumes and choices come one after the other.
+            if not slicer.mrmlScene.IsBatchProcessing():
+                self._targets.suggest(self._parameterNode)
             self._display.show_parameters(self._parameterNode, running=self._run is not None)
         finally:
             self._showing = False
@@ -171,7 +179,11 @@ class MetaSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from .stepping import Clock, Stepper
 
         # A number is taken when it is typed to its end; where buttons take no focus, Apply is that end.
-        for box in (self.ui.scaleSpinBox, self.ui.spacingSpinBox):
+        ui = self.ui
+        for box in (
+            *(ui.isotropicSpinBox, ui.scaleSpinBox, ui.spacingSpinBox, ui.sliceSpacingSpinBox),
+            ui.thicknessSpinBox,
+        ):
             box.interpretText()
         parameters = self._parameterNode
         steps = self.logic.steps(

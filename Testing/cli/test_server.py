@@ -71,6 +71,33 @@ def test_a_server_gives_the_volume_the_report_and_the_picture_that_this_machine_
     assert there | {"Seconds": 0} == here | {"Seconds": 0, "Output": "b.nii", "Server": server}
 
 
+@pytest.mark.parametrize(
+    ("asked", "facts", "says"),
+    [
+        ("--isotropic 1", {"SliceThickness": 2.5}, ""),
+        ("--slice-spacing 2 --axis axial --passes 1 --method bspline", {"SliceThickness": 6}, ""),
+        ("--isotropic --slice-thickness 3 --method bspline", {"SliceThickness": 2.5}, ""),
+        ("--isotropic --method bspline", {"SliceThickness": 2.5, "SpacingBetweenSlices": 9}, "SpacingBetweenSlices 9"),
+        ("--isotropic --method bspline", {"SliceThickness": "thick"}, "SliceThickness 'thick'"),
+        ("--slice-spacing 0.7 --axis sagittal --method bspline", {"SliceThickness": 2.5}, ""),
+        ("--scale 2 --method bspline", {"SliceThickness": 2.5}, ""),
+    ],
+)
+def test_a_server_makes_of_slices_what_this_machine_makes_which_has_the_sidecar(
+    asked: str, facts: dict[str, object], says: str, folder: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "scan.json").write_text(json.dumps(facts))
+    told = []
+    for name, more in (("a", ""), ("b", f"--server {server}")):
+        assert run(f"upscale -i scan.nii.gz {asked} -o {name}.nii --report {name}_report.json {more}") == 0
+        told.append([line for line in capsys.readouterr().err.splitlines() if "warning: " in line])
+    assert told[0] == told[1]
+    assert says in "".join(told[0])
+    assert (folder / "b.nii").read_bytes() == (folder / "a.nii").read_bytes()
+    here, there = (json.loads((folder / f"{name}_report.json").read_text()) for name in ("a", "b"))
+    assert there | {"Seconds": 0} == here | {"Seconds": 0, "Output": "b.nii", "Server": server}
+
+
 @pytest.mark.parametrize(("flag", "times"), [("", 1), ("-q", 0)])
 def test_what_a_server_warns_of_is_said_once_and_nothing_but_the_result_is_left(
     flag: str, times: int, folder: Path, server: str, capsys: pytest.CaptureFixture[str]

@@ -154,6 +154,6 @@ def command_line(*words: Any, code: int = 0, env: dict[str, str] | None = None) 
 def expected(source: Path, folder: Path, suffix: str = ".nii.gz", **flags: Any) -> bytes:
     """The bytes that the command line, run in this process, writes for a volume and flags."""
     output = folder / f"expected-{source.name}-{'-'.join(map(str, flags.values()))}{suffix}".replace("/", "_")
-    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     assert main(["upscale", "-i", str(source), "-o", str(output), "--quiet", "--overwrite", *words]) == 0
     return output.read_bytes()

@@ -262,15 +262,35 @@ def test_a_request_given_up_by_this_packages_client_ends_on_the_server_too(
     assert "Traceback" not in server.said(since)
 
 
-def test_a_server_told_to_end_while_it_computes_ends_in_order(shared_studies: Path, long: Path, tmp_path: Path) -> None:
+# Python imports a file of this name when it starts: work goes on for as long as somebody waits for it.
+ENDLESS = """
+import time
+from metasrgan.progress import Progress
+from metasrgan.upscaling import pipeline
+
+def run_request(*_arguments, progress, **_options):
+    while True:
+        progress(Progress(1, 2))
+        time.sleep(0.05)
+
+pipeline.run_request = run_request
+"""
+
+
+def test_a_server_told_to_end_while_it_computes_ends_in_order(shared_studies: Path, tmp_path: Path) -> None:
+    code, results = tmp_path / "code", tmp_path / "results"
+    code.mkdir()
+    results.mkdir()
+    (code / "sitecustomize.py").write_text(ENDLESS)
+    path = os.pathsep.join([str(code), *filter(None, [os.environ.get("PYTHONPATH")])])
     with ThreadPoolExecutor(1) as pool:
         # What `served` asks for at its end is the test: exit code 0, and no temporary file left.
-        with served(shared_studies) as running:
+        with served(shared_studies, env={"PYTHONPATH": path}) as running:
             client = Server(running.url, retries=0)
-            request = pool.submit(client.run, long, tmp_path / "out.nii.gz", Request(scale=4))
-            running.wait_for("long.nii: 256 × 256 × 240 → 1024 × 1024 × 240")
+            request = pool.submit(client.run, shared_studies / "head.nrrd", results / "out.nii.gz", Request(scale=4))
+            running.wait_for("head.nrrd: 1 of 2 slices")
         assert isinstance(request.exception(), ServerError)
-    assert list(tmp_path.iterdir()) == []
+    assert list(results.iterdir()) == []
 
 
 @pytest.mark.parametrize(

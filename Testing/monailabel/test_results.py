@@ -14,9 +14,11 @@ import psutil
 import pytest
 import requests
 import scipy.fft
+from made_volumes import AFFINES
+from made_volumes import head as made_head
 from metasrgan.upscaling.remote import Server
 from metasrgan.upscaling.request import Request
-from metasrgan.volumes.files import read
+from metasrgan.volumes.files import read, write
 from requests_toolbelt.multipart.decoder import MultipartDecoder
 from servers import APP, Running, command_line, expected, free_port, running, served, wait
 
@@ -29,6 +31,10 @@ def test_the_server_says_what_it_has(server: Running) -> None:
     assert info["models"]["metasrgan"]["type"] == "others"
     assert "For research only" in info["models"]["metasrgan"]["description"]
     assert info["models"]["metasrgan"]["config"] == {
+        "slice_spacing": None,
+        "slice_thickness": None,
+        "slice_profile": "smoothed_box",
+        "passes": None,
         "axis": "auto",
         "method": "net",
         "consistent": None,
@@ -70,6 +76,11 @@ def test_an_image_by_name_and_a_file_sent_come_back_as_the_command_line_writes_i
         ({"scale": 2, "weights": "gan"}, {"scale": 2, "model": "gan"}, ".nii.gz"),
         ({"scale": 2, "axis": "coronal", "method": "linear"}, {}, ".nii.gz"),
         ({"scale": 2, "axis": 0, "method": "nearest", "spacing": None}, {"scale": 2, "axis": 0, "method": "nearest"},
+         ".nii.gz"),
+        ({"isotropic": 1}, {}, ".nii.gz"),
+        ({"isotropic": 0.8, "slice_thickness": 3, "consistent": "profile", "slice_profile": "gaussian"}, {}, ".nii.gz"),
+        ({"scale": 1.5, "slice_spacing": 2, "passes": 1, "slice_profile": "smoothed_box"}, {}, ".nii.gz"),
+        ({"isotropic": False, "slice_spacing": 1.5, "method": "bspline"}, {"slice_spacing": 1.5, "method": "bspline"},
          ".nii.gz"),
         ({"scale": 1.5, "result_extension": ".nii"}, {"scale": 1.5}, ".nii"),
         ({"scale": 1.5, "result_extension": ".nrrd"}, {"scale": 1.5}, ".nrrd"),
@@ -193,6 +204,25 @@ def test_the_command_line_gives_the_same_files_by_a_server(
     for file in (f"out{suffix}", "out.png"):
         assert (tmp_path / "here" / file).read_bytes() == (tmp_path / "there" / file).read_bytes()
     assert len(list((tmp_path / "there").iterdir())) == 3
+
+
+def test_the_command_line_gives_the_same_finer_slices_by_a_server_which_has_no_sidecar(
+    server: Running, tmp_path: Path
+) -> None:
+    source = tmp_path / "thick.nii.gz"
+    write(made_head((20, 18, 6), AFFINES["oblique"], seed=3), source)
+    thickness = 0.6 * float(read(source).spacing.max())
+    (tmp_path / "thick.json").write_text(json.dumps({"SliceThickness": thickness}))
+    made = []
+    for name, more in (("here", []), ("there", ["--server", server.url])):
+        (tmp_path / name).mkdir()
+        output, report = tmp_path / name / "out.nii.gz", tmp_path / name / "out.json"
+        flags = ["--isotropic", "1", "--consistent", "profile", "--report", report]
+        command_line("-i", source, "-o", output, *flags, *more)
+        facts = json.loads(report.read_text())
+        assert facts["InputSliceThickness"] == pytest.approx(thickness)
+        made.append((output.read_bytes(), facts | {"Output": "", "Seconds": 0, "Server": ""}))
+    assert made[0] == made[1]
 
 
 @pytest.mark.slow

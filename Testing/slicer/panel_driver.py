@@ -123,8 +123,14 @@ def read_voxels(node: Any) -> np.ndarray:
     return np.asarray(slicer.util.arrayFromVolume(slicer.util.getNode(node) if isinstance(node, str) else node))
 
 
-def head(name: str = "T1", shape: tuple[int, int, int] = (40, 30, 20), dtype: str = "int16", seed: int = 0) -> Any:
-    """A volume node with blobs and noise, 1 x 1 x 4 mm, slices along K; nothing in it is symmetric."""
+def head(
+    name: str = "T1",
+    shape: tuple[int, int, int] = (40, 30, 20),
+    dtype: str = "int16",
+    seed: int = 0,
+    spacing: tuple[float, float, float] = (1, 1, 4),
+) -> Any:
+    """A volume node with blobs and noise, slices along K; nothing in it is symmetric."""
     rng = np.random.default_rng(seed)
     axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
     array = rng.uniform(0, 12, shape)
@@ -133,7 +139,8 @@ def head(name: str = "T1", shape: tuple[int, int, int] = (40, 30, 20), dtype: st
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.astype(dtype).T))
     matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy([1, 0, 0, -20, 0, 1, 0, -15, 0, 0, 4, -40, 0, 0, 0, 1])
+    i, j, k = spacing
+    matrix.DeepCopy([i, 0, 0, -20, 0, j, 0, -15, 0, 0, k, -40, 0, 0, 0, 1])
     node.SetIJKToRASMatrix(matrix)
     node.CreateDefaultDisplayNodes()
     return node

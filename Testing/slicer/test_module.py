@@ -93,6 +93,10 @@ def test_a_result_saved_through_mrml_is_read_equal_by_nibabel_and_simpleitk(
         ("slices first", "int16", "--spacing 0.31 --dtype float32 --clip none"),
         ("straight", "uint8", "--scale 1.37 --axis coronal --method bspline --consistent mean"),
         ("straight", "float32", "--scale 2 --method zerofill --shoulder 0.1 --clip input"),
+        ("straight", "int16", "--isotropic 1"),
+        ("oblique", "int16", "--isotropic 1.1 --slice_thickness 2.5 --consistent profile --dtype float32"),
+        ("slices first", "float32", "--slice_spacing 2 --slice_profile gaussian --passes 1"),
+        ("left-handed", "uint8", "--scale 1.5 --slice_spacing 2.5 --method linear"),
     ],
 )
 def test_a_request_gives_the_command_lines_numbers_to_the_last_bit(
@@ -103,7 +107,7 @@ def test_a_request_gives_the_command_lines_numbers_to_the_last_bit(
     source, output = tmp_path / "source.nrrd", tmp_path / "output.nrrd"
     slicer.util.saveNode(node, str(source))
     with contextlib.redirect_stdout(io.StringIO()):
-        assert main(["upscale", "-i", str(source), "-o", str(output), "--quiet", *flags.split()]) == 0
+        assert main(["upscale", "-i", str(source), "-o", str(output), "--quiet", *flags.replace("_", "-").split()]) == 0
     words = iter(flags.split())
     result = module.MetaSRGANLogic().process(node, **{flag.removeprefix("--"): next(words) for flag in words})
     image, found = sitk.ReadImage(str(output)), result.outputVolume
@@ -191,8 +195,8 @@ def test_a_chosen_output_keeps_its_name_and_says_how_it_was_made() -> None:
     assert voxels(chosen).shape == (200, 150, 20)
     assert voxels(chosen).dtype == np.float32
     for part in (
-        "×5 in plane by net",
-        "model.pt",
+        "by net, weights model.pt",
+        "in plane ×5; through plane unchanged",
         "is kept (k-space)",
         "Measured again",
         "outside 1.1 … 4.0",

@@ -24,11 +24,12 @@ STRIP = "metasrgan.upscaling.network_engine.run_without_margin"
 
 @pytest.fixture
 def panel() -> Iterator[Panel]:
-    """Open, all sections too, on a scene with the volume T1, which it has chosen by itself."""
+    """Open, all sections too, on a scene with the volume T1, which it has chosen by itself; a factor is asked for."""
     head("T1")
     with opened() as each:
         each.ui.advancedCollapsibleButton.collapsed = False
         kit.process_events()
+        each.set(targetComboBox="Scale factor")
         yield each
 
 
@@ -65,7 +66,7 @@ def test_what_apply_would_give_is_shown_as_it_is_chosen(panel: Panel) -> None:
         assert (first, second) == (f"40 × 30 × 20 → {shape} voxels", pixels)
         assert memory.startswith("about 25")
         assert panel.ui.applyButton.enabled
-    assert warning == ["×5 is outside 1.1 … 4.0, which the network was trained for"]
+    assert warning == ["scale 5 is outside 1.1 … 4.0, which the network was trained for; compare with bspline"]
     assert panel.ui.spacingSpinBox.isVisible()
     assert not panel.ui.scaleSpinBox.isVisible()
 
@@ -76,6 +77,10 @@ def test_what_apply_would_give_is_shown_as_it_is_chosen(panel: Panel) -> None:
         ({"inputSelector": "Empty"}, "Empty: the volume is empty; load an image into it"),
         ({"outputSelector": "T1"}, "would replace the input"),
         ({"targetComboBox": "Pixel size", "spacingSpinBox": "1.2"}, "does not upscale"),
+        ({"targetComboBox": "Make isotropic", "isotropicSpinBox": "4"}, "cannot be made finer"),
+        ({"targetComboBox": "Slice spacing", "sliceSpacingSpinBox": "5"}, "cannot be made finer"),
+        ({"targetComboBox": "Slice spacing", "thicknessSpinBox": "20"}, "does not fit slices 4 mm apart"),
+        ({"targetComboBox": "Make isotropic", "weightsComboBox": "Adversarial: sharper"}, "upscale in plane alone"),
         ({"weightsComboBox": OWN}, "Select a file of weights"),
         ({"weightsComboBox": OWN, "ownWeightsPathLineEdit": "/nothing.pt"}, "no weights there"),
         ({"serverLineEdit": "http://there", "weightsComboBox": OWN}, "a server has only the shipped ones"),
@@ -109,6 +114,84 @@ def test_opening_advanced_lists_the_devices_that_were_found(panel: Panel) -> Non
     assert panel.widget.logic.getParameterNode().device == "cpu"
 
 
+# ---- thick slices ------------------------------------------------------------------------------------------
+
+
+def test_thick_slices_are_to_be_made_isotropic_until_someone_wants_something_else() -> None:
+    thick, fine = head("Thick"), head("Fine", spacing=(1, 1, 1.5))
+    head("Lone", shape=(40, 30, 1))
+    with opened() as panel:
+        assert panel.ui.inputSelector.currentNode() is thick
+        assert panel.read("targetComboBox") == "Make isotropic"
+        assert panel.ui.isotropicSpinBox.text == "Automatic"
+        assert panel.ui.isotropicSpinBox.isVisible()
+        for name, target in (("Fine", "Scale factor"), ("Lone", "Scale factor"), ("Thick", "Make isotropic")):
+            panel.set(inputSelector=name)
+            assert panel.read("targetComboBox") == target
+        panel.set(targetComboBox="Pixel size", axisComboBox="Coronal")
+        assert panel.read("targetComboBox") == "Pixel size"
+        panel.set(inputSelector="Fine")
+        assert panel.read("targetComboBox") == "Scale factor"
+        panel.set(inputSelector="Thick")
+        assert panel.read("targetComboBox") == "Pixel size"
+        leave(panel)
+        panel.widget.enter()
+        assert panel.read("targetComboBox") == "Pixel size"
+    assert fine.GetSpacing()[2] == 1.5
+
+
+def test_what_becomes_of_slices_and_pixels_is_shown_with_the_time_and_warnings(panel: Panel) -> None:
+    for values, shape, spacings in (
+        ({"targetComboBox": "Make isotropic"}, "40 × 30 × 80", "pixels 1 mm, slices 4 → 1 mm"),
+        ({"isotropicSpinBox": "2"}, "20 × 15 × 40", "pixels 1 → 2 mm (averaged down), slices 4 → 2 mm"),
+        ({"isotropicSpinBox": "0.5"}, "80 × 60 × 160", "pixels 1 → 0.5 mm, slices 4 → 0.5 mm"),
+        ({"targetComboBox": "Slice spacing", "sliceSpacingSpinBox": "0.4"}, "40 × 30 × 200",
+         "pixels 1 mm, slices 4 → 0.4 mm"),
+    ):  # fmt: skip
+        panel.set(**values)
+        first, second, third, *warning = panel.ui.previewLabel.text.splitlines()
+        assert (first, second) == (f"40 × 30 × 20 → {shape} voxels", spacings)
+        assert third.endswith("MB of memory, under 10 s on one CPU core, less on more")
+    assert warning == [
+        "a factor of 10 along axis 2 is outside 1.2 … 8.0, which the network was trained for; compare with bspline"
+    ]
+    head("Large", shape=(256, 256, 40))
+    panel.set(inputSelector="Large", isotropicSpinBox="1")
+    assert "about 50 s on one CPU core" in panel.ui.previewLabel.text
+    for elsewhere, back in (
+        ({"methodComboBox": "B-spline interpolation"}, {"methodComboBox": "Network (Meta-SRGAN)"}),
+        ({"serverLineEdit": "http://there"}, {"serverLineEdit": " "}),
+    ):
+        panel.set(**elsewhere)
+        assert panel.ui.previewLabel.text.splitlines()[2].endswith(" of memory")
+        panel.set(**back)
+    head("Few", shape=(40, 30, 3))
+    panel.set(inputSelector="Few")
+    assert "3 slices are few" in panel.ui.previewLabel.text
+
+
+def test_what_is_for_finer_slices_alone_is_off_where_slices_stay(panel: Panel) -> None:
+    for target, enabled in (("Make isotropic", True), ("Scale factor", False), ("Slice spacing", True)):
+        panel.set(targetComboBox=target)
+        assert panel.ui.thicknessSpinBox.enabled == panel.ui.profileComboBox.enabled == enabled
+
+
+def test_a_run_through_the_plane_says_so_and_is_compared_across_the_slices(panel: Panel) -> None:
+    panel.set(targetComboBox="Make isotropic")
+    panel.run()
+    panel.click(panel.ui.compareButton)
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    assert red.GetOrientation() == "Sagittal"
+    _first, second = panel.log.splitlines()
+    assert second.startswith(
+        "T1_iso1mm: 40 × 30 × 80 voxels, in plane unchanged; through plane ×4, by the network, on "
+    )
+    assert "measured again, it differs from the input by " in second
+    description = slicer.util.getNode("T1_iso1mm").GetDescription()
+    assert "by net, weights model_through_plane.pt (" in description
+    assert "; in plane unchanged; through plane ×4; " in description
+
+
 # ---- a run -------------------------------------------------------------------------------------------------
 
 
@@ -127,7 +210,9 @@ def test_a_run_makes_a_new_volume_shows_it_and_says_what_it_did(panel: Panel) ->
     assert panel.ui.consistencyLabel.text.endswith(" % of its range")
     first, second = panel.log.splitlines()
     assert first == "T1: 40 × 30 × 20 → 60 × 45 × 20, cpu"
-    assert second.startswith("T1_x1.5: 60 × 45 × 20 voxels, ×1.5 by the network, on cpu, ")
+    assert second.startswith(
+        "T1_x1.5: 60 × 45 × 20 voxels, in plane ×1.5; through plane unchanged, by the network, on "
+    )
     assert second.endswith(panel.ui.consistencyLabel.text.lower())
     assert "what was measured is kept (k-space); Measured again" in slicer.util.getNode("T1_x1.5").GetDescription()
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
@@ -146,6 +231,19 @@ def test_a_run_makes_a_new_volume_shows_it_and_says_what_it_did(panel: Panel) ->
         ({"methodComboBox": "Zero-filling (sinc)"}, {"scale": 2, "method": "zerofill"}),
         ({"consistentComboBox": "Kept: means, for averaged images"}, {"scale": 2, "consistent": "mean"}),
         ({"consistentComboBox": "Not kept"}, {"scale": 2, "consistent": "off"}),
+        ({"consistentComboBox": "Kept: through the plane too"}, {"scale": 2}),
+        ({"targetComboBox": "Make isotropic"}, {"isotropic": True}),
+        ({"targetComboBox": "Make isotropic", "isotropicSpinBox": "0.8"}, {"isotropic": 0.8}),
+        ({"targetComboBox": "Slice spacing", "sliceSpacingSpinBox": "1.5"}, {"slice_spacing": 1.5}),
+        (
+            {
+                "targetComboBox": "Make isotropic",
+                "thicknessSpinBox": "3",
+                "profileComboBox": "Gaussian",
+                "consistentComboBox": "Kept: through the plane too",
+            },
+            {"isotropic": True, "slice_thickness": 3, "slice_profile": "gaussian", "consistent": "profile"},
+        ),
         (
             {"weightsComboBox": OWN, "ownWeightsPathLineEdit": str(MODELS / "model_gan.pt")},
             {"scale": 2, "model": "gan"},
@@ -179,11 +277,12 @@ def test_interpolation_needs_no_pytorch(panel: Panel, label: str, method: str) -
 
 def test_progress_counts_slices_and_tells_the_time_left(panel: Panel) -> None:
     seen: list[tuple[int, str]] = []
-    start(panel)
+    head("Large", shape=(200, 180, 8))
+    panel.set(inputSelector="Large", targetComboBox="Scale factor")
     panel.ui.progressBar.connect(
         "valueChanged(int)", lambda done: seen.append((done, panel.ui.statusLabel.text)) if done > 0 else None
     )
-    panel.wait()
+    panel.run()
     assert [done for done, _text in seen] == sorted({done for done, _text in seen})
     assert len(seen) >= 3
     assert all(text.startswith(f"Slice {done}/8, ") and text.endswith(" left") for done, text in seen)
@@ -230,7 +329,7 @@ def test_compare_lays_input_and_result_side_by_side_linked_and_alike(panel: Pane
 def start(panel: Panel, output: str | None = None) -> None:
     """Start a run on eight slices that take a step each, and let it do two of them."""
     head("Large", shape=(200, 180, 8))
-    panel.set(inputSelector="Large", **({"outputSelector": output} if output else {}))
+    panel.set(inputSelector="Large", targetComboBox="Scale factor", **({"outputSelector": output} if output else {}))
     panel.apply()
     panel.until(lambda: panel.ui.progressBar.value >= 2)
     assert panel.ui.applyButton.text == "Cancel"
@@ -267,7 +366,7 @@ def test_the_scene_may_be_closed_during_a_run(panel: Panel) -> None:
     assert panel.ui.applyButton.text == "Apply"
     assert not panel.ui.applyButton.enabled
     head("T2")
-    panel.set(inputSelector="T2")
+    panel.set(inputSelector="T2", targetComboBox="Scale factor")
     panel.run()
     assert list_volumes() == ["T2", "T2_x2"]
 
@@ -406,6 +505,9 @@ def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) ->
         "consistentComboBox": "Kept: means, for averaged images",
     }
     weights = str(MODELS / "model.pt")
+    panel.set(targetComboBox="Slice spacing", sliceSpacingSpinBox="0.7", thicknessSpinBox="3.5")
+    panel.set(profileComboBox="Gaussian")
+    panel.set(targetComboBox="Make isotropic", isotropicSpinBox="0.9")
     panel.set(**choices, ownWeightsPathLineEdit=weights, spacingSpinBox="0.35")
     panel.click(panel.ui.consistencyCheckBox)
     panel.widget.logic.getParameterNode().device = "cuda:1"
@@ -417,10 +519,11 @@ def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) ->
     assert panel.ui.scaleSpinBox.value == 2.0
     slicer.util.loadScene(str(tmp_path / "scene.mrml"))
     kit.process_events()
-    for name, text in choices.items():
+    for name, text in (choices | {"profileComboBox": "Gaussian"}).items():
         assert panel.read(name) == text
     assert panel.ui.ownWeightsPathLineEdit.currentPath == weights
-    assert panel.ui.spacingSpinBox.value == 0.35
+    assert (panel.ui.spacingSpinBox.value, panel.ui.isotropicSpinBox.value) == (0.35, 0.9)
+    assert (panel.ui.sliceSpacingSpinBox.value, panel.ui.thicknessSpinBox.value) == (0.7, 3.5)
     assert not panel.ui.consistencyCheckBox.checked
     assert panel.ui.deviceComboBox.currentText == "cuda:1"
     assert panel.ui.applyButton.enabled
@@ -454,7 +557,7 @@ def test_the_event_loop_turns_between_any_two_batches(panel: Panel, monkeypatch:
     heartbeat.setInterval(0)
     heartbeat.timeout.connect(lambda: events.append("turn"))
     head("Wide", shape=(400, 380, 3))
-    panel.set(inputSelector="Wide")
+    panel.set(inputSelector="Wide", targetComboBox="Scale factor")
     monkeypatch.setattr(STRIP, note_and_run)
     try:
         panel.apply()

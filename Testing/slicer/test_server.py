@@ -70,7 +70,7 @@ def panel(address: str) -> Iterator[Panel]:
     with opened() as each:
         each.ui.advancedCollapsibleButton.collapsed = False
         kit.process_events()
-        each.set(serverLineEdit=address, tokenLineEdit=TOKEN)
+        each.set(serverLineEdit=address, tokenLineEdit=TOKEN, targetComboBox="Scale factor", scaleSpinBox="1.5")
         yield each
 
 
@@ -83,12 +83,16 @@ def panel(address: str) -> Iterator[Panel]:
             {"methodComboBox": "Zero-filling (sinc)", "consistentComboBox": "Not kept"},
             {"scale": 1.5, "method": "zerofill", "consistent": "off"},
         ),
+        (
+            {"targetComboBox": "Make isotropic", "consistentComboBox": "Kept: through the plane too"},
+            {"isotropic": True, "consistent": "profile"},
+        ),
     ],
 )
 def test_a_server_gives_what_this_computer_gives(
     panel: Panel, values: dict[str, str], arguments: dict[str, str]
 ) -> None:
-    panel.set(scaleSpinBox="1.5", **values)
+    panel.set(**values)
     with kit.pytorch.extension_absent(), kit.pytorch.torch_missing():
         panel.run()
     _source, name = list_volumes()
@@ -107,7 +111,7 @@ def test_a_run_on_a_server_warns_as_here_and_can_be_cancelled(panel: Panel) -> N
     assert "Warning: scale 5 is outside 1.1 … 4.0" in panel.log
     assert "outside 1.1 … 4.0" in slicer.util.getNode("T1_0.2mm").GetDescription()
     head("Large", shape=(200, 180, 8))
-    panel.set(inputSelector="Large")
+    panel.set(inputSelector="Large", targetComboBox="Scale factor")
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     panel.apply()
     panel.until(lambda: panel.ui.statusLabel.text == "The server computes …")

@@ -12,6 +12,7 @@ import pytest
 from made_volumes import AFFINES, affine_of, head, reordered
 from metasrgan import Volume, read, upscale, write
 from metasrgan.volumes.bids import MAX_BYTES, add_slice_thickness, find_sidecar
+from metasrgan.volumes.files import survey
 
 SPACING = 5.0
 
@@ -167,3 +168,26 @@ def test_pixels_coarser_than_the_slices_leave_no_thickness() -> None:
     transform = np.diag([4.0, 4.0, 1.0, 1.0])
     coarse = volume.replace_voxels(volume.array[::4, ::4], volume.affine @ transform, transform)
     assert coarse.slice_thickness is None
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])
+def test_a_file_is_surveyed_as_it_is_read_but_for_its_voxels(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"scan{suffix}"
+    write(Volume(np.ones((5, 4, 3), np.int16), AFFINES["oblique"]), path)
+    (tmp_path / "scan.json").write_text('{"SliceThickness": 0.01, "SpacingBetweenSlices": 1000}')
+    told = read(path)
+    assert len(told.notes) == 2
+    for _ in range(2):
+        found, wanted = survey(path), read(path)
+        assert found is not None
+        np.testing.assert_allclose(found.affine, wanted.affine, atol=1e-9)
+        assert (found.array.shape, found.slice_thickness, found.thickness_source, found.notes) == (
+            (5, 4, 3), wanted.slice_thickness, wanted.thickness_source, wanted.notes,
+        )  # fmt: skip
+        (tmp_path / "scan.json").write_text(f'{{"SliceThickness": {wanted.spacing.max()}}}')
+
+
+def test_a_file_that_cannot_be_surveyed_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii"
+    path.write_bytes(b"no volume")
+    assert survey(path) is None

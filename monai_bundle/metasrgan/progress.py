@@ -18,7 +18,8 @@ class Progress(NamedTuple):
     """How far work is.
 
     Attributes:
-        done, total: slices upscaled, or bytes sent or received, of how many; a total of 0 where nobody knows.
+        done, total: slices upscaled, the cuts across them that make slices finer included, or bytes sent or received,
+            of how many; a total of 0 where nobody knows.
         stage: "upscaling"; on a server "connecting", "sending", "computing" (waiting for its turn included) and
             "receiving".
     """

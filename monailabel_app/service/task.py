@@ -105,7 +105,7 @@ class MetaSRGANTask(InferTask):
             type=InferType.OTHERS,
             labels=[],
             dimension=3,
-            description=f"Super-resolve brain MRI in plane, at any scale. {INTENDED_USE}",
+            description=f"Super-resolve brain MRI at any scale, and make thick slices isotropic. {INTENDED_USE}",
             config={name: getattr(defaults, name) for name in list_fields(to_server=True) if name not in TARGETS}
             | {"result_extension": SINGLE_FILE[0]},
         )

@@ -16,6 +16,7 @@ from ..upscaling.result import Result
 from ..volumes.files import read, write
 from ..volumes.staging import write_all
 from .sidecar import compare_agreement, encode_report
+from .slice_thickness import name_thickness
 
 if TYPE_CHECKING:
     from ..upscaling.remote import Server
@@ -65,7 +66,7 @@ def write_server_result(
     Args:
         server: who does it.
         request: what is asked.
-        source: the file to upscale.
+        source: the file to upscale; what a sidecar beside it says of its slices' thickness is sent too.
         output, report, qc: as for `write_result`; the picture is made here.
         progress: called twenty times a second; what it raises gives the request up.
 
@@ -78,7 +79,8 @@ def write_server_result(
     # Not `stage`, which would call a lost connection a failed write.
     with tempfile.TemporaryDirectory(prefix=".metasrgan-", dir=output.parent) as folder:
         received = Path(folder) / output.name
-        described = server.run(source, received, request, progress) | {"Output": str(output)}
+        sent = name_thickness(request, source)
+        described = sent.correct(server.run(source, received, sent.request, progress)) | {"Output": str(output)}
         parts: dict[Path, bytes] = {}
         if report is not None:
             parts[report] = encode_report(described)

@@ -24,7 +24,7 @@ from ..image.slice_profile import PROFILES
 from ..progress import Progress, finish
 from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
-from .plan import Networks, choose_networks, choose_target, choose_thickness, get_plane_model, settle
+from .plan import Networks, Thickness, choose_networks, choose_target, choose_thickness, get_plane_model, settle
 from .request import Request
 from .result import Result
 from .steps import Upscaling, choose_dtype, upscale_steps
@@ -182,7 +182,7 @@ def run_request_steps(
             warn_once(note)
     started = time.monotonic()
     plane_model = get_plane_model(request)
-    slices = None if thickness is None else SliceConsistency(request.slice_profile, target, thickness.spacings)
+    slices = make_slice_consistency(request, target, thickness)
     intensities = IntensityMap.fit(volume.array)
     keeps_plane, keeps_slices = plane_model != "off" and target.refines_plane, request.consistent == "profile"
     run = Upscaling(
@@ -199,11 +199,10 @@ def run_request_steps(
     result = yield from upscale_steps(run)
     seconds = time.monotonic() - started
     agreement: Agreement | None = None
-    if check_consistency and (slices is not None or target.treat(target.axis) is Treatment.KEEP):
+    if check_consistency:
         # What was put back is counted by the one that did it.
         keeper = run.plane_keeper if target.keeps_slices else None
-        keeper = make_data_consistency(request, volume, target) if keeper is None else keeper
-        agreement = yield from keeper.measure_steps(volume, result, target, intensities, slices)
+        agreement = yield from measure_agreement_steps(request, volume, result, target, slices, keeper, intensities)
     return Result(request, volume, target, result, networks, device, agreement, seconds, tuple(told), thickness)
 
 
@@ -224,6 +223,45 @@ def make_data_consistency(request: Request, volume: Volume, target: Target, aver
         shoulder=request.shoulder,
         averaged=averaged,
     )
+
+
+def make_slice_consistency(request: Request, target: Target, thickness: Thickness | None) -> SliceConsistency | None:
+    """Return what was measured of a volume through the plane; None where its slices are not made finer.
+
+    Args:
+        request: settled.
+        target: the upscaling's grid.
+        thickness: of `metasrgan.upscaling.plan.choose_thickness`.
+    """
+    return None if thickness is None else SliceConsistency(request.slice_profile, target, thickness.spacings)
+
+
+def measure_agreement_steps(
+    request: Request,
+    volume: Volume,
+    result: Volume,
+    target: Target,
+    slices: SliceConsistency | None,
+    keeper: DataConsistency | None = None,
+    intensities: IntensityMap | None = None,
+) -> Generator[Progress, None, Agreement | None]:
+    """Measure how closely a result, measured again, agrees with its input, wherever the result was made.
+
+    None where the result says too little of the input: it covers too little, or has other slices, but no finer ones.
+
+    Args:
+        request: settled.
+        volume: the input.
+        result: its upscaling onto ``target``.
+        target: the grid.
+        slices: of `make_slice_consistency`.
+        keeper: what put back what was measured in plane, where the result has the input's slices; None for a new one.
+        intensities: of the input, where they are at hand.
+    """
+    if slices is None and target.treat(target.axis) is not Treatment.KEEP:
+        return None
+    keeper = make_data_consistency(request, volume, target) if keeper is None else keeper
+    return (yield from keeper.measure_steps(volume, result, target, intensities, slices))
 
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:

@@ -87,7 +87,7 @@ class Server:
         the connection is cut, which the server notices, and nothing is left.
 
         Args:
-            source: a volume, of `SINGLE_FILE`.
+            source: a volume, of `SINGLE_FILE`; of a sidecar beside it the server knows nothing.
             output: where to write; its suffix, of `SINGLE_FILE`, is the type.
             request: what is asked.
 

@@ -87,16 +87,7 @@ class Upscaling:
         """How many images the volume is cut into for its slices to be made finer."""
         if self.networks.through_plane is None or self.target.treat(self.target.axis) is not Treatment.REFINE:
             return 0
-        return count_cuts(self.target, self._shape_averaged, self.request.passes or DEFAULT_PASSES)
-
-    @property
-    def _shape_averaged(self) -> tuple[int, ...]:
-        """(K, H, W) of the input where it is averaged down."""
-        target = self.target
-        return tuple(
-            len(target.positions[axis]) if target.treat(axis) is Treatment.AVERAGE else target.shape_in[axis]
-            for axis in (target.axis, *target.plane)
-        )
+        return count_cuts(self.target, _find_averaged_shape(self.target), self.request.passes or DEFAULT_PASSES)
 
 
 def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
@@ -107,7 +98,8 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
         MemoryError, RuntimeError: not enough memory, even for a little at a time.
     """
     request, volume, target, warn = run.request, run.volume, run.target, run.warn
-    _warn_of_factors(run)
+    for warning in list_factor_warnings(request, target):
+        warn(warning)
     array = run.array
     lowest, highest = array.min(), array.max()
     outside = _find_outside(target)
@@ -259,25 +251,54 @@ def _check_baseline(model: Model, grid: ImageGrid) -> None:
         )
 
 
-def _warn_of_factors(run: Upscaling) -> None:
-    """Warn of what the networks were not trained for, and of too few slices."""
-    target = run.target
-    if run.request.method != "net":
-        return
+def count_network_voxels(request: Request, target: Target) -> int:
+    """Return how many voxels networks are given, by which the time grows that they take; each pass counts its own.
+
+    Args:
+        request: settled.
+        target: the grid.
+    """
+    if request.method != "net":
+        return 0
+    slices, rows, columns = _find_averaged_shape(target)
+    given = 0
+    if target.treat(target.axis) is Treatment.REFINE:
+        given += slices * rows * columns * (request.passes or DEFAULT_PASSES)
+    if target.treat(target.axis) is not Treatment.KEEP:
+        slices = len(target.positions[target.axis])
+    finer = sum(target.treat(axis) is Treatment.REFINE for axis in target.plane)
+    return given + slices * rows * columns * (1 if target.is_square else finer)
+
+
+def _find_averaged_shape(target: Target) -> tuple[int, int, int]:
+    """(K, H, W) of the input where it is averaged down."""
+    slices, rows, columns = (
+        len(target.positions[axis]) if target.treat(axis) is Treatment.AVERAGE else target.shape_in[axis]
+        for axis in (target.axis, *target.plane)
+    )
+    return slices, rows, columns
+
+
+def list_factor_warnings(request: Request, target: Target) -> list[str]:
+    """Return what the user should know before a run: what the networks were not trained for, and too few slices."""
+    if request.method != "net":
+        return []
+    found = []
     if target.is_square and not was_trained_for(target.scale):
-        run.warn(
+        found.append(
             f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline"
         )
     for axis in (target.axis, *(() if target.is_square else target.plane)):
         factor = target.factors[axis]
         if target.treat(axis) is Treatment.REFINE and not was_trained_through_plane(factor):
-            run.warn(
+            found.append(
                 f"a factor of {factor:.4g} along axis {axis} is outside 1.2 … 8.0, which the network was trained for; "
                 "compare with bspline"
             )
     slices = target.shape_in[target.axis]
     if target.treat(target.axis) is Treatment.REFINE and slices < _FEW_SLICES:
-        run.warn(f"{slices} slices are few: most of what is put between them is a guess")
+        found.append(f"{slices} slices are few: most of what is put between them is a guess")
+    return found
 
 
 def _find_outside(target: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-import SimpleITK as sitk
+import numpy as np
 
 from ..errors import InputMissingError, OutputError
 from .bids import add_slice_thickness
 from .formats import NIFTI, find_suffix, list_parts, require_suffix, split_suffix
-from .itk import check_itk_name, read_itk, write_itk
+from .itk import check_itk_name, read_itk, read_itk_header, write_itk
 from .nifti import load_image, read_nifti, to_nibabel
 from .staging import stage
-from .volume import Volume, check_volume
+from .volume import Volume, check_grid, check_volume
 
 
 def read(path: str | Path) -> Volume:
@@ -64,19 +64,33 @@ def count_declared_bytes(path: Path) -> int:
     A small compressed file may hold more voxels than there is memory for; reading it would end the process.
     """
     try:
-        if find_suffix(path) in NIFTI:
-            image: Any = load_image(path)
-            sizes = image.shape
-        else:
-            check_itk_name(path)
-            reader = sitk.ImageFileReader()
-            reader.SetImageIO("NrrdImageIO" if find_suffix(path) == ".nrrd" else "MetaImageIO")
-            reader.SetFileName(str(path))
-            reader.ReadImageInformation()
-            sizes = reader.GetSize()
+        sizes, _affine = _read_header(path)
     except Exception:  # whatever it is, `read` says it in a sentence
         return 0
     total = 8
     for size in sizes:
         total *= int(size)
     return total
+
+
+def survey(path: Path) -> Volume | None:
+    """Return where a volume lies and how thick its slices are, as `read` does, with zeros for voxels that are not read.
+
+    Returns:
+        The volume; None for a file that is damaged or of more than three dimensions.
+    """
+    try:
+        sizes, affine = _read_header(path)
+        blank = Volume(np.broadcast_to(np.uint8(0), sizes[:3]), affine, name=str(path))
+        check_grid(blank)
+    except Exception:  # whatever it is, `read` says it in a sentence
+        return None
+    return add_slice_thickness(blank, path) if set(sizes[3:]) <= {1} else None
+
+
+def _read_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """The sizes that a file's header says, and its affine."""
+    if find_suffix(path) not in NIFTI:
+        return read_itk_header(path)
+    image: Any = load_image(path)
+    return tuple(image.shape), np.asarray(image.affine, np.float64)

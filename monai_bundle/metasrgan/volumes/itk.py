@@ -60,15 +60,36 @@ def read_itk(path: Path) -> Volume:
         image = sitk.Extract(image, (*image.GetSize()[:-1], 0))
     if image.GetDimension() != 3:
         raise DataError(f"{path}: {dimensions} dimensions, size {image.GetSize()}; extract one 3-D volume first")
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
     facts: dict[str, Any] = {}
     for key in image.GetMetaDataKeys():
         # SimpleITK cannot ask for a key that is not UTF-8.
         if not key.startswith(_ITK_GEOMETRY) and key.isprintable():
             facts[key] = image.GetMetaData(key)
-    return Volume(sitk.GetArrayFromImage(image).T, _LPS @ affine, name=str(path), facts=facts)
+    return Volume(sitk.GetArrayFromImage(image).T, _make_affine(image), name=str(path), facts=facts)
+
+
+def read_itk_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return the sizes of a NRRD or MetaImage file and its affine, (4, 4), by its header alone.
+
+    Raises:
+        Exception: what SimpleITK raises for a file that it cannot read.
+    """
+    check_itk_name(path)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO" if find_suffix(path) == ".nrrd" else "MetaImageIO")
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return tuple(reader.GetSize()), _make_affine(reader)
+
+
+def _make_affine(image: sitk.Image | sitk.ImageFileReader) -> np.ndarray:
+    """(4, 4), voxel indices to RAS mm, of the first three dimensions."""
+    dimensions, sides = image.GetDimension(), min(image.GetDimension(), 3)
+    affine = np.eye(4)
+    directions = np.reshape(image.GetDirection(), (dimensions, dimensions)) * image.GetSpacing()
+    affine[:sides, :sides] = directions[:sides, :sides]
+    affine[:sides, 3] = image.GetOrigin()[:sides]
+    return np.asarray(_LPS @ affine)
 
 
 def _to_itk(volume: Volume) -> sitk.Image:
