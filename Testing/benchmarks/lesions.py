@@ -262,8 +262,8 @@ def format_lost(findings: Sequence[Finding]) -> Section:
     return Section(
         "Lesions lost",
         f"A lesion is seen where the mean inside it differs from the mean of the tissue in a shell 2 to 5 mm around "
-        f"it by more than {SEEN:g} standard deviations of that tissue, at the place where it was planted. Of those seen in the "
-        "truth (1 mm, the same noise) so many are not seen in the result.",
+        f"it by more than {SEEN:g} standard deviations of that tissue, at the place where it was planted. Of those "
+        "seen in the truth (1 mm, the same noise) so many are not seen in the result.",
         (
             "slices",
             "planted",

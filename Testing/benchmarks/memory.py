@@ -72,13 +72,18 @@ def measure_volume_memory(effort: Effort) -> list[VolumeMemory]:
 
 
 def _in_fresh_process(case: str, *numbers: int) -> int:
+    return int(run_fresh_process("benchmarks.memory", case, *map(str, numbers)))
+
+
+def run_fresh_process(module: str, *arguments: str) -> str:
+    """Run one of the benchmarks' modules by this Python, and return what it prints."""
     folder = str(Path(__file__).resolve().parent.parent)
-    command = [sys.executable, "-m", "benchmarks.memory", case, *map(str, numbers)]
+    command = [sys.executable, "-m", module, *arguments]
     paths = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": paths}, check=True, stdout=subprocess.PIPE, text=True
     )
-    return int(done.stdout)
+    return done.stdout
 
 
 def growth(task: Task) -> int:

@@ -1,4 +1,4 @@
-"""The size of structures as large as ventricles, by a threshold, in a truth and in what was made of its thick slices."""
+"""The size of structures as large as ventricles, by a threshold, in a truth and in what was made of thick slices."""
 
 from __future__ import annotations
 

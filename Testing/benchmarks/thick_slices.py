@@ -17,7 +17,6 @@ from metasrgan.image.intensity import IntensityMap
 from metasrgan.image.slice_profile import make_profile_matrix
 from metasrgan.networks.loading import Model
 from metasrgan.training.public_data import ENVIRONMENT
-from metasrgan.volumes.files import read
 from metasrgan.volumes.volume import Volume
 from scipy import ndimage
 
