@@ -100,7 +100,8 @@ def test_a_spot_in_one_volume_only_is_invented_by_it_and_lost_by_the_other() -> 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_slices_made_fine_again_lie_on_the_truth_voxel_for_voxel(profile: str) -> None:
     lines = np.ogrid[:12, :14, :30]
-    array = sum(np.cos(line / 9 + shift) for line, shift in zip(lines, (0.1, 0.5, 0.9))).astype(np.float32)
+    waves = (np.cos(line / 9 + shift) for line, shift in zip(lines, (0.1, 0.5, 0.9)))
+    array = np.asarray(sum(waves), np.float32)
     for spacing in (3, 5):
         slices = measure_slices(array, spacing, profile)
         assert slices.shape == (12, 14, 30 // spacing)
@@ -126,7 +127,8 @@ def test_a_block_is_the_middle_of_the_brain_with_slices_last_whatever_the_axes_o
 def test_the_size_of_ventricles_is_that_of_the_fluid_amid_tissue(name: str, fluid: float) -> None:
     array = np.full((80, 80, 60), 100, np.float32)
     lines = np.ogrid[:80, :80, :60]
-    depth = sum(((line - 0.5 * size) / radius) ** 2 for line, size, radius in zip(lines, (80, 80, 60), (9, 24, 9)))
+    squares = (((line - 0.5 * size) / radius) ** 2 for line, size, radius in zip(lines, (80, 80, 60), (9, 24, 9)))
+    depth = np.asarray(sum(squares))
     array[depth < 1] = fluid
     found = find_ventricles(Block(name, array, depth >= 1))
     assert found is not None

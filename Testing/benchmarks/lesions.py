@@ -403,9 +403,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--placements", type=int, default=2, help="of lesions in each scan (default 2)")
     options = parser.parse_args(arguments)
     scans, start = find_scans(), time.perf_counter()
-    for name, path in SCANS.items():
+    for name, file in SCANS.items():
         if name not in scans:
-            print(f"{path}: not in {os.environ.get(ENVIRONMENT, '.')}; {ENVIRONMENT} names the folder that has it.\n")
+            print(f"{file}: not in {os.environ.get(ENVIRONMENT, '.')}; {ENVIRONMENT} names the folder that has it.\n")
 
     def say(what: str) -> None:
         print(f"[{time.perf_counter() - start:4.0f} s] {what}", file=sys.stderr, flush=True)

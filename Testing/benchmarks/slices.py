@@ -52,7 +52,8 @@ def measure_costs(model: str | None, rounds: int, shape: Sequence[int] = SHAPE) 
         rounds: of all ways.
         shape: voxels of the input.
     """
-    whole, work = ({way: [] for way in WAYS} for _ in range(2))
+    whole: dict[str, list[float]] = {way: [] for way in WAYS}
+    work: dict[str, list[float]] = {way: [] for way in WAYS}
     peak = dict.fromkeys(WAYS, 0)
     for _ in range(rounds):
         for way, (method, passes) in WAYS.items():

@@ -7,10 +7,11 @@ mask of tissue leaves out, does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import fft, ndimage
 
 # mm.
@@ -28,7 +29,7 @@ _SAME = 2
 Maps = dict[int, tuple[np.ndarray, np.ndarray]]
 
 
-def fill_ball(centre: Sequence[float], diameter: float) -> tuple[tuple[slice, ...], np.ndarray]:
+def fill_ball(centre: ArrayLike, diameter: float) -> tuple[tuple[slice, ...], np.ndarray]:
     """Return where a ball is, and the share of each voxel there that it fills.
 
     Args:
@@ -38,20 +39,21 @@ def fill_ball(centre: Sequence[float], diameter: float) -> tuple[tuple[slice, ..
     Returns:
         Slices of a box, and float64 of its shape, 0 to 1.
     """
-    low = np.floor(np.asarray(centre) - diameter / 2).astype(int)
-    high = np.ceil(np.asarray(centre) + diameter / 2).astype(int)
+    middles = np.asarray(centre, np.float64)
+    low = np.floor(middles - diameter / 2).astype(int)
+    high = np.ceil(middles + diameter / 2).astype(int)
     offsets = (np.arange(_FINER) + 0.5) / _FINER - 0.5
     squares = [
         np.square((np.arange(start, stop + 1)[:, None] + offsets - middle).ravel())
-        for start, stop, middle in zip(low, high, centre)
+        for start, stop, middle in zip(low, high, middles)
     ]
-    inside = sum(np.meshgrid(*squares, indexing="ij")) < (diameter / 2) ** 2
+    inside = np.asarray(sum(np.meshgrid(*squares, indexing="ij"))) < (diameter / 2) ** 2
     shape = [each for size in high - low + 1 for each in (size, _FINER)]
     where = tuple(slice(start, stop + 1) for start, stop in zip(low, high))
     return where, inside.reshape(shape).mean((1, 3, 5))
 
 
-def measure_cnr(array: np.ndarray, tissue: np.ndarray, centre: Sequence[float], diameter: float) -> float:
+def measure_cnr(array: np.ndarray, tissue: np.ndarray, centre: ArrayLike, diameter: float) -> float:
     """Return the CNR of a ball at a known place; its voxels weigh as much as it fills of them.
 
     Args:
@@ -63,10 +65,11 @@ def measure_cnr(array: np.ndarray, tissue: np.ndarray, centre: Sequence[float], 
     where, share = fill_ball(centre, diameter)
     inside = float((array[where] * share).sum(dtype=np.float64) / share.sum())
     reach = diameter / 2 + _SHELL[1]
-    low = np.floor(np.asarray(centre) - reach).astype(int)
-    high = np.ceil(np.asarray(centre) + reach).astype(int)
+    middles = np.asarray(centre, np.float64)
+    low = np.floor(middles - reach).astype(int)
+    high = np.ceil(middles + reach).astype(int)
     lines = np.ogrid[tuple(slice(start, stop + 1) for start, stop in zip(low, high))]
-    distance = np.sqrt(sum(np.square(line - middle) for line, middle in zip(lines, centre)))
+    distance = np.sqrt(sum(np.square(line - middle) for line, middle in zip(lines, middles)))
     shell = (distance >= diameter / 2 + _SHELL[0]) & (distance <= reach)
     box = tuple(slice(start, stop + 1) for start, stop in zip(low, high))
     around = array[box][shell & tissue[box]].astype(np.float64)
