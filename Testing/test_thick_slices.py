@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from benchmarks import lesions as planting
 from benchmarks.lesions import APART, KINDS, Lesion, measure_block, measure_kept, place_lesions, plant
-from benchmarks.memory import MIB
+from benchmarks.processes import MIB
 from benchmarks.slices import Costs, format_costs, measure_costs
 from benchmarks.spots import DIAMETERS, SEEN, SpotFinder, count_apart, fill_ball, measure_cnr
 from benchmarks.structures import find_structure, find_ventricles

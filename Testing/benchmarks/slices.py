@@ -11,12 +11,15 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .memory import MIB, growth, run_fresh_process
-from .report import Section
+from .processes import MIB, growth, run_fresh_process
 from .timing import Timings
+
+if TYPE_CHECKING:
+    from .report import Section
 
 # Voxels of the input, 1 × 1 × 5 mm, int16.
 SHAPE = (160, 224, 36)
@@ -97,6 +100,9 @@ def measure_one(method: str, passes: int, shape: Sequence[int], model: str | Non
 
 def format_costs(costs: Costs, shape: Sequence[int] = SHAPE) -> Section:
     """Return the costs as a table."""
+    # Not at the top: it imports torch, which B-spline's process does without.
+    from .report import Section
+
     rows = []
     for way in WAYS:
         extra = costs.growth[way] - costs.ends
