@@ -122,7 +122,8 @@ def format_costs(costs: Costs, shape: Sequence[int] = SHAPE) -> Section:
         f"{size} voxels of 1×1×{SPACING} mm, int16, made 1 mm along all axes, each in a process of its own, in turns: "
         "processor seconds of all threads together (medians; the process with its start, imports and loading of "
         "weights, and the work alone), and memory at the peak above what was held before, PyTorch itself among that. "
-        f"Input and output together are {costs.ends / MIB:,.0f} MiB; wanted: at most these and {WANTED_EXTRA / MIB:,.0f} MiB.",
+        f"Input and output together are {costs.ends / MIB:,.0f} MiB; wanted: at most these and "
+        f"{WANTED_EXTRA / MIB:,.0f} MiB.",
         ("way", "process, s", "work, s", "work / B-spline's", "peak, MiB", "met"),
         rows,
     )
