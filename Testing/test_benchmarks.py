@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from benchmarks.memory import MIB, growth
+from benchmarks.processes import MIB, growth
 from benchmarks.timing import TURN, Task, side_by_side
 from PIL import Image
 

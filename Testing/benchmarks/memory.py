@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,9 +19,8 @@ from naive import naive_at
 
 from .effort import Effort
 from .heads import features_of, positions
-from .timing import Task
+from .processes import growth, run_fresh_process
 
-MIB = 2**20
 HEAD_SCALE = 4
 WANTED_HEAD_MIB = 64
 
@@ -72,34 +68,7 @@ def measure_volume_memory(effort: Effort) -> list[VolumeMemory]:
 
 
 def _in_fresh_process(case: str, *numbers: int) -> int:
-    folder = str(Path(__file__).resolve().parent.parent)
-    command = [sys.executable, "-m", "benchmarks.memory", case, *map(str, numbers)]
-    paths = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": paths}, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return int(done.stdout)
-
-
-def growth(task: Task) -> int:
-    """Return the peak resident memory while a task runs, less the resident memory before, in bytes.
-
-    From Linux's /proc, whose peak can be set back; that of `getrusage` contains the parent process.
-    """
-    # Garbage that is collected while the task runs would be taken for memory that it does not need.
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
-    task()
-    return _status("VmHWM") - before
-
-
-def _status(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {field}; memory is measured on Linux only")
+    return int(run_fresh_process("benchmarks.memory", case, *map(str, numbers)))
 
 
 @torch.no_grad()

@@ -14,7 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from .memory import HEAD_SCALE, MIB
+from .memory import HEAD_SCALE
+from .processes import MIB
 from .report import scale_name
 from .suite import Results
 from .training import STAGES

@@ -10,7 +10,8 @@ from pathlib import Path
 from .effort import Effort
 from .heads import WANTED
 from .keeping import WANTED as WANTED_KEEPING
-from .memory import HEAD_SCALE, MIB, WANTED_HEAD_MIB
+from .memory import HEAD_SCALE, WANTED_HEAD_MIB
+from .processes import MIB
 from .suite import Results
 from .timing import Timings
 from .training import STAGES, WANTED_DATA_SHARE

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from benchmarks.memory import MIB, growth
+from benchmarks.processes import MIB, growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metasrgan.errors import UsageError
