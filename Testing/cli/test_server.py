@@ -56,7 +56,9 @@ def server(folder: Path) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("asked", ["--scale 4/3", "--spacing 0.3 --method bspline --dtype float32 --clip none"])
+@pytest.mark.parametrize(
+    "asked", ["--scale 4/3", "--spacing 0.3 --method bspline --dtype float32 --clip none", "--isotropic 1"]
+)
 def test_a_server_gives_the_volume_the_report_and_the_picture_that_this_machine_gives(
     asked: str, folder: Path, server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
