@@ -204,11 +204,12 @@ def test_what_was_measured_is_put_back_by_the_profile_where_that_is_asked_for(me
 def test_a_gap_is_taken_from_the_request_then_the_sidecar_then_none_is_there() -> None:
     volume = replace(thick((16, 14, 6)), slice_thickness=None)
     said = replace(volume, slice_thickness=3.0, thickness_source="sidecar a.json")
-    for each, asked, expected in (
+    cases: list[tuple[Volume, dict[str, Any], tuple[float, str]]] = [
         (volume, {}, (4.0, "spacing")),
         (said, {}, (3.0, "sidecar a.json")),
         (said, {"slice_thickness": 2.5}, (2.5, "asked")),
-    ):
+    ]
+    for each, asked, expected in cases:
         report = run_request(Request(isotropic=True, method="linear", **asked), each).describe("out.nii")
         assert (report["InputSliceThickness"], report["InputSliceThicknessFrom"]) == expected
     with pytest.raises(UsageError, match=r"slice_thickness 40 mm does not fit slices 4 mm apart"):

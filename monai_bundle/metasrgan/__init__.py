@@ -38,8 +38,7 @@ __all__ = [
 
 # What results are for: one sentence, the same wherever a user meets one.
 INTENDED_USE = (
-    "For research only, not for diagnosis: "
-    "detail is estimated, in plane and between slices, and may be wrong."
+    "For research only, not for diagnosis: detail is estimated, in plane and between slices, and may be wrong."
 )
 
 _HOME = {
