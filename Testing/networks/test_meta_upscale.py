@@ -244,6 +244,17 @@ def test_at_equals_the_naive_form_at_positions_off_every_grid(factors: int, scal
     assert_same(at(module, features, y, x, *scales), wanted.detach())
 
 
+@pytest.mark.parametrize("first", [0, 3])
+def test_where_columns_stay_at_equals_the_naive_form_wherever_rows_lie(first: int) -> None:
+    module = small(factors=2)
+    features = features_for(module)
+    rows = [Fraction(1, 3) + i * Fraction(7, 31) for i in range(45)]
+    columns = [Fraction(first + j) for j in range(8)]
+    y, x = (torch.tensor([float(place) for place in line], dtype=torch.float64) for line in (rows, columns))
+    wanted = naive_at(module, features, rows, columns, 7 / 31, 1.0)
+    assert_same(at(module, features, y, x, 31 / 7, 1.0), wanted.detach())
+
+
 @pytest.mark.parametrize("outside", [-0.01, -3.0, 13.0, 20.5])
 def test_at_refuses_positions_outside_the_features_with_the_way_out(outside: float) -> None:
     module = small()

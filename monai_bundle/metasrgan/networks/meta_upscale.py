@@ -2,8 +2,8 @@
 
 Output pixel (i, j) is the product of a 3x3 neighbourhood of the features with a kernel that a small
 network predicts from (row offset, column offset, 1/r). Written down literally, that is one kernel an
-output pixel and most of the network's time and memory. Three other forms give the same numbers, here for one r = p/q
-along both axes:
+output pixel and most of the network's time and memory. Other forms give the same numbers, here for one r = p/q
+along both axes; and where columns stay, at any positions of rows, the rows of each source are one convolution:
 
 - **strided**: at r = p/q the offsets repeat with period p, so there are only p*p kernels. Kernel (a, b),
   moved to its source inside a (q+2) x (q+2) window, makes the module one convolution of stride q and a
@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from ..errors import UsageError
 from ..geometry.scale import count_output_pixels
 from .kernel_cache import KernelCache
-from .positions import find_sources, floor_nearly
+from .positions import assign_slots, count_taps, find_sources, floor_nearly, place_taps
 
 # Measured by Testing/benchmarks: above this period there are so many kernels that the factorised form is cheaper,
 LARGEST_PERIOD = 40
@@ -133,7 +133,39 @@ class MetaUpscale(nn.Module):
             if bool((sources.min() < 0).item()) or bool((sources.max() >= size).item()):
                 raise ValueError("positions lie outside the features; pad the image first")
         inverse_scales = [1 / row_scale, 1 / column_scale] if self.factors == 2 else [2 / (row_scale + column_scale)]
+        following = torch.arange(columns.shape[0], device=columns.device) + columns[0]
+        stay = torch.logical_and(columns == following, column_offsets < 1e-9)
+        if column_scale == 1.0 and bool(stay.all().item()):
+            first = int(columns[0].item())
+            part = F.pad(features, (1, 1, 1, 1))[:, :, :, first : first + columns.shape[0] + 2]
+            return self._upscale_rows(part, rows, row_offsets, inverse_scales)
         return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scales)
+
+    def _upscale_rows(self, padded: Tensor, rows: Tensor, row_offsets: Tensor, inverse_scales: List[float]) -> Tensor:
+        """Upscale rows alone: a kernel a row for all its pixels, and the rows of one source are one convolution.
+
+        Args:
+            padded: (B, C, H + 2, W + 2).
+            rows, row_offsets, inverse_scales: as for `upscale_factorised`.
+
+        Returns:
+            (B, out_channels, H_out, W).
+        """
+        hidden_rows, hidden_columns = self._predict_hidden(
+            row_offsets, torch.zeros_like(row_offsets[:1]), inverse_scales
+        )
+        kernels = self.second(F.relu(hidden_rows + hidden_columns)).to(padded.dtype)
+        kernels = kernels.reshape(-1, self.in_channels, 3, 3)
+        strips: List[Tensor] = []
+        start, height = 0, rows.shape[0]
+        while start < height:
+            source = int(rows[start].item())
+            stop = start + int((rows[start:] == source).sum().item())
+            mine = kernels[start * self.out_channels : stop * self.out_channels]
+            strip = F.conv2d(padded[:, :, source : source + 3], mine)
+            strips.append(strip.reshape(strip.shape[0], stop - start, self.out_channels, strip.shape[3]))
+            start = stop
+        return torch.cat(strips, 1).permute(0, 2, 1, 3)
 
     @torch.jit.export
     def upscale_strided(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:
@@ -156,8 +188,8 @@ class MetaUpscale(nn.Module):
         """Upscale by p/q a row and p/q a column, as one matrix product for each residue of the source modulo q."""
         (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
         batch, channels, height, width = features.shape
-        row_slots, row_phases = _assign_slots(row_p, row_q, features.device)
-        column_slots, column_phases = _assign_slots(column_p, column_q, features.device)
+        row_slots, row_phases = assign_slots(row_p, row_q, features.device)
+        column_slots, column_phases = assign_slots(column_p, column_q, features.device)
         # At most this many output pixels share a source pixel.
         rows_each, columns_each = row_phases.shape[0] // row_q, column_phases.shape[0] // column_q
         kernels = self._predict_phases(row_ratio, column_ratio).to(features.dtype)
@@ -309,37 +341,10 @@ class MetaUpscale(nn.Module):
         columns, _ = find_sources(column_p, column_p, column_q)
         small = self._predict_phases(row_ratio, column_ratio)
         small = small.reshape(row_p * column_p, self.out_channels * self.in_channels, 9)
-        # Where the nine taps of each phase fall in its (q_row + 2) x (q_col + 2) window.
-        three = torch.arange(3)
-        taps = (rows[:, None] + three)[:, None, :, None] * (column_q + 2) + (columns[:, None] + three)[None, :, None, :]
-        taps = taps.reshape(row_p * column_p, 1, 9).expand(-1, self.out_channels * self.in_channels, -1)
+        taps = place_taps(rows, columns, column_q + 2).expand(-1, self.out_channels * self.in_channels, -1)
         window = (row_q + 2) * (column_q + 2)
-        kernel = torch.zeros(
-            (row_p * column_p, self.out_channels * self.in_channels, window), dtype=small.dtype, device=device
-        ).scatter(2, taps.to(device), small)
+        kernel = torch.zeros((small.shape[0], small.shape[1], window), dtype=small.dtype, device=device)
+        kernel = kernel.scatter(2, taps.to(device), small)
         kernel = kernel.reshape(row_p * column_p, self.out_channels, self.in_channels, row_q + 2, column_q + 2)
         kernel = kernel.transpose(0, 1).reshape(-1, self.in_channels, row_q + 2, column_q + 2)
         return kernel.contiguous(memory_format=torch.channels_last)
-
-
-def count_taps(row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> int:
-    """Return how many taps the strided form's kernels have for each channel of the features."""
-    (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
-    return row_p * (row_q + 2) * column_p * (column_q + 2)
-
-
-def _assign_slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
-    """How p phases share q sources, each with room for ceil(p/q) of them.
-
-    Returns:
-        the slot of each phase, int64 (p,), and the phase of each slot, int64 (q * ceil(p/q),); slots that no
-        phase takes repeat phase 0 and are left out of the image.
-    """
-    sources, _ = find_sources(p, p, q)
-    # The first phase of source s is ceil(s*p/q).
-    first = (sources * p + q - 1) // q
-    room = (p + q - 1) // q
-    slots = sources * room + torch.arange(p) - first
-    phases = torch.zeros(q * room, dtype=torch.int64)
-    phases[slots] = torch.arange(p)
-    return slots.to(device), phases.to(device)

@@ -43,3 +43,41 @@ def floor_nearly(starts: Tensor) -> Tuple[Tensor, Tensor]:
     """
     sources = torch.floor(starts + 1e-6)
     return sources.to(torch.int64), (starts - sources).clamp(min=0.0)
+
+
+def assign_slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:
+    """Return how p phases share q sources, each with room for ceil(p/q) of them.
+
+    Returns:
+        the slot of each phase, int64 (p,), and the phase of each slot, int64 (q * ceil(p/q),); slots that no
+        phase takes repeat phase 0 and are left out of the image.
+    """
+    sources, _ = find_sources(p, p, q)
+    # The first phase of source s is ceil(s*p/q).
+    first = (sources * p + q - 1) // q
+    room = (p + q - 1) // q
+    slots = sources * room + torch.arange(p) - first
+    phases = torch.zeros(q * room, dtype=torch.int64)
+    phases[slots] = torch.arange(p)
+    return slots.to(device), phases.to(device)
+
+
+def count_taps(row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> int:
+    """Return how many taps the strided form's kernels have for each channel of the features."""
+    (row_p, row_q), (column_p, column_q) = row_ratio, column_ratio
+    return row_p * (row_q + 2) * column_p * (column_q + 2)
+
+
+def place_taps(rows: Tensor, columns: Tensor, width: int) -> Tensor:
+    """Return where the nine taps of each phase fall in its window.
+
+    Args:
+        rows, columns: int64 (p_row,) and (p_column,), sources of the phases within the window.
+        width: of the window.
+
+    Returns:
+        int64 (p_row * p_column, 1, 9), indices into the window's pixels, row after row.
+    """
+    three = torch.arange(3)
+    taps = (rows[:, None] + three)[:, None, :, None] * width + (columns[:, None] + three)[None, :, None, :]
+    return taps.reshape(rows.shape[0] * columns.shape[0], 1, 9)
