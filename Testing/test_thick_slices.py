@@ -17,7 +17,7 @@ from benchmarks.thick_slices import PROFILES, Block, cut_block, make_fine, make_
 from benchmarks.timing import Timings
 from made_volumes import affine_of
 from metasrgan.networks.loading import load_model
-from metasrgan.upscaling.plan import THROUGH_PLANE
+from metasrgan.networks.weights import THROUGH_PLANE
 from metasrgan.volumes.volume import Volume
 from scipy import ndimage
 

@@ -16,8 +16,8 @@ from itertools import product
 
 import numpy as np
 from metasrgan.networks.loading import Model, load_model
+from metasrgan.networks.weights import THROUGH_PLANE
 from metasrgan.training.public_data import ENVIRONMENT
-from metasrgan.upscaling.plan import THROUGH_PLANE
 from metasrgan.volumes.files import read
 from scipy import ndimage
 

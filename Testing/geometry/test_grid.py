@@ -253,6 +253,13 @@ def test_where_a_reference_leaves_two_axes_alone_the_coarser_of_them_is_that_of_
     assert [made.treat(each) for each in range(3)] == [Treatment.KEEP, Treatment.REFINE, Treatment.KEEP]
 
 
+@pytest.mark.parametrize("rounding", [-1e-7, 0, 1e-7])
+def test_pixels_that_a_reference_keeps_but_for_rounding_are_not_made_finer(rounding: float) -> None:
+    made = target((10, 12, 5), R, "like", ((10, 12, 10), R @ np.diag([1 + rounding, 1 + rounding, 0.5, 1])))
+    assert not made.refines_plane
+    assert [made.treat(each) for each in range(3)] == [Treatment.KEEP, Treatment.KEEP, Treatment.REFINE]
+
+
 # ---- slices ------------------------------------------------------------------------------------------------
 
 

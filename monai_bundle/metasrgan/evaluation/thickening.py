@@ -22,8 +22,7 @@ from ..geometry.orientation import (
 )
 from ..geometry.scale import Scale
 from ..image.interpolation import apply_along
-from ..image.slice_profile import PROFILES, make_profile_matrix
-from ..volumes.bids import THICKEST, THINNEST
+from ..image.slice_profile import PROFILES, THICKEST, THINNEST, make_profile_matrix
 from ..volumes.volume import Volume, check_volume, looks_like_labels
 
 # Slices further apart than so many pixels are thick already: they are no truth for what is finer.

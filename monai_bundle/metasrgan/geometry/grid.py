@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError, UsageError
 from .orientation import SPACING_TOLERANCE, choose_slice_axis, list_plane_axes, measure_spacing
 from .scale import LARGEST_SCALE, SMALLEST_SCALE, centre_pixels, count_output_pixels
-from .target import Grid, Target
+from .target import Grid, Target, keeps_voxels
 
 # Beyond this an in-plane factor is a mistake, or at least nothing a network trained up to 4 can serve,
 ABSURD_SCALE = 8
@@ -18,8 +18,6 @@ ABSURD_SCALE = 8
 ABSURD_THROUGH_PLANE = 16
 SMALLEST_THROUGH_PLANE = 1.2
 LARGEST_THROUGH_PLANE = 8.0
-# How far slices of a reference may lie from the input's, in voxels.
-_SLICE_TOLERANCE = 1e-3
 
 
 def check_scale(scale: float) -> None:
@@ -169,6 +167,8 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
         positions[order[each]] = line[::-1] if flips[each] else line
     factors = np.empty(3)
     factors[list(order)] = 1 / np.abs(steps)
+    # Whether an axis is made finer does not hang on a header's rounding.
+    factors[np.abs(factors - 1) <= SPACING_TOLERANCE] = 1.0
     chosen, same_slices = _choose_shared_axis(positions, shape, affine, factors, axis)
     for each in range(3):
         if positions[each].max() < -0.5 or positions[each].min() > shape[each] - 0.5:
@@ -181,7 +181,7 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
         factors[chosen] = 1.0
     rows, columns = (float(factors[each]) for each in list_plane_axes(chosen))
     try:
-        if max(factors) <= 1 + SPACING_TOLERANCE:
+        if max(factors) <= 1:
             raise UsageError(
                 f"it is nowhere finer than the input (factors {', '.join(f'{each:.4g}' for each in factors)}); "
                 "give a reference with finer voxels"
@@ -244,12 +244,7 @@ def _choose_shared_axis(
 ) -> tuple[int, bool]:
     """The slice axis, and whether a reference has the input's own slices along it."""
     spacing = measure_spacing(affine)
-    agree = [
-        each
-        for each in range(3)
-        if len(positions[each]) == shape[each]
-        and np.abs(positions[each] - np.arange(shape[each])).max() < _SLICE_TOLERANCE
-    ]
+    agree = [each for each in range(3) if keeps_voxels(positions[each], shape[each])]
     chosen = choose_slice_axis(affine, axis)
     if axis != "auto":
         return chosen, chosen in agree

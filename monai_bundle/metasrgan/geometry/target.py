@@ -23,8 +23,8 @@ from .scale import centre_pixels, count_output_pixels, find_ratio
 
 # Positions closer to those of an exact fraction than this part of a voxel are the same.
 _SAME_PLACE = 1e-9
-# How far slices of a reference may lie from the input's, in voxels, and be the same.
-_SAME_SLICE = 1e-3
+# How far voxels of a reference may lie from the input's, in voxels, and be the same.
+_SAME_VOXEL = 1e-3
 # Below this factor there is nothing that a network was trained to add; see `Treatment`.
 SMALLEST_REFINEMENT = 1.1
 
@@ -60,8 +60,8 @@ class Treatment(Enum):
     """What an axis of the input goes through.
 
     KEEP: its voxels are the output's. AVERAGE: the output's are coarser, and are means over what they cover.
-    INTERPOLATE: the output's are as fine or barely finer, but lie elsewhere; cubic B-spline whatever the method, but
-    for labels. REFINE: the output's are finer.
+    INTERPOLATE: the output's are as fine or barely finer, but lie elsewhere; a network leaves that to cubic B-spline.
+    REFINE: the output's are finer.
     """
 
     KEEP = "keep"
@@ -103,6 +103,16 @@ def find_exact(positions: np.ndarray, size: int, factor: float) -> Fraction | No
     return Fraction(p, q) if np.abs(exact - positions).max(initial=0) < _SAME_PLACE else None
 
 
+def keeps_voxels(positions: np.ndarray, size: int) -> bool:
+    """Whether positions along an axis are those of its own voxels, all of them.
+
+    Args:
+        positions: (N,) along the axis.
+        size: n, input voxels.
+    """
+    return len(positions) == size and bool(np.abs(positions - np.arange(size)).max(initial=0) < _SAME_VOXEL)
+
+
 @dataclass(frozen=True)
 class Target:
     """The grid that a volume is upscaled onto.
@@ -112,7 +122,7 @@ class Target:
         shape_in: (I, J, K) of the input.
         factors: of the three input axes.
         positions: three float64 arrays, positions along each input axis.
-        index_transform: (4, 4), the target's indices, in the input's axis order, to the input's.
+        index_transform: (4, 4), the result's indices to the input's.
         affine: (4, 4) of the result.
         order: result axis a is input axis order[a] …
         flips: … reversed where flips[a].
@@ -129,7 +139,7 @@ class Target:
 
     @property
     def scale(self) -> float:
-        """The in-plane factor where one number has to say it: the mean of two that differ by rounding only."""
+        """The in-plane factor where one number has to say it: the mean of the two, which are one where `is_square`."""
         rows, columns = (self.factors[axis] for axis in self.plane)
         return (rows + columns) / 2
 
@@ -168,8 +178,8 @@ class Target:
 
     def treat(self, axis: int) -> Treatment:
         """Return what an input axis goes through."""
-        line, factor = self.positions[axis], self.factors[axis]
-        if len(line) == self.shape_in[axis] and np.abs(line - np.arange(len(line))).max() < _SAME_SLICE:
+        factor = self.factors[axis]
+        if keeps_voxels(self.positions[axis], self.shape_in[axis]):
             return Treatment.KEEP
         if factor < 1 - SPACING_TOLERANCE:
             return Treatment.AVERAGE

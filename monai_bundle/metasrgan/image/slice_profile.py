@@ -17,7 +17,9 @@ from .acquisition import fit_least_squares
 from .averaging import measure_overlaps
 
 PROFILES = ("smoothed_box", "gaussian", "box")
-_THICKEST = 4.0
+# Slices thinner or thicker than these, in spacings, are none: the thickness is in another unit, or the slices were
+# resampled since.
+THINNEST, THICKEST = 0.1, 4.0
 # Of the Gaussian that blurs the edges of a smoothed box, in thicknesses.
 _EDGE_SIGMA = 0.12
 # Of the Gaussian by which a fine slice's own thickness blurs edges, in fine slices: a box's standard deviation.
@@ -47,8 +49,8 @@ def make_profile_matrix(profile: str, positions: np.ndarray, size: int, thicknes
     """
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is unknown; choose from {', '.join(PROFILES)}")
-    if not 0 < thickness <= _THICKEST:
-        raise ValueError(f"thickness {thickness} is no slice's; give more than 0, up to {_THICKEST:g} spacings")
+    if not 0 < thickness <= THICKEST:
+        raise ValueError(f"thickness {thickness} is no slice's; give more than 0, up to {THICKEST:g} spacings")
     centres = np.arange(size, dtype=np.float64)
     half = (positions[1] - positions[0] if len(positions) > 1 else 1.0) / 2
     slices = (centres - thickness / 2, centres + thickness / 2)

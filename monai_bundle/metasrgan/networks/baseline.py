@@ -19,6 +19,8 @@ class ByTwo(nn.Module):
     def __init__(self, mean: float, std: float, receptive_radius: int) -> None:
         super().__init__()
         self.receptive_radius = receptive_radius
+        # As a Meta-SRGAN says them.
+        self.slices, self.factors = 1, 1
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean))

@@ -9,16 +9,18 @@ from ..volumes.staging import hash_file
 
 CHECKSUMS = "SHA256SUMS"
 WEIGHTS = "model.pt"
+# Those that make slices finer, by name.
+THROUGH_PLANE = "through_plane"
 # The shipped weights by name, the default first. "kept" are trained to add what was not measured, and to be used with
 # k-space consistency; "free" give the whole image, whatever filter it was reduced by; "gan" saw an adversary;
-# "through_plane", with a factor an axis, make slices finer.
-SHIPPED = {"kept": WEIGHTS, "free": "model_free.pt", "gan": "model_gan.pt", "through_plane": "model_through_plane.pt"}
+# those through the plane have a factor an axis.
+SHIPPED = {"kept": WEIGHTS, "free": "model_free.pt", "gan": "model_gan.pt", THROUGH_PLANE: "model_through_plane.pt"}
 # What they were called until version 0.3.
 _OLD_NAMES = {"l1": "kept"}
 
 
 def choose_weights(consistent: str) -> str:
-    """Return the name of the shipped weights that are best where what was measured is put back, or is not.
+    """Return the name of the shipped weights that are best in plane, where what was measured is put back, or is not.
 
     Args:
         consistent: "kspace", "mean" or "off".

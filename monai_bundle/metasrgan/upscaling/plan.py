@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
 from ..geometry.grid import isotropic_grid, match_grid, respace_grid, scale_grid
 from ..geometry.orientation import choose_slice_axis
 from ..geometry.scale import Scale
 from ..geometry.target import Grid, Target, Treatment
-from ..networks.weights import choose_weights
+from ..image.slice_profile import THICKEST, THINNEST
+from ..networks.weights import THROUGH_PLANE, choose_weights
 from ..trust.consistency import MODELS
-from ..volumes.bids import THICKEST, THINNEST
 from ..volumes.volume import Volume
 from .request import DEFAULT_PASSES, Request
 
 if TYPE_CHECKING:
     from ..networks.loading import Model
-
-# The shipped weights that make slices finer.
-THROUGH_PLANE = "through_plane"
 
 
 def choose_target(request: Request, grid: Grid) -> Target:
@@ -57,11 +54,11 @@ def settle(request: Request, is_scan: bool, target: Target) -> Request:
         target: the grid.
 
     Raises:
-        UsageError: a slice profile to be kept where the slices are.
+        UsageError: a slice profile to be kept where slices are not made finer.
     """
-    refines = target.treat(target.axis) is not Treatment.KEEP
+    refines = target.treat(target.axis) is Treatment.REFINE
     if request.consistent == "profile" and not refines:
-        raise UsageError("consistent 'profile': the slices stay as they are; choose kspace, mean or off")
+        raise UsageError("consistent 'profile': the slices are not made finer; choose kspace, mean or off")
     kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
     if kept != "profile" and not target.refines_plane:
         # What was measured in plane is there as it was.
@@ -144,21 +141,21 @@ def choose_networks(
     if request.method != "net":
         return Networks()
     own = load(request.weights) if given is None and request.weights is not None else given
-    wanted = {True: target.takes_two_factors, False: target.is_square}
-    found: dict[bool, Model] = {}
-    if own is not None:
-        kind = getattr(own.generator, "factors", 1) == 2
-        if not wanted[kind]:
-            has, does = ("a factor an axis", "make slices finer") if kind else ("one factor", "upscale in plane")
-            raise UsageError(
-                f"weights {own.path.name} have {has}, and {does} only, which is not asked for; leave them out"
-            )
-        found[kind] = own
-    shipped = {True: THROUGH_PLANE, False: choose_weights(get_plane_model(request))}
-    for kind in wanted:
-        if wanted[kind] and kind not in found:
-            found[kind] = load(shipped[kind])
-    return Networks(found.get(False), found.get(True))
+    has_two_factors = own is not None and own.generator.factors == 2
+    in_plane, through_plane = (None, own) if has_two_factors else (own, None)
+    if through_plane is not None and not target.takes_two_factors:
+        _refuse_weights(through_plane, "a factor an axis, and make slices finer only")
+    if in_plane is not None and not target.is_square:
+        _refuse_weights(in_plane, "one factor, and upscale in plane only")
+    if through_plane is None and target.takes_two_factors:
+        through_plane = load(THROUGH_PLANE)
+    if in_plane is None and target.is_square:
+        in_plane = load(choose_weights(get_plane_model(request)))
+    return Networks(in_plane, through_plane)
+
+
+def _refuse_weights(model: Model, what: str) -> NoReturn:
+    raise UsageError(f"weights {model.path.name} have {what}, which is not asked for; leave them out")
 
 
 def get_plane_model(request: Request) -> str:

@@ -108,7 +108,7 @@ def refine_slices_steps(
         start = 0
         while start < len(cuts):
             stop = min(start + engine.slices_at_once, len(cuts))
-            images = _gather_neighbours(cuts, start, stop, getattr(network.generator, "slices", 1))
+            images = _gather_neighbours(cuts, start, stop, network.generator.slices)
             batch = yield from run_batch(engine, images, Progress(done, total), warn)
             if batch is None:
                 continue

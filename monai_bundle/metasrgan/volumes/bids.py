@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..geometry.orientation import choose_slice_axis
+from ..image.slice_profile import THICKEST, THINNEST
 from .formats import split_suffix
 from .volume import Volume
 
 # A sidecar has a few kilobytes; 1 MiB is read at most.
 MAX_BYTES = 2**20
-# Slices thinner or thicker than these parts of their spacing are another unit, or were resampled since.
-THINNEST, THICKEST = 0.1, 4.0
 # Headers are rounded: spacings this part of each other apart are the same.
 SPACING_DIFFERENCE = 0.01
 
