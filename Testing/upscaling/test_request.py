@@ -39,7 +39,8 @@ ASKED: dict[str, Any] = {
     [
         ({}, "isotropic and like.*none.*slice_spacing"), ({"scale": 2, "spacing": 0.5}, "and like.*scale, spacing"),
         ({"scale": 2, "isotropic": 1}, "and like.*scale, isotropic"), ({"isotropic": 0}, "isotropic 0.0 mm.*above 0"),
-        ({"isotropic": False}, "isotropic and like.*none"), ({"isotropic": "fine"}, "isotropic 'fine'.*millimetres"),
+        ({"isotropic": False}, "isotropic and like.*none"), ({"isotropic": np.False_}, "isotropic and like.*none"),
+        ({"isotropic": "fine"}, "isotropic 'fine'.*millimetres"),
         ({"isotropic": 1, "slice_spacing": 1}, "slice_spacing 1.*isotropic says already.*leave one out"),
         ({"like": {"shape": [9, 9, 9], "affine": IDENTITY}, "slice_spacing": 1}, "slice_spacing 1.*like says already"),
         ({"slice_spacing": INF}, "slice_spacing inf mm"), ({"slice_spacing": -1}, "slice_spacing -1.0 mm.*above 0"),

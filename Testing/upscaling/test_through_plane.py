@@ -126,6 +126,28 @@ def test_a_volume_whose_axes_are_stored_differently_gives_the_same_volume_so_sto
     assert np.abs(result.array - expected.array).max() <= tolerance * span(volume)
 
 
+@pytest.mark.parametrize(("order", "signs"), ORDERS_AND_SIGNS[1::9])
+@pytest.mark.parametrize(
+    ("spacing", "asked"),
+    [
+        ((1.0, 1.0, 5.0), {"isotropic": 0.8}),
+        ((1.0, 1.0, 5.0), {"slice_spacing": 2.0, "scale": "3/2"}),
+        ((0.9, 1.1, 5.0), {"isotropic": True}),
+        ((1.0, 1.6, 4.0), {"isotropic": 0.7}),
+        ((1.0, 1.6, 4.0), {"spacing": 0.9}),
+    ],
+)
+def test_the_network_makes_the_plane_finer_alike_however_a_volume_is_stored(
+    spacing: tuple[float, float, float], asked: dict[str, Any], order: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
+    # Sizes whose factors give whole pixels, so that every order of storage ends on the same grid.
+    volume = thick((20, 18, 6), affine_of(spacing, "RAS", (7.0, 5.0, 3.0)))
+    expected = reordered(run_quietly(volume, **asked), order, signs)
+    result = run_quietly(reordered(volume, order, signs), **asked)
+    np.testing.assert_allclose(result.affine, expected.affine, atol=1e-9)
+    assert np.abs(result.array - expected.array).max() <= 1e-4 * span(volume)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_slices_along_any_axis_are_made_finer(axis: int) -> None:
     spacing, shape = [1.0, 1.0, 1.0], [22, 22, 22]
@@ -239,6 +261,12 @@ def test_finer_pixels_than_wanted_are_averaged_down_and_the_report_says_so() -> 
     kept = run_request(Request(slice_spacing=2, spacing=1, method="linear", dtype="float32"), volume).volume.array
     # Linear, at twice as many slices: a quarter of the next one in each.
     np.testing.assert_allclose(kept[:, :, 1:-1:2][:, :, :5], 0.75 * means[..., :5] + 0.25 * means[..., 1:], rtol=1e-4)
+
+
+def test_pixels_averaged_down_alike_but_for_a_headers_rounding_are_told_once() -> None:
+    affine = affine_of((0.4297, 0.4297 * 1.00001, 6.6))
+    result = run_request(Request(isotropic=1, method="linear"), head((24, 20, 6), affine))
+    assert result.describe("out.nii")["Resolution"] == "in plane averaged down by 2.32721; through plane x6.6"
 
 
 def test_pixels_that_are_not_square_are_made_finer_along_one_axis_at_a_time() -> None:
