@@ -39,8 +39,7 @@ ASKED: dict[str, Any] = {
     [
         ({}, "isotropic and like.*none.*slice_spacing"), ({"scale": 2, "spacing": 0.5}, "and like.*scale, spacing"),
         ({"scale": 2, "isotropic": 1}, "and like.*scale, isotropic"), ({"isotropic": 0}, "isotropic 0.0 mm.*above 0"),
-        ({"isotropic": False}, "isotropic and like.*none"), ({"isotropic": np.False_}, "isotropic and like.*none"),
-        ({"isotropic": "fine"}, "isotropic 'fine'.*millimetres"),
+        ({"isotropic": False}, "isotropic and like.*none"), ({"isotropic": "fine"}, "isotropic 'fine'.*millimetres"),
         ({"isotropic": 1, "slice_spacing": 1}, "slice_spacing 1.*isotropic says already.*leave one out"),
         ({"like": {"shape": [9, 9, 9], "affine": IDENTITY}, "slice_spacing": 1}, "slice_spacing 1.*like says already"),
         ({"slice_spacing": INF}, "slice_spacing inf mm"), ({"slice_spacing": -1}, "slice_spacing -1.0 mm.*above 0"),
@@ -188,3 +187,9 @@ def test_a_server_is_asked_for_everything_but_its_device_and_its_files() -> None
 def test_what_a_server_has_no_say_in_is_refused(name: str, value: str, way_out: str) -> None:
     with pytest.raises(UsageError, match=f"{name} .*{value}.*{way_out}"):
         check_for_server({name: value})
+
+
+def test_numpys_truths_are_truths_and_no_millimetres() -> None:
+    assert Request(isotropic=np.True_).isotropic is True
+    with pytest.raises(UsageError, match="isotropic and like.*none"):
+        Request(isotropic=np.False_)

@@ -238,6 +238,21 @@ def test_a_gap_is_taken_from_the_request_then_the_sidecar_then_none_is_there() -
         run(volume, isotropic=True, slice_thickness=40)
 
 
+@pytest.mark.parametrize(("first", "count"), [(0.3, 14), (0.0, 16), (3.1, 1)])
+def test_a_slice_that_a_reference_covers_in_part_is_not_put_into_that_part(first: float, count: int) -> None:
+    volume = thick((20, 18, 8), affine_of((1.0, 1.0, 5.0)))
+    affine = volume.affine.copy()
+    affine[:3, 3] += first * affine[:3, 2]
+    affine[:3, 2] /= 5
+    like = Volume(np.zeros((20, 18, count), np.uint8), affine)
+    plain, kept = (run(volume, like=like, method="bspline", consistent=each) for each in ("off", "profile"))
+    # Of the first thick slice half at most is covered: what is put back is the next one's, or nothing.
+    assert np.abs(kept.array[:, :, 0] - plain.array[:, :, 0]).max() < 0.03 * span(volume)
+    if count == 1:
+        request = Request(like=like.grid, method="bspline", consistent="profile")
+        assert run_request(request, volume).agreement is None
+
+
 def test_the_measured_slices_are_those_of_the_matrix() -> None:
     volume = thick((10, 9, 6))
     target = choose_target(Request(slice_spacing=1), volume.grid)
