@@ -12,6 +12,7 @@ from metasrgan import Request, Volume, load_model, run_request, upscale
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.orientation import choose_slice_axis, list_plane_axes
 from metasrgan.progress import Progress
+from metasrgan.reports.sidecar import summarise_report
 from metasrgan.trust.consistency import SliceConsistency
 from metasrgan.upscaling.pipeline import UpscaleWarning
 from metasrgan.upscaling.plan import choose_target
@@ -290,7 +291,7 @@ def test_pixels_that_are_not_square_are_made_finer_along_one_axis_at_a_time() ->
     result = run_request(Request(spacing=0.5), volume)
     assert result.volume.array.shape == (20, 48, 4)
     report = result.describe("out.nii")
-    assert report["Resolution"] == "in plane unchanged by x3; through plane unchanged"
+    assert report["Resolution"] == "in plane unchanged and x3; through plane unchanged"
     assert report["Model"] is None
     assert report["ThroughPlaneModel"]["File"] == "model_through_plane.pt"
     both = run(volume, spacing=0.4, clip="none", dtype="float32")
@@ -349,3 +350,8 @@ def test_the_network_warns_outside_the_factors_it_was_trained_for() -> None:
         run(volume, slice_spacing=0.4)
     run(volume, slice_spacing=0.4, method="bspline")
     run(volume, slice_spacing=2)
+
+
+def test_the_summary_of_finer_slices_says_what_became_of_every_axis() -> None:
+    result = run_request(Request(isotropic=1, method="linear"), head((24, 20, 6), affine_of((0.5, 1.6, 4.0))))
+    assert "in plane averaged down by 2 and ×1.6; through plane ×4 by linear" in summarise_report(result.describe("o"))

@@ -98,7 +98,7 @@ def describe_resolution(target: Target) -> str:
     one = target.treat(first) is target.treat(second) and math.isclose(
         target.factors[first], target.factors[second], rel_tol=SPACING_TOLERANCE
     )
-    in_plane = f"x{target.scale:.6g}" if target.is_square else rows if one else f"{rows} by {columns}"
+    in_plane = f"x{target.scale:.6g}" if target.is_square else rows if one else f"{rows} and {columns}"
     return f"in plane {in_plane}; through plane {_describe_axis(target, target.axis)}"
 
 
