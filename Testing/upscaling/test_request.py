@@ -190,6 +190,7 @@ def test_what_a_server_has_no_say_in_is_refused(name: str, value: str, way_out: 
 
 
 def test_numpys_truths_are_truths_and_no_millimetres() -> None:
-    assert Request(isotropic=np.True_).isotropic is True
+    given: list[Any] = [np.True_, np.False_]
+    assert Request(isotropic=given[0]).isotropic is True
     with pytest.raises(UsageError, match=r"isotropic and like.*none"):
-        Request(isotropic=np.False_)
+        Request(isotropic=given[1])
