@@ -187,3 +187,10 @@ def test_a_server_is_asked_for_everything_but_its_device_and_its_files() -> None
 def test_what_a_server_has_no_say_in_is_refused(name: str, value: str, way_out: str) -> None:
     with pytest.raises(UsageError, match=f"{name} .*{value}.*{way_out}"):
         check_for_server({name: value})
+
+
+def test_numpys_truths_are_truths_and_no_millimetres() -> None:
+    given: list[Any] = [np.True_, np.False_]
+    assert Request(isotropic=given[0]).isotropic is True
+    with pytest.raises(UsageError, match=r"isotropic and like.*none"):
+        Request(isotropic=given[1])

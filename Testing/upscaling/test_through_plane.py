@@ -12,6 +12,7 @@ from metasrgan import Request, Volume, load_model, run_request, upscale
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.orientation import choose_slice_axis, list_plane_axes
 from metasrgan.progress import Progress
+from metasrgan.reports.sidecar import summarise_report
 from metasrgan.trust.consistency import SliceConsistency
 from metasrgan.upscaling.pipeline import UpscaleWarning
 from metasrgan.upscaling.plan import choose_target
@@ -126,6 +127,28 @@ def test_a_volume_whose_axes_are_stored_differently_gives_the_same_volume_so_sto
     assert np.abs(result.array - expected.array).max() <= tolerance * span(volume)
 
 
+@pytest.mark.parametrize(("order", "signs"), ORDERS_AND_SIGNS[1::9])
+@pytest.mark.parametrize(
+    ("spacing", "asked"),
+    [
+        ((1.0, 1.0, 5.0), {"isotropic": 0.8}),
+        ((1.0, 1.0, 5.0), {"slice_spacing": 2.0, "scale": "3/2"}),
+        ((0.9, 1.1, 5.0), {"isotropic": True}),
+        ((1.0, 1.6, 4.0), {"isotropic": 0.7}),
+        ((1.0, 1.6, 4.0), {"spacing": 0.9}),
+    ],
+)
+def test_the_network_makes_the_plane_finer_alike_however_a_volume_is_stored(
+    spacing: tuple[float, float, float], asked: dict[str, Any], order: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
+    # Sizes whose factors give whole pixels, so that every order of storage ends on the same grid.
+    volume = thick((20, 18, 6), affine_of(spacing, "RAS", (7.0, 5.0, 3.0)))
+    expected = reordered(run_quietly(volume, **asked), order, signs)
+    result = run_quietly(reordered(volume, order, signs), **asked)
+    np.testing.assert_allclose(result.affine, expected.affine, atol=1e-9)
+    assert np.abs(result.array - expected.array).max() <= 1e-4 * span(volume)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_slices_along_any_axis_are_made_finer(axis: int) -> None:
     spacing, shape = [1.0, 1.0, 1.0], [22, 22, 22]
@@ -216,6 +239,21 @@ def test_a_gap_is_taken_from_the_request_then_the_sidecar_then_none_is_there() -
         run(volume, isotropic=True, slice_thickness=40)
 
 
+@pytest.mark.parametrize(("first", "count"), [(0.3, 14), (0.0, 16), (3.1, 1)])
+def test_a_slice_that_a_reference_covers_in_part_is_not_put_into_that_part(first: float, count: int) -> None:
+    volume = thick((20, 18, 8), affine_of((1.0, 1.0, 5.0)))
+    affine = volume.affine.copy()
+    affine[:3, 3] += first * affine[:3, 2]
+    affine[:3, 2] /= 5
+    like = Volume(np.zeros((20, 18, count), np.uint8), affine)
+    plain, kept = (run(volume, like=like, method="bspline", consistent=each) for each in ("off", "profile"))
+    # Of the first thick slice half at most is covered: what is put back is the next one's, or nothing.
+    assert np.abs(kept.array[:, :, 0] - plain.array[:, :, 0]).max() < 0.03 * span(volume)
+    if count == 1:
+        request = Request(like=like.grid, method="bspline", consistent="profile")
+        assert run_request(request, volume).agreement is None
+
+
 def test_the_measured_slices_are_those_of_the_matrix() -> None:
     volume = thick((10, 9, 6))
     target = choose_target(Request(slice_spacing=1), volume.grid)
@@ -241,13 +279,19 @@ def test_finer_pixels_than_wanted_are_averaged_down_and_the_report_says_so() -> 
     np.testing.assert_allclose(kept[:, :, 1:-1:2][:, :, :5], 0.75 * means[..., :5] + 0.25 * means[..., 1:], rtol=1e-4)
 
 
+def test_pixels_averaged_down_alike_but_for_a_headers_rounding_are_told_once() -> None:
+    affine = affine_of((0.4297, 0.4297 * 1.00001, 6.6))
+    result = run_request(Request(isotropic=1, method="linear"), head((24, 20, 6), affine))
+    assert result.describe("out.nii")["Resolution"] == "in plane averaged down by 2.32721; through plane x6.6"
+
+
 def test_pixels_that_are_not_square_are_made_finer_along_one_axis_at_a_time() -> None:
     shape = (20, 16, 4)
     volume = head(shape, centred(affine_of((0.5, 1.5, 2.0)), shape))
     result = run_request(Request(spacing=0.5), volume)
     assert result.volume.array.shape == (20, 48, 4)
     report = result.describe("out.nii")
-    assert report["Resolution"] == "in plane unchanged by x3; through plane unchanged"
+    assert report["Resolution"] == "in plane unchanged and x3; through plane unchanged"
     assert report["Model"] is None
     assert report["ThroughPlaneModel"]["File"] == "model_through_plane.pt"
     both = run(volume, spacing=0.4, clip="none", dtype="float32")
@@ -306,3 +350,8 @@ def test_the_network_warns_outside_the_factors_it_was_trained_for() -> None:
         run(volume, slice_spacing=0.4)
     run(volume, slice_spacing=0.4, method="bspline")
     run(volume, slice_spacing=2)
+
+
+def test_the_summary_of_finer_slices_says_what_became_of_every_axis() -> None:
+    result = run_request(Request(isotropic=1, method="linear"), head((24, 20, 6), affine_of((0.5, 1.6, 4.0))))
+    assert "in plane averaged down by 2 and ×1.6; through plane ×4 by linear" in summarise_report(result.describe("o"))

@@ -87,6 +87,16 @@ class ImageGrid:
     factors: tuple[float, float]
     exact: tuple[Fraction, Fraction] | None
 
+    def turn(self, flips: tuple[bool, bool]) -> ImageGrid:
+        """Return the grid for the image with its rows, its columns or both in reverse order."""
+        lines = [
+            size - 1 - line[::-1] if flip else line
+            for line, size, flip in zip((self.rows, self.columns), self.shape, flips)
+        ]
+        rows, columns = (find_exact(*each) for each in zip(lines, self.shape, self.factors))
+        exact = None if rows is None or columns is None else (rows, columns)
+        return ImageGrid(self.shape, lines[0], lines[1], self.factors, exact)
+
 
 def find_exact(positions: np.ndarray, size: int, factor: float) -> Fraction | None:
     """Return a factor as a fraction p/q where positions are those of floor(n*r) voxels from the first outer edge.

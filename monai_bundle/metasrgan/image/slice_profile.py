@@ -28,7 +28,9 @@ _FINE_SIGMA = 12**-0.5
 _TOLERANCE = 1e-6
 
 
-def make_profile_matrix(profile: str, positions: np.ndarray, size: int, thickness: float = 1.0) -> np.ndarray:
+def make_profile_matrix(
+    profile: str, positions: np.ndarray, size: int, thickness: float = 1.0, width: float = 1.0
+) -> np.ndarray:
     """Return the matrix that measures a fine stack into thick slices.
 
     A thick slice that the fine stack covers in part, as the first and the last are by half or so, is measured of that
@@ -40,6 +42,7 @@ def make_profile_matrix(profile: str, positions: np.ndarray, size: int, thicknes
             ascending.
         size: K, thick slices.
         thickness: the profile's full width at half maximum in spacings of the thick slices.
+        width: of a fine slice likewise, where there is a lone one, which has no spacing of its own.
 
     Returns:
         float32 (K, N). Rows sum to 1; those of thick slices that no fine slice covers are zeros.
@@ -52,9 +55,7 @@ def make_profile_matrix(profile: str, positions: np.ndarray, size: int, thicknes
     if not 0 < thickness <= THICKEST:
         raise ValueError(f"thickness {thickness} is no slice's; give more than 0, up to {THICKEST:g} spacings")
     centres = np.arange(size, dtype=np.float64)
-    half = (positions[1] - positions[0] if len(positions) > 1 else 1.0) / 2
-    slices = (centres - thickness / 2, centres + thickness / 2)
-    overlaps = measure_overlaps(slices, (positions - half, positions + half))
+    overlaps, half = _measure_slices(positions, centres, thickness, width)
     overlaps[overlaps.sum(1) < _TOLERANCE * thickness] = 0
     weights = overlaps
     if profile != "box":
@@ -70,6 +71,16 @@ def make_profile_matrix(profile: str, positions: np.ndarray, size: int, thicknes
     return np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0).astype(np.float32)
 
 
+def measure_coverage(positions: np.ndarray, size: int, thickness: float = 1.0, width: float = 1.0) -> np.ndarray:
+    """Return the part of each thick slice's thickness that a fine stack covers, (K,), 0 to 1.
+
+    Args:
+        positions, size, thickness, width: as for `make_profile_matrix`.
+    """
+    overlaps, _ = _measure_slices(positions, np.arange(size, dtype=np.float64), thickness, width)
+    return np.asarray(overlaps.sum(1) / thickness)
+
+
 def invert_profile_matrix(matrix: np.ndarray) -> np.ndarray:
     """Return the right inverse Aᵀ(AAᵀ)⁻¹ of a profile matrix A: the least change that gives thick slices exactly.
 
@@ -83,6 +94,15 @@ def invert_profile_matrix(matrix: np.ndarray) -> np.ndarray:
     """
     fitted, _ = fit_least_squares(matrix.T.astype(np.float64))
     return np.ascontiguousarray(fitted.T, np.float32)
+
+
+def _measure_slices(
+    positions: np.ndarray, centres: np.ndarray, thickness: float, width: float
+) -> tuple[np.ndarray, float]:
+    """(K, N) lengths that thick slices share with fine ones, and half of a fine one's."""
+    half = float(positions[1] - positions[0] if len(positions) > 1 else width) / 2
+    slices = (centres - thickness / 2, centres + thickness / 2)
+    return measure_overlaps(slices, (positions - half, positions + half)), half
 
 
 def _evaluate_gaussian(distances: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,10 +37,12 @@ def compare_agreement(report: Mapping[str, Any]) -> str:
 def summarise_report(report: Mapping[str, Any]) -> str:
     """Return a report in two lines, for the terminal."""
     size, spacing = format_shape(report["OutputShape"]), " × ".join(f"{each:.4g}" for each in report["OutputSpacing"])
-    done = (
-        f"{report['Output']}: {size} voxels of {spacing} mm, ×{report['ScaleApplied']:.6g} by {report['Method']}, "
-        f"{report['Seconds']:.1f} s"
-    )
+    scale = f"{report['ScaleApplied']:.6g}"
+    # A report of an older server does not say it: it made slices finer in plane alone, by one factor.
+    resolution = report.get("Resolution", f"in plane x{scale}; through plane unchanged")
+    only_in_plane = resolution == f"in plane x{scale}; through plane unchanged"
+    gain = f"×{scale}" if only_in_plane else re.sub(r"\bx(?=\d)", "×", resolution)
+    done = f"{report['Output']}: {size} voxels of {spacing} mm, {gain} by {report['Method']}, {report['Seconds']:.1f} s"
     if report["DataConsistency"] is not None:
         done += f"; {describe_agreement(report.get('DataConsistencyModel', 'mean'), report['DataConsistency'])}"
     return f"{done}\n{INTENDED_USE}"

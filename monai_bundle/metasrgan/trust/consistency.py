@@ -20,12 +20,15 @@ from ..geometry.target import Target, Treatment
 from ..image.acquisition import Acquisition, model_coarser, model_kspace, model_mean
 from ..image.intensity import IntensityMap
 from ..image.interpolation import apply_along, apply_matrices
-from ..image.slice_profile import invert_profile_matrix, make_profile_matrix
+from ..image.slice_profile import invert_profile_matrix, make_profile_matrix, measure_coverage
 from ..progress import Progress, finish
 from ..volumes.volume import Volume
 
 # How the input may have been measured of a finer image.
 MODELS = ("kspace", "mean")
+# Of a slice's thickness: where a result covers less, it is another thing that was measured. Slices that overlap by the
+# most that is taken for thickness keep five eighths of the first and the last within the field of view.
+_COVERED = 0.62
 
 
 @dataclass(frozen=True)
@@ -199,10 +202,11 @@ class SliceConsistency:
 
     def __init__(self, profile: str, target: Target, thickness: float) -> None:
         self.profile = profile
-        self.measure = make_profile_matrix(
-            profile, target.positions[target.axis], target.shape_in[target.axis], thickness
-        )
-        # Slices that the result covers.
+        positions, size = target.positions[target.axis], target.shape_in[target.axis]
+        width = 1 / target.through_plane
+        self.measure = make_profile_matrix(profile, positions, size, thickness, width)
+        self.measure[measure_coverage(positions, size, thickness, width) < _COVERED] = 0
+        # Slices that the result covers, or most of each.
         self.compared = np.flatnonzero(self.measure.any(1))
         self.enforced = _Tally()
 

@@ -53,15 +53,18 @@ class InterpolationEngine(Engine):
         return interpolation.apply_matrices(self.rows, slices, self.columns)
 
 
-class TransposedEngine(Engine):
-    """Runs an engine on slices whose rows are its columns.
+class TurnedEngine(Engine):
+    """Runs an engine on slices turned about, and turns back what it makes.
 
     Args:
-        engine: for the transposed slices.
+        engine: for the turned slices.
+        transposed: whether its rows are the slices' columns.
+        flips: whether its rows and its columns run in reverse order.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, transposed: bool, flips: tuple[bool, bool]) -> None:
+        self.engine, self.transposed = engine, transposed
+        self.turn = (slice(None), *(slice(None, None, -1 if flip else 1) for flip in flips))
 
     @property
     def slices_at_once(self) -> int:  # type: ignore[override]
@@ -70,8 +73,9 @@ class TransposedEngine(Engine):
 
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`."""
-        finer = yield from self.engine.run(np.ascontiguousarray(slices.swapaxes(1, 2)))
-        return np.ascontiguousarray(finer.swapaxes(1, 2))
+        turned = (slices.swapaxes(1, 2) if self.transposed else slices)[self.turn]
+        finer = (yield from self.engine.run(np.ascontiguousarray(turned)))[self.turn]
+        return np.ascontiguousarray(finer.swapaxes(1, 2) if self.transposed else finer)
 
     def give_way(self) -> str | None:
         """As `Engine.give_way`."""

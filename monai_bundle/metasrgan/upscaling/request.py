@@ -183,8 +183,8 @@ class Request:
 
     def _check_target(self) -> None:
         """Refuse what does not say how fine the result is, in one way and in sizes."""
-        if self.isotropic is False:
-            object.__setattr__(self, "isotropic", None)
+        if isinstance(self.isotropic, (bool, np.bool_)):
+            object.__setattr__(self, "isotropic", True if self.isotropic else None)
         given = [name for name in TARGETS if getattr(self, name) is not None]
         alone = not given and self.slice_spacing is not None
         if len(given) != 1 and not alone:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import INTENDED_USE, __version__
+from ..geometry.orientation import SPACING_TOLERANCE
 from ..geometry.target import Target, Treatment
 from ..trust.consistency import Agreement
 from ..volumes.volume import Volume
@@ -90,8 +92,13 @@ class Result:
 
 def describe_resolution(target: Target) -> str:
     """Return what an upscaling does to a volume's resolution, such as "in plane x2; through plane x5"."""
+    first, second = target.plane
     rows, columns = (_describe_axis(target, axis) for axis in target.plane)
-    in_plane = f"x{target.scale:.6g}" if target.is_square else rows if rows == columns else f"{rows} by {columns}"
+    # Factors that differ by a header's rounding are one.
+    one = target.treat(first) is target.treat(second) and math.isclose(
+        target.factors[first], target.factors[second], rel_tol=SPACING_TOLERANCE
+    )
+    in_plane = f"x{target.scale:.6g}" if target.is_square else rows if one else f"{rows} and {columns}"
     return f"in plane {in_plane}; through plane {_describe_axis(target, target.axis)}"
 
 

@@ -22,7 +22,7 @@ from ..progress import Progress
 from ..trust.consistency import DataConsistency, SliceConsistency
 from ..volumes.volume import Volume
 from .engine import Engine, run_batch
-from .interpolation_engine import InterpolationEngine, NearestEngine, SequenceEngine, TransposedEngine
+from .interpolation_engine import InterpolationEngine, NearestEngine, SequenceEngine, TurnedEngine
 from .plan import Networks
 from .request import DEFAULT_PASSES, Request
 from .through_plane import (
@@ -206,7 +206,12 @@ def _make_plane_engine(run: Upscaling) -> Engine | None:
         from .network_engine import NetworkEngine
 
         _check_baseline(run.networks.in_plane, grid)
-        return NetworkEngine(run.networks.in_plane.generator, run.device, grid)
+        generator, device = run.networks.in_plane.generator, run.device
+        if target.keeps_slices:
+            return NetworkEngine(generator, device, grid)
+        axes = _sort_plane(target)
+        grid = target.make_image_grid(axes, axes)
+        return _turn_to_world(target, axes, grid, lambda each: NetworkEngine(generator, device, each))
     # Voxels are picked along all axes at once.
     if not changed or method == "nearest":
         return None
@@ -220,20 +225,41 @@ def _list_axis_engines(run: Upscaling, changed: tuple[int, ...]) -> list[Engine]
     """An engine for each axis of the plane that changes, one after the other: pixels that are not square."""
     target, network = run.target, run.networks.through_plane
     assert network is not None
-    rows, columns = target.plane
+    first, second = _sort_plane(target)
     engines: list[Engine] = []
-    for axis in changed:
-        # Columns come second, when rows are on the target's already.
-        other = columns if axis == rows else rows
-        later = (other,) if axis == rows and columns in changed else ()
+    for axis in (each for each in (first, second) if each in changed):
+        # The second comes when the first is on the target's already.
+        other = second if axis == first else first
+        later = (other,) if axis == first and second in changed else ()
         grid = target.make_image_grid((axis, other), (axis,), later)
-        engine: Engine
         if target.treat(axis) is Treatment.REFINE:
-            engine = make_cut_engine(network, run.device, grid)
+            engines.append(
+                _turn_to_world(target, (axis, other), grid, lambda each: make_cut_engine(network, run.device, each))
+            )
         else:
-            engine = InterpolationEngine("bspline", grid)
-        engines.append(engine if axis == rows else TransposedEngine(engine))
+            engines.append(TurnedEngine(InterpolationEngine("bspline", grid), axis != target.plane[0], (False, False)))
     return engines
+
+
+def _sort_plane(target: Target) -> tuple[int, int]:
+    """The two axes of the plane in the order of the world's."""
+    first, second = sorted(target.plane, key=lambda axis: target.world_axes[axis])
+    return first, second
+
+
+def _turn_to_world(
+    target: Target, axes: tuple[int, int], grid: ImageGrid, make: Callable[[ImageGrid], Engine]
+) -> Engine:
+    """A network's engine for slices turned along the world's axes: the same result however a volume is stored.
+
+    Args:
+        target: the grid.
+        axes: of the engine's rows and columns.
+        grid: of these two axes, as they are stored.
+        make: makes the engine for a grid.
+    """
+    flips = (target.world_axes[axes[0]][1], target.world_axes[axes[1]][1])
+    return TurnedEngine(make(grid.turn(flips)), axes[0] != target.plane[0], flips)
 
 
 def _check_baseline(model: Model, grid: ImageGrid) -> None:
