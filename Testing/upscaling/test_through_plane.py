@@ -346,6 +346,8 @@ def test_progress_counts_cuts_and_slices_to_the_end() -> None:
 
 def test_the_network_warns_outside_the_factors_it_was_trained_for() -> None:
     volume = thick((14, 12, 6))
+    with pytest.warns(UpscaleWarning, match=r"factor of 1.053 along axis 2 leaves the network nothing to add"):
+        run_request(Request(slice_spacing=3.8), volume)
     with pytest.warns(UpscaleWarning, match=r"factor of 10 along axis 2 is outside 1.2 … 8.0"):
         run(volume, slice_spacing=0.4)
     run(volume, slice_spacing=0.4, method="bspline")

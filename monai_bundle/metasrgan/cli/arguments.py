@@ -37,7 +37,9 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
         commands: by name, "upscale", "compare", "info", "export", "demo" and "data".
     """
     parser = _Parser(
-        prog="metasrgan", description="Super-resolve brain MRI in plane, at any scale.", epilog=INTENDED_USE
+        prog="metasrgan",
+        description="Super-resolve brain MRI in plane and through plane, at any scale.",
+        epilog=INTENDED_USE,
     )
     parser.add_argument("--version", action="version", version=f"metasrgan {__version__}")
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
@@ -48,7 +50,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
         each.set_defaults(command=commands[name])
         return each
 
-    upscale = add_command("upscale", "upscale a volume in plane")
+    upscale = add_command("upscale", "upscale a volume, in plane or to isotropic voxels")
     upscale.add_argument("-i", "--input", type=Path, required=True, help="NIfTI, NRRD or MetaImage volume")
     upscale.add_argument("-o", "--output", type=Path, required=True, help="where to write; the suffix is the type")
     _add_request(upscale.add_argument_group("the output's grid (one of these)"), TARGETS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from .. import INTENDED_USE, __version__
 from ..errors import MetaSRGANError
-from ..geometry.grid import format_shape
+from ..geometry.grid import LARGEST_THROUGH_PLANE, format_shape, was_trained_through_plane
 from ..geometry.orientation import measure_anisotropy, name_axis_codes
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request
@@ -51,10 +53,16 @@ def _describe_isotropic(volume: Volume, ratio: float) -> str:
         target = choose_target(Request(isotropic=True), volume.grid)
     except MetaSRGANError as error:
         return f"no: {error}"
-    wanted = f"{target.spacing.min():.4g}"
-    return (
+    told = (
         f"slices are {ratio:.3g} times as far apart as pixels are wide; --isotropic gives "
-        f"{format_shape(target.shape)} voxels of {wanted} mm"
+        f"{format_shape(target.shape)} voxels of {target.spacing.min():.4g} mm"
+    )
+    if was_trained_through_plane(target.through_plane):
+        return told
+    # The finest tenth of a millimetre that the network was trained for.
+    finest = np.ceil(volume.spacing[target.axis] / LARGEST_THROUGH_PLANE * 10) / 10
+    return f"{told}, beyond the {LARGEST_THROUGH_PLANE:g} slices for one that the network was trained for; " + (
+        f"--isotropic {finest:g} is not" if target.through_plane > LARGEST_THROUGH_PLANE else "compare with bspline"
     )
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import DataError, UsageError
-from .orientation import SPACING_TOLERANCE, choose_slice_axis, list_plane_axes, measure_spacing
+from .orientation import SPACING_TOLERANCE, choose_slice_axis, list_plane_axes, match_world_axes, measure_spacing
 from .scale import LARGEST_SCALE, SMALLEST_SCALE, centre_pixels, count_output_pixels
 from .target import Grid, Target, keeps_voxels
 
@@ -123,15 +123,18 @@ def isotropic_grid(
     Raises:
         UsageError: voxels that are isotropic already, a size that makes nothing finer, or one beyond what makes sense.
     """
-    chosen = choose_slice_axis(affine, axis)
-    sizes = measure_spacing(affine)
+    chosen, sizes = choose_slice_axis(affine, axis), measure_spacing(affine)
+    if axis == "auto":
+        # Of axes that are equally coarse the one closest to foot-head, in whatever order they are stored.
+        coarsest = np.flatnonzero(sizes >= sizes.max() * (1 - SPACING_TOLERANCE))
+        chosen = max((int(each) for each in coarsest), key=lambda each: match_world_axes(affine)[each])
     wanted = float(min(sizes[each] for each in list_plane_axes(chosen))) if spacing is None else spacing
     if spacing is None and sizes[chosen] <= wanted * (1 + SPACING_TOLERANCE):
         raise UsageError(
             f"the slices are as fine as the pixels already ({format_size(sizes)} mm); "
             "give a finer size in millimetres, such as isotropic 0.5"
         )
-    return respace_grid(shape, affine, wanted, axis, slice_spacing=wanted)
+    return respace_grid(shape, affine, wanted, chosen, slice_spacing=wanted)
 
 
 def check_spacing(spacing: float, name: str = "spacing") -> None:

@@ -106,7 +106,7 @@ def _interpolate(target: Target, axis: int) -> np.ndarray:
     line, size = target.positions[axis], target.shape_in[axis]
     if target.treat(axis) is Treatment.AVERAGE:
         return average_onto(line, size, 1 / target.factors[axis])
-    return make_interpolation_matrix("bspline", line, size)
+    return make_interpolation_matrix("bspline", line.clip(-0.5, size - 0.5), size)
 
 
 def _measure_step(positions: np.ndarray) -> float:

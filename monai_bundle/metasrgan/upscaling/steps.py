@@ -316,6 +316,10 @@ def list_factor_warnings(request: Request, target: Target) -> list[str]:
         )
     for axis in (target.axis, *(() if target.is_square else target.plane)):
         factor = target.factors[axis]
+        if target.treat(axis) is Treatment.INTERPOLATE:
+            found.append(
+                f"a factor of {factor:.4g} along axis {axis} leaves the network nothing to add; B-spline does it"
+            )
         if target.treat(axis) is Treatment.REFINE and not was_trained_through_plane(factor):
             found.append(
                 f"a factor of {factor:.4g} along axis {axis} is outside 1.2 … 8.0, which the network was trained for; "
