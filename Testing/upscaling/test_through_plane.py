@@ -105,7 +105,7 @@ def test_a_ramp_through_the_world_stays_that_ramp_but_for_the_end_slices(
     finest = float(min(volume.spacing))
     for asked in ({"isotropic": True}, {"isotropic": finest * 1.5}, {"slice_spacing": float(max(volume.spacing)) / 3}):
         result = run_quietly(volume, method=method, clip="none", dtype="float32", **asked)
-        truth = ramp(result.array.shape, result.affine, direction)  # type: ignore[arg-type]
+        truth = ramp(result.array.shape, result.affine, direction)
         target = choose_target(Request(**asked), volume.grid)
         # Half a voxel past the outermost centres a ramp does not go on; a spline needs some voxels to settle.
         inside = tuple(slice(*np.searchsorted(target.positions[axis], (2.5, shape[axis] - 3.5))) for axis in range(3))
@@ -133,7 +133,7 @@ def test_slices_along_any_axis_are_made_finer(axis: int) -> None:
     volume = thick((shape[0], shape[1], shape[2]), affine_of((spacing[0], spacing[1], spacing[2])))
     result = run(volume, isotropic=True)
     assert result.array.shape == tuple(32 if each == axis else 22 for each in range(3))
-    truth = scan(result.array.shape, result.affine)  # type: ignore[arg-type]
+    truth = scan(result.array.shape, result.affine)
     errors = {
         method: np.abs(run(volume, isotropic=True, method=method).array - truth.array).mean()
         for method in ("net", "bspline")
