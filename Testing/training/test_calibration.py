@@ -52,7 +52,7 @@ def upscale_as_users_do(weights: str, image: torch.Tensor, scale: Scale) -> torc
     if weights in ("kept", "gan"):
         shape = (*image.shape[2:], 1)
         target = scale_grid(shape, np.eye(4), (scale, scale), axis=2)
-        finer = torch.from_numpy(DataConsistency("kspace", target, shape).enforce(image[0].numpy(), finer.numpy()))
+        finer = torch.from_numpy(DataConsistency("kspace", target).enforce(image[0].numpy(), finer.numpy()))
     return finer[0]
 
 

@@ -46,7 +46,7 @@ def test_what_is_put_back_is_what_users_get() -> None:
     target = choose_target(Request(scale=scale), volume.grid)
     slices = np.moveaxis(volume.array, 2, 0).astype(np.float32) / np.float32(volume.array.max())
     fine = np.random.default_rng(0).random((2, 51, 34), np.float32)
-    users = DataConsistency("kspace", target, volume.array.shape).enforce(slices, fine.copy())
+    users = DataConsistency("kspace", target).enforce(slices, fine.copy())
     trained = put_back(torch.from_numpy(slices)[:, None], torch.from_numpy(fine)[:, None], scale)
     np.testing.assert_allclose(trained[:, 0].numpy(), users, atol=1e-5)
 

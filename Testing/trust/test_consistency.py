@@ -158,7 +158,7 @@ def test_an_enforced_result_is_left_as_it_is() -> None:
     volume = head((25, 18, 2))
     for model in MODELS:
         result = run_request(Request(scale="1.7", method="bicubic", consistent=model, dtype="float32"), volume).volume
-        keeper = DataConsistency(model, choose_target(Request(scale="1.7"), volume.grid), volume.array.shape)
+        keeper = DataConsistency(model, choose_target(Request(scale="1.7"), volume.grid))
         slices, fine = (np.moveaxis(each.array, 2, 0).astype(np.float32) for each in (volume, result))
         np.testing.assert_allclose(keeper.enforce(slices, fine.copy()), fine, atol=1e-5 * float(np.ptp(fine)))
 
@@ -179,7 +179,7 @@ def test_an_empty_outer_band_is_not_kept_empty() -> None:
     slices = np.moveaxis(volume.array, 2, 0).astype(np.float32)
     rng = np.random.default_rng(3)
     fine = rng.normal(size=(2, 48, 40)).astype(np.float32) * np.ptp(slices)
-    keeper = DataConsistency("kspace", target, volume.array.shape, band=(0.5, 1.0))
+    keeper = DataConsistency("kspace", target, band=(0.5, 1.0))
     spectrum = dctn(keeper.enforce(slices, fine.copy()), axes=(1, 2), norm="ortho")
     np.testing.assert_allclose(
         spectrum[:, :12, :20], dctn(slices, axes=(1, 2), norm="ortho")[:, :12] * 2, atol=1e-4 * float(np.ptp(slices))

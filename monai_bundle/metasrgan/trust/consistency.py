@@ -65,7 +65,6 @@ class DataConsistency:
     Args:
         model: of `MODELS`.
         target: the upscaling's grid.
-        shape: (I, J, K) of the input.
         band: the measured part of each in-plane axis's own band; see `metasrgan.image.acquisition.model_kspace`.
         shoulder: of the band, as there.
         averaged: whether the slices that come are averaged down already, where the target's pixels are coarser.
@@ -78,7 +77,6 @@ class DataConsistency:
         self,
         model: str,
         target: Target,
-        shape: tuple[int, ...],
         band: tuple[float, float] = (1.0, 1.0),
         shoulder: float = 0.0,
         averaged: bool = False,
@@ -88,7 +86,7 @@ class DataConsistency:
         self.model = model
 
         def make(axis: int, part: float) -> Acquisition:
-            positions, size, width = target.positions[axis], shape[axis], 1 / target.factors[axis]
+            positions, size, width = target.positions[axis], target.shape_in[axis], 1 / target.factors[axis]
             if target.treat(axis) is Treatment.AVERAGE:
                 if not averaged:
                     return model_coarser(positions, size, width)
@@ -100,11 +98,8 @@ class DataConsistency:
         row_axis, column_axis = target.plane
         self.rows = make(row_axis, band[0])
         # Of square slices once.
-        square = (shape[row_axis], target.factors[row_axis], band[0]) == (
-            shape[column_axis],
-            target.factors[column_axis],
-            band[1],
-        )
+        row, column = ((target.shape_in[axis], target.factors[axis]) for axis in target.plane)
+        square = (row, band[0]) == (column, band[1])
         alike = square and np.array_equal(target.positions[row_axis], target.positions[column_axis])
         self.columns = self.rows if alike else make(column_axis, band[1])
         self._enforced = _Tally()
@@ -188,7 +183,7 @@ def measure_consistency(volume: Volume, result: Volume, target: Target, model: s
         target: the grid.
         model: of `MODELS`.
     """
-    return finish(DataConsistency(model, target, volume.array.shape).measure_steps(volume, result, target))
+    return finish(DataConsistency(model, target).measure_steps(volume, result, target))
 
 
 class SliceConsistency:

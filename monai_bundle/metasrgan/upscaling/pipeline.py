@@ -181,20 +181,19 @@ def run_request_steps(
         for note in volume.notes:
             warn_once(note)
     started = time.monotonic()
-    plane_model = get_plane_model(request)
     slices = make_slice_consistency(request, target, thickness)
     intensities = IntensityMap.fit(volume.array)
-    keeps_plane, keeps_slices = plane_model != "off" and target.refines_plane, request.consistent == "profile"
+    keeps_plane = get_plane_model(request) != "off" and target.refines_plane
     run = Upscaling(
-        request,
-        volume,
-        target,
-        networks,
-        device,
-        intensities,
-        make_data_consistency(request, volume, target, averaged=True) if keeps_plane else None,
-        slices if keeps_slices else None,
-        warn_once,
+        request=request,
+        volume=volume,
+        target=target,
+        networks=networks,
+        device=device,
+        intensities=intensities,
+        plane_keeper=make_data_consistency(request, target, averaged=True) if keeps_plane else None,
+        slice_keeper=slices if request.consistent == "profile" else None,
+        warn=warn_once,
     )
     result = yield from upscale_steps(run)
     seconds = time.monotonic() - started
@@ -206,23 +205,17 @@ def run_request_steps(
     return Result(request, volume, target, result, networks, device, agreement, seconds, tuple(told), thickness)
 
 
-def make_data_consistency(request: Request, volume: Volume, target: Target, averaged: bool = False) -> DataConsistency:
+def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:
     """Return what was measured of a volume in plane; where nothing is to be put back, as of one that was averaged down.
 
     Args:
         request: settled.
-        volume: the input.
         target: the upscaling's grid.
         averaged: as for `metasrgan.trust.consistency.DataConsistency`.
     """
     model = get_plane_model(request)
-    return DataConsistency(
-        model if model in MODELS else "mean",
-        target,
-        volume.array.shape,
-        shoulder=request.shoulder,
-        averaged=averaged,
-    )
+    known = model if model in MODELS else "mean"
+    return DataConsistency(known, target, shoulder=request.shoulder, averaged=averaged)
 
 
 def make_slice_consistency(request: Request, target: Target, thickness: Thickness | None) -> SliceConsistency | None:
@@ -260,7 +253,7 @@ def measure_agreement_steps(
     """
     if slices is None and target.treat(target.axis) is not Treatment.KEEP:
         return None
-    keeper = make_data_consistency(request, volume, target) if keeper is None else keeper
+    keeper = make_data_consistency(request, target) if keeper is None else keeper
     return (yield from keeper.measure_steps(volume, result, target, intensities, slices))
 
 

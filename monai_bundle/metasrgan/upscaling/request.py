@@ -158,12 +158,7 @@ class Request:
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
         self._check_target()
-        object.__setattr__(self, "shoulder", _read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
-        if not 0 <= self.shoulder <= 1:
-            raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
-        if self.shoulder and (self.consistent in ("mean", "off") or self.method == "nearest"):
-            what = "method 'nearest'" if self.method == "nearest" else f"consistent {self.consistent!r}"
-            raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
+        self._check_shoulder()
         check_axis(self.axis)
         check_device(self.device)
         if not isinstance(self.axis, str):
@@ -171,6 +166,19 @@ class Request:
         object.__setattr__(self, "device", str(self.device))
         if self.weights is not None:
             object.__setattr__(self, "weights", str(self.weights))
+        self._check_choices()
+
+    def _check_shoulder(self) -> None:
+        """Refuse a shoulder that is none, or that nothing heeds."""
+        object.__setattr__(self, "shoulder", _read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
+        if not 0 <= self.shoulder <= 1:
+            raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
+        if self.shoulder and (self.consistent in ("mean", "off") or self.method == "nearest"):
+            what = "method 'nearest'" if self.method == "nearest" else f"consistent {self.consistent!r}"
+            raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
+
+    def _check_choices(self) -> None:
+        """Refuse words that are unknown, or that the method does not heed."""
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)
             if known and value not in known and value != each.default:
@@ -196,6 +204,11 @@ class Request:
             raise UsageError(
                 f"slice_spacing {self.slice_spacing}: {given[0]} says already how fine the slices are; leave one out"
             )
+        self._read_sizes()
+        self._check_slices()
+
+    def _read_sizes(self) -> None:
+        """Take numbers for what says how fine the result is, and how thick the slices are."""
         if self.scale is not None:
             if not isinstance(self.scale, Scale):
                 object.__setattr__(self, "scale", Scale(self.scale))
@@ -205,6 +218,9 @@ class Request:
             if value is not None and (name, value) != ("isotropic", True):
                 object.__setattr__(self, name, _read_number(name, value, "millimetres, such as 0.5"))
                 check_spacing(getattr(self, name), name)
+
+    def _check_slices(self) -> None:
+        """Refuse what is said of slices that are made finer where it makes no sense, or none are."""
         if self.passes is not None:
             object.__setattr__(self, "passes", _read_number("passes", self.passes, "1 or 2"))
             if self.passes not in (1, 2):

@@ -6,7 +6,7 @@ time: engine → what was measured put back → intensities back → clipped →
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -24,11 +24,11 @@ from ..volumes.volume import Volume
 from .engine import Engine, run_batch
 from .interpolation_engine import InterpolationEngine, NearestEngine, SequenceEngine, TurnedEngine
 from .plan import Networks
-from .request import DEFAULT_PASSES, Request
+from .request import Request
 from .through_plane import (
     average_down,
-    count_cuts,
     interpolate_slices,
+    list_cuts,
     make_cut_engine,
     pick_voxels,
     refine_slices_steps,
@@ -75,19 +75,35 @@ class Upscaling:
         return np.moveaxis(self.volume.array, self.target.axis, 0)
 
     @cached_property
+    def extremes(self) -> tuple[np.generic, np.generic]:
+        """The input's lowest and highest value."""
+        return self.array.min(), self.array.max()
+
+    @cached_property
     def limits(self) -> tuple[float, float] | None:
         """What is clipped to before what was measured is put back once more, in the network's range; None for not."""
         if self.request.clip != "soft":
             return None
-        low, high = self.intensities.forward(np.array([self.array.min(), self.array.max()]))
+        low, high = self.intensities.forward(np.array(self.extremes))
         return float(low), float(high)
 
     @cached_property
-    def cuts(self) -> int:
-        """How many images the volume is cut into for its slices to be made finer."""
+    def cuts(self) -> list[int]:
+        """The axes of (K, H, W) that a network cuts slices along to make them finer; none where none does."""
         if self.networks.through_plane is None or self.target.treat(self.target.axis) is not Treatment.REFINE:
-            return 0
-        return count_cuts(self.target, _find_averaged_shape(self.target), self.request.passes or DEFAULT_PASSES)
+            return []
+        return list_cuts(self.target, self.request.passes)
+
+    @cached_property
+    def images(self) -> int:
+        """How many images the slices are cut into, which come before the plane."""
+        shape = _find_averaged_shape(self.target)
+        return sum(shape[across] for across in self.cuts)
+
+    @property
+    def total(self) -> int:
+        """All steps: images of cuts, then the result's slices."""
+        return self.images + len(self.target.positions[self.target.axis])
 
 
 def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
@@ -97,51 +113,43 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
         UsageError: a scale that a baseline's network does not do.
         MemoryError, RuntimeError: not enough memory, even for a little at a time.
     """
-    request, volume, target, warn = run.request, run.volume, run.target, run.warn
-    for warning in list_factor_warnings(request, target):
-        warn(warning)
-    array = run.array
-    lowest, highest = array.min(), array.max()
-    outside = _find_outside(target)
-    if any(each.any() for each in outside):
-        warn("the reference reaches beyond the input's field of view; its voxels there get the input's lowest value")
-    is_nearest = request.method == "nearest"
+    target = run.target
+    for warning in list_factor_warnings(run.request, target):
+        run.warn(warning)
+    above, *beside = _find_outside(target)
+    if any(each.any() for each in (above, *beside)):
+        run.warn(
+            "the reference reaches beyond the input's field of view; its voxels there get the input's lowest value"
+        )
+    maps = run.request.method != "nearest"
     # What only upscales in plane takes the input a batch at a time.
     stack = None if target.keeps_slices else (yield from _make_stack_steps(run))
     engine = _make_plane_engine(run)
-    count = len(array) if stack is None else len(stack)
-    total = run.cuts + count
-    dtype = choose_dtype(request, volume)
-    result = np.empty((count, *(len(target.positions[axis]) for axis in target.plane)), dtype)
-    at_once = engine.slices_at_once if engine is not None else max(1, _VOXELS_AT_ONCE // result[0].size)
+    shape = [len(target.positions[axis]) for axis in (target.axis, *target.plane)]
+    result = np.empty(shape, choose_dtype(run.request, run.volume))
 
     start = 0
-    while start < count:
-        stop = min(start + (at_once if engine is None else engine.slices_at_once), count)
-        source = array if stack is None else stack
-        slices = np.ascontiguousarray(source[start:stop])
-        if stack is None and not is_nearest:
+    while start < len(result):
+        at_once = max(1, _VOXELS_AT_ONCE // result[0].size) if engine is None else engine.slices_at_once
+        stop = min(start + at_once, len(result))
+        slices = np.ascontiguousarray((run.array if stack is None else stack)[start:stop])
+        if stack is None and maps:
             slices = run.intensities.forward(slices)
         batch: np.ndarray | None = slices
         if engine is not None:
-            batch = yield from run_batch(engine, slices, Progress(run.cuts + start, total), warn)
+            batch = yield from run_batch(engine, slices, Progress(run.images + start, run.total), run.warn)
         if batch is None:
             continue
         if run.plane_keeper is not None:
             batch = run.plane_keeper.enforce(slices, batch, run.limits)
-        if not is_nearest:
-            batch = run.intensities.inverse(batch)
-            if request.clip == "input":
-                np.clip(batch, lowest, highest, out=batch)
-        above, rows, columns = outside
-        batch[above[start:stop]] = lowest
-        batch[:, rows, :] = lowest
-        batch[:, :, columns] = lowest
-        result[start:stop] = _convert(batch, dtype)
+        if maps:
+            batch = _map_back(run, batch)
+        _fill_outside(batch, (above[start:stop], *beside), run.extremes[0])
+        result[start:stop] = _convert(batch, result.dtype)
         start = stop
-        yield Progress(run.cuts + stop, total)
+        yield Progress(run.images + stop, run.total)
 
-    return volume.replace_voxels(target.view_as_result(result), target.affine, target.index_transform)
+    return run.volume.replace_voxels(target.view_as_result(result), target.affine, target.index_transform)
 
 
 def _make_stack_steps(run: Upscaling) -> Generator[Progress, None, np.ndarray]:
@@ -157,18 +165,13 @@ def _make_stack_steps(run: Upscaling) -> Generator[Progress, None, np.ndarray]:
     for slice_, own in zip(slices, run.array):
         slice_[...] = run.intensities.forward(own)
     slices = average_down(slices, target)
-    treatment = target.treat(target.axis)
-    if treatment in (Treatment.KEEP, Treatment.AVERAGE):
+    if target.treat(target.axis) in (Treatment.KEEP, Treatment.AVERAGE):
         return slices
-    if treatment is Treatment.INTERPOLATE or run.networks.through_plane is None:
-        method = "bspline" if request.method == "net" else request.method
-        finer = interpolate_slices(slices, target, method)
+    network = run.networks.through_plane
+    if network is not None and run.cuts:
+        finer = yield from refine_slices_steps(slices, target, network, run.device, run.cuts, run.warn, run.total)
     else:
-        passes = request.passes or DEFAULT_PASSES
-        total = run.cuts + len(target.positions[target.axis])
-        finer = yield from refine_slices_steps(
-            slices, target, run.networks.through_plane, run.device, passes, run.warn, total
-        )
+        finer = interpolate_slices(slices, target, "bspline" if request.method == "net" else request.method)
     if run.slice_keeper is not None:
         finer = run.slice_keeper.enforce(slices, finer, run.limits)
     return finer
@@ -180,6 +183,22 @@ def choose_dtype(request: Request, volume: Volume) -> np.dtype:
         return np.dtype(np.float32)
     stored = volume.stored_dtype
     return np.dtype(np.uint8) if stored == np.bool_ else stored.newbyteorder("=")
+
+
+def _map_back(run: Upscaling, batch: np.ndarray) -> np.ndarray:
+    """The input's intensities again, clipped to them where that is asked for."""
+    batch = run.intensities.inverse(batch)
+    if run.request.clip == "input":
+        np.clip(batch, *run.extremes, out=batch)
+    return batch
+
+
+def _fill_outside(batch: np.ndarray, outside: Sequence[np.ndarray], value: np.generic) -> None:
+    """Give a value to what lies outside: which slices, rows and columns of (N, H, W), bool each."""
+    slices, rows, columns = outside
+    batch[slices] = value
+    batch[:, rows, :] = value
+    batch[:, :, columns] = value
 
 
 def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -289,7 +308,7 @@ def count_network_voxels(request: Request, target: Target) -> int:
     slices, rows, columns = _find_averaged_shape(target)
     given = 0
     if target.treat(target.axis) is Treatment.REFINE:
-        given += slices * rows * columns * (request.passes or DEFAULT_PASSES)
+        given += slices * rows * columns * len(list_cuts(target, request.passes))
     if target.treat(target.axis) is not Treatment.KEEP:
         slices = len(target.positions[target.axis])
     finer = sum(target.treat(axis) is Treatment.REFINE for axis in target.plane)

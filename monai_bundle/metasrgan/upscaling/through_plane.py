@@ -7,7 +7,7 @@ than is wanted are averaged down, which spares the network most of the work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ def refine_slices_steps(
     target: Target,
     network: Model,
     device: str,
-    passes: int,
+    cuts: Sequence[int],
     warn: Callable[[str], None],
     total: int,
 ) -> Generator[Progress, None, np.ndarray]:
@@ -76,7 +76,7 @@ def refine_slices_steps(
         target: the grid.
         network: with a factor an axis.
         device: to compute on.
-        passes: 1 or 2 of the plane's axes to cut along.
+        cuts: of `list_cuts`.
         warn: told where memory was short.
         total: of all steps of the whole upscaling.
 
@@ -94,22 +94,22 @@ def refine_slices_steps(
     line = size - 1 - line[::-1] if against[0] else line
     exact = find_exact(line, size, factor)
     done = 0
-    for number, across in enumerate(_list_cuts(target)[:passes]):
-        # Cut along `across`: images of the slices by the other axis of the plane.
-        cuts, results = (np.moveaxis(each, across, 0) for each in (turned, turned_finer))
+    for number, across in enumerate(cuts):
+        # Images of the slices by the other axis of the plane.
+        images, results = (np.moveaxis(each, across, 0) for each in (turned, turned_finer))
         grid = ImageGrid(
-            (cuts.shape[1], cuts.shape[2]),
+            (images.shape[1], images.shape[2]),
             line,
-            np.arange(cuts.shape[2], dtype=np.float64),
+            np.arange(images.shape[2], dtype=np.float64),
             (factor, 1.0),
             None if exact is None else (exact, Fraction(1)),
         )
         engine = make_cut_engine(network, device, grid)
         start = 0
-        while start < len(cuts):
-            stop = min(start + engine.slices_at_once, len(cuts))
-            images = _gather_neighbours(cuts, start, stop, network.generator.slices)
-            batch = yield from run_batch(engine, images, Progress(done, total), warn)
+        while start < len(images):
+            stop = min(start + engine.slices_at_once, len(images))
+            seen = _gather_neighbours(images, start, stop, network.generator.slices)
+            batch = yield from run_batch(engine, seen, Progress(done, total), warn)
             if batch is None:
                 continue
             if number == 0:
@@ -119,14 +119,21 @@ def refine_slices_steps(
             done += stop - start
             start = stop
             yield Progress(done, total)
-    if passes > 1:
-        finer /= passes
+    if len(cuts) > 1:
+        finer /= len(cuts)
     return finer
 
 
-def count_cuts(target: Target, shape: tuple[int, ...], passes: int) -> int:
-    """Return how many images (K, H, W) slices are cut into."""
-    return sum(shape[across] for across in _list_cuts(target)[:passes])
+def list_cuts(target: Target, passes: int | None) -> list[int]:
+    """Return the axes of (K, H, W) slices that they are cut along, in the order of the world's.
+
+    Args:
+        target: the grid.
+        passes: how many, 1 or 2; None for both.
+    """
+    rows, columns = target.plane
+    axes = [1, 2] if target.world_axes[rows] < target.world_axes[columns] else [2, 1]
+    return axes[:passes]
 
 
 def make_cut_engine(network: Model, device: str, grid: ImageGrid) -> Engine:
@@ -136,15 +143,9 @@ def make_cut_engine(network: Model, device: str, grid: ImageGrid) -> Engine:
     return NetworkEngine(network.generator, device, grid, margin=MARGIN)
 
 
-def _list_cuts(target: Target) -> list[int]:
-    """The two axes of (K, H, W) to cut along, in the order of the world's."""
-    rows, columns = target.plane
-    return [1, 2] if target.world_axes[rows] < target.world_axes[columns] else [2, 1]
-
-
-def _gather_neighbours(cuts: np.ndarray, start: int, stop: int, slices: int) -> np.ndarray:
+def _gather_neighbours(images: np.ndarray, start: int, stop: int, slices: int) -> np.ndarray:
     """Images start … stop-1, (N, H, W), or with their neighbours, (N, slices, H, W); past the last it goes on."""
     if slices == 1:
-        return np.ascontiguousarray(cuts[start:stop])
+        return np.ascontiguousarray(images[start:stop])
     near = np.arange(slices) - slices // 2
-    return np.ascontiguousarray(cuts[(np.arange(start, stop)[:, None] + near).clip(0, len(cuts) - 1)])
+    return np.ascontiguousarray(images[(np.arange(start, stop)[:, None] + near).clip(0, len(images) - 1)])
