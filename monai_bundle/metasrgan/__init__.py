@@ -1,4 +1,4 @@
-"""Meta-SRGAN: super-resolve brain MRI in plane, at any scale.
+"""Meta-SRGAN: super-resolve brain MRI in plane and through plane, at any scale.
 
 >>> import numpy as np, metasrgan
 >>> volume = metasrgan.Volume(np.random.default_rng(0).random((12, 10, 2)), np.eye(4))
