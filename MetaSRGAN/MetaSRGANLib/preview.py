@@ -20,9 +20,9 @@ from . import nodes
 from .choices import Method, Weights
 from .parameters import collect_asked
 
-# Seconds of one CPU core for a million voxels that a network is given, in plane and through it, an axis each: what
-# `upscale` took of a Xeon core (AVX-512, PyTorch 2.13, one thread) was 7.4 to 8.6, whatever the factor.
-CORE_SECONDS = 8.0
+# Seconds of one CPU core for a million voxels that a network is given, whatever the factor, by `upscale` on a server's
+# core (AVX-512, PyTorch 2.13, one thread): of the network with one factor, and of the deeper one with a factor an axis.
+CORE_SECONDS = (7.0, 18.0)
 
 
 class Preview(NamedTuple):
@@ -82,7 +82,8 @@ def describe_run(request: Request, volume: Volume, on_cpu: bool) -> str:
         f"about {format_bytes(memory)} of memory",
     ]
     if on_cpu and request.method == "net":
-        seconds = CORE_SECONDS * count_network_voxels(request, target) / 1e6
+        voxels = count_network_voxels(request, target)
+        seconds = sum(each * count / 1e6 for each, count in zip(CORE_SECONDS, voxels))
         lines[-1] += f", {format_estimate(seconds)} on one CPU core, less on more"
     return "\n".join([*lines, *list_factor_warnings(request, target)])
 

@@ -296,15 +296,18 @@ def _check_baseline(model: Model, grid: ImageGrid) -> None:
         )
 
 
-def count_network_voxels(request: Request, target: Target) -> int:
-    """Return how many voxels networks are given, by which the time grows that they take; each pass counts its own.
+def count_network_voxels(request: Request, target: Target) -> tuple[int, int]:
+    """Return how many voxels the networks are given, by which the time grows that they take; each pass counts its own.
 
     Args:
         request: settled.
         target: the grid.
+
+    Returns:
+        Those of the network with one factor, and of the one with a factor an axis.
     """
     if request.method != "net":
-        return 0
+        return 0, 0
     slices, rows, columns = _find_averaged_shape(target)
     given = 0
     if target.treat(target.axis) is Treatment.REFINE:
@@ -312,7 +315,8 @@ def count_network_voxels(request: Request, target: Target) -> int:
     if target.treat(target.axis) is not Treatment.KEEP:
         slices = len(target.positions[target.axis])
     finer = sum(target.treat(axis) is Treatment.REFINE for axis in target.plane)
-    return given + slices * rows * columns * (1 if target.is_square else finer)
+    plane = slices * rows * columns
+    return (plane, given) if target.is_square else (0, given + plane * finer)
 
 
 def _find_averaged_shape(target: Target) -> tuple[int, int, int]:
