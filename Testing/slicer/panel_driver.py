@@ -84,9 +84,9 @@ class Panel:
         assert self.ui.applyButton.text == "Apply"
         self.click(self.ui.applyButton)
 
-    def wait(self) -> None:
+    def wait(self, seconds: float = 120) -> None:
         """Let the run come to its end."""
-        self.until(lambda: self.ui.applyButton.text == "Apply")
+        self.until(lambda: self.ui.applyButton.text == "Apply", seconds)
 
     def run(self) -> None:
         """Press Apply, and let the run come to its end."""
@@ -99,9 +99,9 @@ class Panel:
             self.run()
         return texts[-1]
 
-    def until(self, what: Callable[[], bool]) -> None:
+    def until(self, what: Callable[[], bool], seconds: float = 120) -> None:
         """Turn the event loop until something is so."""
-        kit.wait_until(what, seconds=120)
+        kit.wait_until(what, seconds=seconds)
 
     @property
     def log(self) -> str:

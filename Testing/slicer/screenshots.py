@@ -25,11 +25,13 @@ def main() -> None:
     SampleData.downloadSample(sample.NAME)
     FOLDER.mkdir(exist_ok=True)
     with opened() as panel:
+        panel.set(isotropicSpinBox="1")
         picture(panel, "panel_before")
         panel.apply()
         panel.until(lambda: panel.ui.progressBar.value >= 9)
         picture(panel, "panel_running")
-        panel.wait()
+        # Of the whole sample, on a busy machine.
+        panel.wait(seconds=600)
         picture(panel, "panel")
         panel.ui.advancedCollapsibleButton.collapsed = False
         panel.choose(panel.ui.targetComboBox, "Pixel size")

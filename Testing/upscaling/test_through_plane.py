@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from made_volumes import AFFINES, ORDERS_AND_SIGNS, affine_of, centred, head, re
 from metasrgan import Request, Volume, load_model, run_request, upscale
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.orientation import choose_slice_axis, list_plane_axes
-from metasrgan.progress import Progress
+from metasrgan.geometry.target import ImageGrid
+from metasrgan.progress import Progress, finish
 from metasrgan.reports.sidecar import summarise_report
 from metasrgan.trust.consistency import SliceConsistency
+from metasrgan.upscaling.network_engine import NetworkEngine
 from metasrgan.upscaling.pipeline import UpscaleWarning
 from metasrgan.upscaling.plan import choose_target
 from metasrgan.upscaling.request import METHODS
@@ -308,6 +311,18 @@ def test_labels_are_picked_along_every_axis() -> None:
     np.testing.assert_array_equal(result, labels.array.repeat(4, axis=2))
     with pytest.raises(UsageError, match=r"is for slices"):
         run(labels, spacing=0.5, method="nearest", consistent="profile")
+
+
+def test_where_memory_is_short_cuts_are_made_in_strips_that_join_without_a_seam() -> None:
+    line = np.arange(260, dtype=np.float64)
+    grid = ImageGrid((260, 90), np.linspace(-0.25, 259.25, 520), line[:90], (2.0, 1.0), (Fraction(2), Fraction(1)))
+    images = np.random.default_rng(0).uniform(0, 1, (1, *grid.shape)).astype(np.float32)
+    engine = NetworkEngine(load_model("through_plane").generator, "cpu", grid, margin=40)
+    whole = finish(engine.run(images))
+    assert engine.strip == 260
+    while engine.strip == 260:
+        assert engine.give_way() == "not enough memory on cpu; going on with smaller batches"
+    np.testing.assert_allclose(finish(engine.run(images)), whole, atol=1e-4)
 
 
 # ---- weights and passes ------------------------------------------------------------------------------------

@@ -123,7 +123,8 @@ class NetworkEngine(Engine):
             # Whole images only: strips join without a seam only where each has about it all that the network sees.
             self.margins = self._round_margins(self.least_margin)
             area = (height + 2 * self.margins[0]) * (width + 2 * self.margins[1])
-            if area <= max(pixels, _WHOLE_IMAGE):
+            # Where memory was short, strips are taken all the same.
+            if area <= pixels or (pixels >= PIXELS_AT_ONCE[self.device.type] and area <= _WHOLE_IMAGE):
                 self.strip, self.slices_at_once = height, max(1, pixels // area)
                 return
         self.margins = self._round_margins(self.generator.receptive_radius)
