@@ -61,10 +61,12 @@ def test_the_shipped_weights_load_by_name_as_their_checksum_says_and_are_a_bare_
     model, path = load_model(name), locate_shipped_weights(name)
     assert (model.path, model.sha256) == (path, hashlib.sha256(path.read_bytes()).hexdigest())
     assert f"{model.sha256}  {file}" in (path.parent / CHECKSUMS).read_text().splitlines()
-    assert path.stat().st_size < 3_000_000
+    # A body of 16 blocks makes slices finer; the others have five.
+    assert path.stat().st_size < (6_000_000 if name == "through_plane" else 3_000_000)
     assert not any(module.training for module in model.generator.modules())
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    assert set(weights) in (set(numbered(1)), set(MetaSRGAN().state_dict()))
+    blocks = 16 if name == "through_plane" else 5
+    assert set(weights) in (set(numbered(1)), set(MetaSRGAN(blocks=blocks).state_dict()))
     assert all(type(value) is Tensor for value in weights.values())
 
 
