@@ -8,34 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UsageError
 from ..geometry.grid import was_trained_for, was_trained_through_plane
-from ..geometry.target import ImageGrid, Target, Treatment
+from ..geometry.target import Target, Treatment
 from ..image.intensity import IntensityMap
 from ..progress import Progress
 from ..trust.consistency import DataConsistency, SliceConsistency
 from ..volumes.volume import Volume
-from .engine import Engine, run_batch
-from .interpolation_engine import InterpolationEngine, NearestEngine, SequenceEngine, TurnedEngine
+from .engine import run_batch
+from .in_plane import make_plane_engine
 from .plan import Networks
 from .request import Request
-from .through_plane import (
-    average_down,
-    interpolate_slices,
-    list_cuts,
-    make_cut_engine,
-    pick_voxels,
-    refine_slices_steps,
-)
-
-if TYPE_CHECKING:
-    from ..networks.loading import Model
+from .through_plane import average_down, interpolate_slices, list_cuts, pick_voxels, refine_slices_steps
 
 # Of a plane that stays as it is, voxels that are converted at a time.
 _VOXELS_AT_ONCE = 2_000_000
@@ -124,7 +111,7 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
     maps = run.request.method != "nearest"
     # What only upscales in plane takes the input a batch at a time.
     stack = None if target.keeps_slices else (yield from _make_stack_steps(run))
-    engine = _make_plane_engine(run)
+    engine = make_plane_engine(run.request.method, run.target, run.networks, run.device)
     shape = [len(target.positions[axis]) for axis in (target.axis, *target.plane)]
     result = np.empty(shape, choose_dtype(run.request, run.volume))
 
@@ -210,90 +197,6 @@ def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return batch.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
     return np.rint(batch).clip(limits.min, limits.max).astype(dtype)
-
-
-def _make_plane_engine(run: Upscaling) -> Engine | None:
-    """What makes the plane finer; None where nothing does."""
-    method, target = run.request.method, run.target
-    changed = tuple(axis for axis in target.plane if target.treat(axis) in (Treatment.INTERPOLATE, Treatment.REFINE))
-    if target.is_square:
-        grid = target.make_image_grid(target.plane, target.plane)
-        if method == "nearest":
-            return NearestEngine(grid)
-        if run.networks.in_plane is None:
-            return InterpolationEngine(method, grid)
-        from .network_engine import NetworkEngine
-
-        _check_baseline(run.networks.in_plane, grid)
-        generator, device = run.networks.in_plane.generator, run.device
-        if target.keeps_slices:
-            return NetworkEngine(generator, device, grid)
-        axes = _sort_plane(target)
-        grid = target.make_image_grid(axes, axes)
-        return _turn_to_world(target, axes, grid, lambda each: NetworkEngine(generator, device, each))
-    # Voxels are picked along all axes at once.
-    if not changed or method == "nearest":
-        return None
-    if run.networks.through_plane is None:
-        method = "bspline" if method == "net" else method
-        return InterpolationEngine(method, target.make_image_grid(target.plane, changed))
-    return SequenceEngine(_list_axis_engines(run, changed))
-
-
-def _list_axis_engines(run: Upscaling, changed: tuple[int, ...]) -> list[Engine]:
-    """An engine for each axis of the plane that changes, one after the other: pixels that are not square."""
-    target, network = run.target, run.networks.through_plane
-    assert network is not None
-    first, second = _sort_plane(target)
-    engines: list[Engine] = []
-    for axis in (each for each in (first, second) if each in changed):
-        # The second comes when the first is on the target's already.
-        other = second if axis == first else first
-        later = (other,) if axis == first and second in changed else ()
-        grid = target.make_image_grid((axis, other), (axis,), later)
-        if target.treat(axis) is Treatment.REFINE:
-            engines.append(
-                _turn_to_world(target, (axis, other), grid, lambda each: make_cut_engine(network, run.device, each))
-            )
-        else:
-            engines.append(TurnedEngine(InterpolationEngine("bspline", grid), axis != target.plane[0], (False, False)))
-    return engines
-
-
-def _sort_plane(target: Target) -> tuple[int, int]:
-    """The two axes of the plane in the order of the world's."""
-    first, second = sorted(target.plane, key=lambda axis: target.world_axes[axis])
-    return first, second
-
-
-def _turn_to_world(
-    target: Target, axes: tuple[int, int], grid: ImageGrid, make: Callable[[ImageGrid], Engine]
-) -> Engine:
-    """A network's engine for slices turned along the world's axes: the same result however a volume is stored.
-
-    Args:
-        target: the grid.
-        axes: of the engine's rows and columns.
-        grid: of these two axes, as they are stored.
-        make: makes the engine for a grid.
-    """
-    flips = (target.world_axes[axes[0]][1], target.world_axes[axes[1]][1])
-    return TurnedEngine(make(grid.turn(flips)), axes[0] != target.plane[0], flips)
-
-
-def _check_baseline(model: Model, grid: ImageGrid) -> None:
-    """Refuse a scale that a baseline's network does not do.
-
-    Raises:
-        UsageError: a baseline, and a scale that is not exactly 2.
-    """
-    from ..networks import ByTwo
-
-    if isinstance(model.generator, ByTwo) and grid.exact != (Fraction(2), Fraction(2)):
-        raise UsageError(
-            f"scale {sum(grid.factors) / 2:.4g} is not 2, the only one that {model.path.name}, a baseline's weights, "
-            f"can do; Meta-SRGAN's do any"
-        )
 
 
 def count_network_voxels(request: Request, target: Target) -> tuple[int, int]:
