@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.fft import dctn
 
@@ -55,13 +56,7 @@ def draw_comparison(comparison: Comparison, methods: Sequence[str] | None = None
         else:
             panels[2].axis("off")
     add_letters(axes[0][0], comparison.affine, shown)
-    key = figure.add_subplot(axes[2][0].get_gridspec()[2, :2])
-    key.axis("off")
-    text = (
-        "above: the framed part, its contrast stretched\n\nright: difference from the ground truth,\nin % of the range"
-    )
-    key.text(0.5, 0.62, text, color="white", ha="center", va="center", fontsize=11)
-    add_colour_bar(figure, key.inset_axes((0.25, 0.3, 0.5, 0.045)), LARGEST_ERROR)
+    add_key(figure, axes[2][0])
     add_headline(
         figure,
         f"×{comparison.scale:g}, {comparison.degradation}, slice {index * comparison.every}; "
@@ -142,6 +137,24 @@ def draw_scales(comparisons: Sequence[Comparison], methods: Sequence[str]) -> by
         f"{first.slices} slices",
     )
     return encode_png(figure)
+
+
+def add_key(figure: Figure, panel: Axes) -> None:
+    """Say what the lower rows show, below the input and the truth, which have no differences.
+
+    Args:
+        figure: of the picture.
+        panel: the first of the row of differences.
+    """
+    place = panel.get_subplotspec()
+    assert place is not None
+    key = figure.add_subplot(place.get_gridspec()[place.rowspan.start, :2])
+    key.axis("off")
+    text = (
+        "above: the framed part, its contrast stretched\n\nright: difference from the ground truth,\nin % of the range"
+    )
+    key.text(0.5, 0.62, text, color="white", ha="center", va="center", fontsize=11)
+    add_colour_bar(figure, key.inset_axes((0.25, 0.3, 0.5, 0.045)), LARGEST_ERROR)
 
 
 def _list_columns(

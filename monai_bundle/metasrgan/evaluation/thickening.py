@@ -174,7 +174,7 @@ def thicken_volume(volume: Volume, axis: int, scale: Scale, profile: SliceProfil
     """
     count, covered = _count_slices(volume.array.shape[axis], scale)
     fine = np.moveaxis(volume.array, axis, 0)[:covered].astype(np.float32)
-    positions = (np.arange(covered) + 0.5) / float(scale) - 0.5
+    positions = place_fine_slices(covered, float(scale))
     thick = apply_along(make_profile_matrix(profile.name, positions, count, profile.thickness), fine, 0)
     transform = np.eye(4)
     transform[axis, axis] = float(scale)
@@ -183,6 +183,16 @@ def thicken_volume(volume: Volume, axis: int, scale: Scale, profile: SliceProfil
         volume.replace_voxels(np.moveaxis(fine, 0, axis), volume.affine, np.eye(4)),
         volume.replace_voxels(np.moveaxis(thick, 0, axis), volume.affine @ transform, transform),
     )
+
+
+def place_fine_slices(count: int, scale: float) -> np.ndarray:
+    """Return where fine slices lie in thick ones that begin at the same outer edge: float64 (N,), in thick slices.
+
+    Args:
+        count: N, fine slices.
+        scale: r, fine slices a thick one spans.
+    """
+    return (np.arange(count) + 0.5) / scale - 0.5
 
 
 def _count_slices(size: int, scale: Scale) -> tuple[int, int]:

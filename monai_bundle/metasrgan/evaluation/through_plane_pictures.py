@@ -12,7 +12,6 @@ from ..geometry.orientation import PLANES, find_plane_axis, list_plane_axes
 from ..image.interpolation import find_nearest_voxels
 from ..reports.drawing import (
     LARGEST_ERROR,
-    add_colour_bar,
     add_headline,
     add_letters,
     compute_aspect,
@@ -23,7 +22,8 @@ from ..reports.drawing import (
     turn_upright,
 )
 from .methods import name_method
-from .pictures import choose_part, choose_window
+from .pictures import add_key, choose_part, choose_window
+from .thickening import place_fine_slices
 from .through_plane import ALL, ThroughPlaneComparison
 
 # A panel is at most so much taller than wide: of a few slices across, less would be seen of the rest.
@@ -72,13 +72,7 @@ def draw_through_plane(comparison: ThroughPlaneComparison, methods: Sequence[str
         add_letters(panels[row][0], affine, list(list_plane_axes(each)))
     for panel in panels[4][:2]:
         panel.axis("off")
-    key = figure.add_subplot(panels[4][0].get_gridspec()[4, :2])
-    key.axis("off")
-    text = (
-        "above: the framed part, its contrast stretched\n\nright: difference from the ground truth,\nin % of the range"
-    )
-    key.text(0.5, 0.62, text, color="white", ha="center", va="center", fontsize=11)
-    add_colour_bar(figure, key.inset_axes((0.25, 0.3, 0.5, 0.045)), LARGEST_ERROR)
+    add_key(figure, panels[4][0])
     profile = comparison.profile
     add_headline(
         figure,
@@ -91,7 +85,7 @@ def draw_through_plane(comparison: ThroughPlaneComparison, methods: Sequence[str
 def _repeat_slices(comparison: ThroughPlaneComparison) -> np.ndarray:
     """(I, J, K), each fine slice the thick one that it lies in."""
     low, axis = comparison.low, comparison.axis
-    positions = (np.arange(comparison.truth.shape[axis]) + 0.5) / comparison.scale - 0.5
+    positions = place_fine_slices(comparison.truth.shape[axis], comparison.scale)
     return low.take(find_nearest_voxels(positions, low.shape[axis]), axis)
 
 
