@@ -1,0 +1,37 @@
+"""From the pixels that a scanner stored to those that it measured.
+
+A scanner that measures fewer pixels than it stores fills the rest of k-space with zeros: of an axis's cosine series
+(see `metasrgan.image.acquisition`) only the first terms hold anything. As many pixels as terms hold the same image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .acquisition import evaluate_cosines
+from .interpolation import apply_along
+
+
+def reduce_axis(array: np.ndarray, axis: int, terms: int) -> np.ndarray:
+    """Reduce an axis to its first terms by k-space truncation: as many pixels, on the same field of view.
+
+    Constants stay what they are, and so does every image that has no further terms, where it is zero-filled again.
+
+    Args:
+        array: of real numbers, (I, J, K).
+        axis: 0 … 2, of n pixels.
+        terms: K, 1 … n; n of them leave every pixel as it is.
+
+    Returns:
+        float32, K pixels along the axis.
+
+    Raises:
+        ValueError: no such number of terms.
+    """
+    size = array.shape[axis]
+    if not 1 <= terms <= size:
+        raise ValueError(f"terms {terms} are none of an axis of {size} pixels; give 1 to {size}")
+    if terms == size:
+        return array.astype(np.float32)
+    stored, acquired = (evaluate_cosines(np.arange(each, dtype=np.float64), each, terms) for each in (size, terms))
+    return apply_along(np.sqrt(terms / size) * acquired @ stored.T, array, axis)
