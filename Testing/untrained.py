@@ -7,12 +7,12 @@ from metasrgan.networks import MetaSRGAN
 from torch import Tensor, nn
 
 
-def meta_srgan(mean: float = 0.370, base: str = "none", **size: int) -> MetaSRGAN:
+def meta_srgan(mean: float = 0.370, base: str = "none", made_for: str = "in_plane", **size: int) -> MetaSRGAN:
     """A generator in eval mode whose every part does something: its head as strong as its features, its batch
     normalisation not the identity that it starts as. Its size: blocks, slices and factors, as published unless given.
     """
     torch.manual_seed(0)
-    network = MetaSRGAN(mean=mean, base=base, **size)
+    network = MetaSRGAN(mean=mean, base=base, made_for=made_for, **size)
     network.upscale.second.reset_parameters()
     for name, buffer in network.named_buffers():
         if name.endswith("running_mean"):

@@ -109,6 +109,7 @@ def test_torchscript_takes_the_scale_at_run_time(
     scale: float, generator: MetaSRGAN, scripted: torch.jit.ScriptModule
 ) -> None:
     assert not scripted.training
+    assert scripted.made_for == generator.made_for
     for image in IMAGES:
         torch.testing.assert_close(run(scripted, image, scale), run(generator, image, scale), rtol=0, atol=TOLERANCE)
 

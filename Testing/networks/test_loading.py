@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from metasrgan.errors import DataError, InputMissingError, UsageError
-from metasrgan.networks import Discriminator, MetaSRGAN
+from metasrgan.networks import SRGAN, Discriminator, MetaSRGAN
 from metasrgan.networks.devices import list_devices, resolve_device
 from metasrgan.networks.loading import load_model
 from metasrgan.networks.weights import CHECKSUMS, SHIPPED, locate_shipped_weights
@@ -39,7 +39,14 @@ def changed(name: str, value: float) -> dict[str, Tensor]:
 def numbered(residual: float) -> dict[str, Tensor]:
     """The weights of a new generator as older versions wrote them, the base by a number."""
     state = MetaSRGAN().state_dict() | {"residual": torch.tensor(residual)}
-    del state["_extra_state"]
+    del state["_extra_state"], state["made_for"]
+    return state
+
+
+def unsaid(**size: int) -> dict[str, Tensor]:
+    """The weights of a new generator as of before they said what they are made for."""
+    state = MetaSRGAN(**size).state_dict()
+    del state["made_for"]
     return state
 
 
@@ -66,7 +73,8 @@ def test_the_shipped_weights_load_by_name_as_their_checksum_says_and_are_a_bare_
     assert not any(module.training for module in model.generator.modules())
     weights = torch.load(path, map_location="cpu", weights_only=True)
     blocks = 16 if name == "through_plane" else 5
-    assert set(weights) in (set(numbered(1)), set(MetaSRGAN(blocks=blocks).state_dict()))
+    assert set(weights) in (set(numbered(1)), set(unsaid(blocks=blocks)), set(MetaSRGAN(blocks=blocks).state_dict()))
+    assert model.generator.made_for == ("through_plane" if name == "through_plane" else "in_plane")
     assert all(type(value) is Tensor for value in weights.values())
 
 
@@ -78,6 +86,30 @@ def test_an_older_files_number_and_a_new_files_name_say_the_base(tmp_path: Path,
         loaded = load_model(tmp_path / "model.pt").generator
         assert isinstance(loaded, MetaSRGAN)
         assert loaded.base == base
+
+
+def word(text: str) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("state", "made_for"),
+    [
+        (MetaSRGAN(factors=2).state_dict(), "in_plane"),
+        (MetaSRGAN(factors=2, made_for="through_plane").state_dict(), "through_plane"),
+        (MetaSRGAN(made_for="through_plane").state_dict(), "through_plane"),
+        (unsaid(factors=2), "through_plane"),
+        (unsaid(factors=1), "in_plane"),
+        (numbered(1), "in_plane"),
+        (SRGAN().state_dict(), "in_plane"),
+    ],
+)
+def test_a_file_says_what_it_is_made_for_and_an_older_one_by_its_factors(
+    tmp_path: Path, state: dict[str, Tensor], made_for: str
+) -> None:
+    assert all(type(value) is Tensor for value in state.values())
+    torch.save(state, tmp_path / "model.pt")
+    assert load_model(tmp_path / "model.pt").generator.made_for == made_for
 
 
 @pytest.mark.parametrize(
@@ -207,6 +239,8 @@ OTHERS: dict[str, Any] = {
     "base by a number that is not known here": numbered(3.0),
     "base by what is no number": numbered(float("nan")),
     "base that is not known here": {**MetaSRGAN().state_dict(), "_extra_state": torch.tensor(list(b"sinc"))},
+    "made for what is not known here": {**MetaSRGAN().state_dict(), "made_for": word("slices")},
+    "made for what is no word": {**MetaSRGAN().state_dict(), "made_for": torch.tensor(1.0)},
     "base that is no word": {**MetaSRGAN().state_dict(), "_extra_state": {"base": "linear"}},
     "mean not a number": changed("mean", float("nan")),
     "infinite weight": changed("upscale.second.weight", float("inf")),
@@ -217,7 +251,7 @@ OTHERS: dict[str, Any] = {
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS.keys())
 def test_weights_of_another_network_or_version_or_that_are_not_finite_are_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "model.pt")
-    known = "residual (3|nan) .*knows 0, 1, 2|base 'sinc' .*knows none, linear"
+    known = "residual (3|nan) .*knows 0, 1, 2|base 'sinc' .*knows none, linear|made_for 'slices' .*knows in_plane"
     refused(tmp_path / "model.pt", f"another network|NaN|{known}")
 
 

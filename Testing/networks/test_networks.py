@@ -254,12 +254,18 @@ def test_every_generator_carries_its_normalisation_and_doubles_unless_told_other
 
 @pytest.mark.parametrize("base", BASES)
 def test_the_state_of_the_generator_says_how_it_is_to_be_used_however_it_travels(base: str) -> None:
-    trained, loaded, by_monai = meta_srgan(mean=0.3, base=base), MetaSRGAN().eval(), MetaSRGAN().eval()
+    trained = meta_srgan(mean=0.3, base=base, made_for="through_plane")
+    loaded, by_monai = MetaSRGAN().eval(), MetaSRGAN().eval()
     loaded.load_state_dict(trained.state_dict())
     copy_model_state(by_monai, trained)
     averaged = copy.deepcopy(WeightAverage(trained).ema_model)
     for each in (loaded, by_monai, averaged):
         assert torch.equal(run(each, image(12, 9), 1.5), run(trained, image(12, 9), 1.5))
+        assert each.made_for == "through_plane"
+    older = trained.state_dict()
+    del older["made_for"]
+    copy_model_state(by_monai, older)
+    assert by_monai.base == base
 
 
 @pytest.mark.parametrize(
@@ -276,9 +282,11 @@ def test_an_impossible_size_is_refused_with_those_there_are(size: dict[str, Any]
         MetaSRGAN(**size)
 
 
-def test_an_unknown_base_is_refused_with_those_there_are() -> None:
+def test_an_unknown_base_or_purpose_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"'sinc' .*none, linear, bspline, zerofill"):
         MetaSRGAN(base="sinc")
+    with pytest.raises(ValueError, match=r"made_for 'slices' .*in_plane, through_plane"):
+        MetaSRGAN(made_for="slices")
 
 
 @pytest.mark.parametrize("make", [SRGAN, small_edsr])

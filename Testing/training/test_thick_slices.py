@@ -167,11 +167,12 @@ def test_weights_of_another_size_start_a_network_that_gives_what_they_gave() -> 
 
 
 def test_a_network_of_another_size_is_published_as_it_is(tmp_path: Path) -> None:
-    network = meta_srgan(base="bspline", blocks=16, factors=2)
+    network = meta_srgan(base="bspline", made_for="through_plane", blocks=16, factors=2)
     torch.save({"average": network.state_dict()}, tmp_path / "checkpoint_epoch=1.pt")
     publish(str(tmp_path / "checkpoint_epoch=1.pt"), network, [], tmp_path / "model_through_plane.pt")
     published = load_model(tmp_path / "model_through_plane.pt").generator
     assert isinstance(published, MetaSRGAN)
     assert (published.blocks, published.factors, published.base) == (16, 2, "bspline")
+    assert published.made_for == "through_plane"
     torch.testing.assert_close(published.state_dict(), network.state_dict())
     load_weights(network, str(tmp_path / "model_through_plane.pt"))

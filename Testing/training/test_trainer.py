@@ -237,11 +237,11 @@ def test_published_weights_load_are_checked_and_have_statistics_of_their_own(tmp
     assert torch.equal(network.state_dict()[statistics], average[statistics])
 
 
-def test_weights_to_start_from_do_not_change_the_base_that_a_config_asks_for(tmp_path: Path) -> None:
-    torch.save(MetaSRGAN(mean=0.25, base="linear").state_dict(), tmp_path / "model.pt")
+def test_weights_to_start_from_do_not_change_the_base_and_the_purpose_that_a_config_asks_for(tmp_path: Path) -> None:
+    torch.save(MetaSRGAN(mean=0.25, base="linear", made_for="through_plane").state_dict(), tmp_path / "model.pt")
     network = MetaSRGAN(base="bspline")
     load_weights(network, str(tmp_path / "model.pt"))
-    assert (network.base, network.mean.item()) == ("bspline", 0.25)
+    assert (network.base, network.made_for, network.mean.item()) == ("bspline", "in_plane", 0.25)
 
 
 def test_publishing_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

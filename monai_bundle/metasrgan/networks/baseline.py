@@ -20,7 +20,7 @@ class ByTwo(nn.Module):
         super().__init__()
         self.receptive_radius = receptive_radius
         # As a Meta-SRGAN says them.
-        self.slices, self.factors = 1, 1
+        self.slices, self.factors, self.made_for = 1, 1, "in_plane"
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean))

@@ -48,16 +48,20 @@ class FeatureExtractor(nn.Module):
 
 # The number by which files of older versions name the base.
 _NUMBERED = {0.0: "none", 1.0: "linear", 2.0: "bspline"}
-# A base's name is kept as so many letters, so that files of every base have the same shapes.
+# Names are kept as so many letters, so that files of every base and purpose have the same shapes.
 _LETTERS = 8
+_LETTERS_OF_PURPOSE = 16
+# What a network is trained to make finer: slices, or the stack that they are.
+PURPOSES = ("in_plane", "through_plane")
 
 
 class MetaSRGAN(nn.Module):
     """Super-resolve grayscale images by any scale; as published it has 561,926 parameters.
 
     Images go in and come out in [0, 1]; the normalisation that the weights were trained with is part of
-    the state_dict (buffers ``mean``, ``std``), and so is what the predicted detail is added to (``base``, no
-    further parameters). A file of weights therefore says by itself how it is to be used.
+    the state_dict (buffers ``mean``, ``std``), and so are what the predicted detail is added to (``base``, no
+    further parameters) and what they are for (``made_for``). A file of weights therefore says by itself how it is to be
+    used.
 
     Args:
         mean, std: of the training pixels in [0, 1] (paper: 0.370 and 0.117).
@@ -67,12 +71,15 @@ class MetaSRGAN(nn.Module):
         slices: neighbouring slices that go in as channels, an odd number (paper: 1); the middle one is super-resolved.
         factors: what the head is told of the scale: 1, one factor for both axes, as published; 2, one for rows and one
             for columns, which may then differ freely.
+        made_for: "in_plane", slices made finer along both of their axes; or "through_plane", thick slices made thinner,
+            along rows alone.
 
     Raises:
-        UsageError: an unknown base, or no such number of blocks, slices or factors.
+        UsageError: an unknown base or purpose, or no such number of blocks, slices or factors.
     """
 
     base: str
+    made_for: str
 
     def __init__(
         self,
@@ -82,8 +89,11 @@ class MetaSRGAN(nn.Module):
         blocks: int = 5,
         slices: int = 1,
         factors: int = 1,
+        made_for: str = "in_plane",
     ) -> None:
         super().__init__()
+        if made_for not in PURPOSES:
+            raise UsageError(f"made_for {made_for!r} is unknown; choose from {', '.join(PURPOSES)}")
         if blocks < 1:
             raise UsageError(f"blocks {blocks} must be at least 1")
         if slices < 1 or slices % 2 == 0:
@@ -91,7 +101,7 @@ class MetaSRGAN(nn.Module):
         self.blocks, self.slices, self.factors = blocks, slices, factors
         # How far an input pixel reaches: 4, 2 a block and 1 in the body, and 1 in the head.
         self.receptive_radius = 4 + 2 * blocks + 1 + 1
-        self.base = check_base(base)
+        self.base, self.made_for = check_base(base), made_for
         self.extractor = FeatureExtractor(blocks=blocks, slices=slices)
         self.upscale = MetaUpscale(factors=factors)
         self.mean: Tensor
@@ -186,7 +196,7 @@ class MetaSRGAN(nn.Module):
 
     def get_extra_state(self) -> Tensor:
         """The base's name in ASCII, uint8 (8,): a tensor, because MONAI compares the shapes of all that a state has."""
-        return _spell(self.base)
+        return _spell(self.base, _LETTERS)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Take the base that a state names.
@@ -194,20 +204,34 @@ class MetaSRGAN(nn.Module):
         Raises:
             DataError: an unknown one.
         """
-        base = bytes(state.tolist()).decode("ascii", "replace").rstrip()
+        base = _read_word(state)
         if base not in BASES:
             raise _refuse(f"base {base[:40]!r}", BASES)
         self.base = base
 
+    # What weights are made for stands in a state by itself: MONAI copies no value whose shape has changed, so that with
+    # both words in the extra state it would leave the base of older files behind.
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "made_for"] = _spell(self.made_for, _LETTERS_OF_PURPOSE)
+
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
+        self._load_purpose(state_dict.pop(prefix + "made_for", None))
         key, old = prefix + "_extra_state", prefix + "residual"
         if old in state_dict and key not in state_dict:
             # A moving average of ones is one but for rounding.
             number = round(float(state_dict.pop(old)), 3)
             if number not in _NUMBERED:
                 raise _refuse(f"residual {number:g}", [f"{each:g}" for each in _NUMBERED])
-            state_dict[key] = _spell(_NUMBERED[number])
+            state_dict[key] = _spell(_NUMBERED[number], _LETTERS)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    def _load_purpose(self, state: Optional[Tensor]) -> None:
+        # Before files said it, networks of two factors were trained through plane alone.
+        made_for = PURPOSES[self.factors - 1] if state is None else _read_word(state)
+        if made_for not in PURPOSES:
+            raise _refuse(f"made_for {made_for[:40]!r}", PURPOSES)
+        self.made_for = made_for
 
 
 def _refuse(what: str, known: Iterable[str]) -> DataError:
@@ -217,5 +241,9 @@ def _refuse(what: str, known: Iterable[str]) -> DataError:
     )
 
 
-def _spell(base: str) -> Tensor:
-    return torch.tensor(list(base.ljust(_LETTERS).encode()), dtype=torch.uint8)
+def _spell(word: str, letters: int) -> Tensor:
+    return torch.tensor(list(word.ljust(letters).encode()), dtype=torch.uint8)
+
+
+def _read_word(state: Tensor) -> str:
+    return bytes(state.tolist()).decode("ascii", "replace").rstrip()

@@ -28,7 +28,7 @@ class Model:
 def load_model(path: str | Path | None = None) -> Model:
     """Load a generator's weights: Meta-SRGAN's, or a baseline's (SRGAN, EDSR), told apart by the names in the file.
 
-    How many blocks, slices and factors a Meta-SRGAN has is read from the file, too.
+    How many blocks, slices and factors a Meta-SRGAN has is read from the file, too, and what it is made for.
 
     Args:
         path: as for `metasrgan.networks.weights.find_weights`.

@@ -21,12 +21,14 @@ def adapt_state(state: Mapping[str, Tensor], network: MetaSRGAN) -> dict[str, Te
     - *factors*: a head of two starts with 1/r halved between rows and columns, so that with equal ones it gives what
       it gave; a head of one takes their sum.
     - *blocks*: those that the file does not have are the network's own, their last gain 0: they start as the identity.
+    - *purpose*: what the network is made for, whatever the file's was.
 
     Args:
         state: of a Meta-SRGAN; unchanged.
         network: of the wanted size; unchanged.
     """
-    adapted = dict(state)
+    own = network.state_dict()
+    adapted = dict(state) | {"made_for": own["made_for"]}
     kernels = state[_HEAD]
     if kernels.shape[1] != network.slices:
         spread = kernels.new_zeros(len(kernels), network.slices, *kernels.shape[2:])
@@ -36,7 +38,7 @@ def adapt_state(state: Mapping[str, Tensor], network: MetaSRGAN) -> dict[str, Te
     if told.shape[1] != 2 + network.factors:
         inverse = told[:, 2:].sum(1, keepdim=True) / network.factors
         adapted[_FACTORS] = torch.cat([told[:, :2], *[inverse] * network.factors], 1)
-    for name, value in network.state_dict().items():
+    for name, value in own.items():
         if name.startswith("extractor.blocks.") and name not in adapted:
             adapted[name] = torch.zeros_like(value) if name.endswith("block.4.weight") else value.clone()
     return adapted
