@@ -20,13 +20,17 @@ SMALLEST_THROUGH_PLANE = 1.2
 LARGEST_THROUGH_PLANE = 8.0
 
 
-def check_scale(scale: float) -> None:
+def check_scale(scale: float, may_stay: bool = False) -> None:
     """Refuse scales that make no sense.
+
+    Args:
+        scale: r.
+        may_stay: whether 1 does: of a scan that holds less than its pixels promise, it fills those.
 
     Raises:
         UsageError: at most 1, or above 8.
     """
-    if scale <= 1:
+    if scale <= 1 and not (may_stay and scale == 1):
         raise UsageError(
             f"scale {scale:.6g} does not upscale; give a scale above 1, or a finer spacing than the input's"
         )
@@ -52,6 +56,7 @@ def scale_grid(
     scales: tuple[Fraction, Fraction],
     axis: str | int = "auto",
     slice_spacing: float | None = None,
+    may_stay: bool = False,
 ) -> Target:
     """Upscale by r in plane: floor(n*r) voxels of exactly spacing/r, the first voxel's outer edge kept.
 
@@ -61,12 +66,13 @@ def scale_grid(
         scales: r of rows and of columns.
         axis: the slice axis, as for `choose_slice_axis`.
         slice_spacing: mm, as for `respace_grid`; None keeps the slices.
+        may_stay: whether pixels may stay as fine as they are, as of a scan that holds less than they promise.
 
     Raises:
         UsageError: a scale that is at most 1 or above 8, an unknown axis, or a slice spacing that makes no sense.
     """
     for scale in scales:
-        check_scale(float(scale))
+        check_scale(float(scale), may_stay)
     chosen = choose_slice_axis(affine, axis)
     maker = _GridMaker(shape, affine, chosen)
     for each, scale in zip(list_plane_axes(chosen), scales):
@@ -84,6 +90,7 @@ def respace_grid(
     spacing: float | None,
     axis: str | int = "auto",
     slice_spacing: float | None = None,
+    may_stay: bool = False,
 ) -> Target:
     """Upscale to voxels of exactly these sizes: round(n*r) along an axis, centred on the same field of view.
 
@@ -94,6 +101,7 @@ def respace_grid(
             with finer pixels than this is averaged down.
         axis: the slice axis, as for `choose_slice_axis`.
         slice_spacing: mm from slice to slice; None keeps the slices.
+        may_stay: whether pixels may stay as fine as they are, or become coarser.
 
     Raises:
         UsageError: a size that makes nothing finer, or that is beyond what makes sense.
@@ -106,11 +114,12 @@ def respace_grid(
         check_spacing(spacing)
         plane = list_plane_axes(chosen)
         factors = {each: float(maker.spacing[each]) / spacing for each in plane}
-        if slice_spacing is None or max(factors.values()) > 1 + SPACING_TOLERANCE:
+        finer = max(factors.values()) > 1 + SPACING_TOLERANCE
+        if finer or (slice_spacing is None and not may_stay):
             check_scale(max(factors.values()))
         for each, factor in factors.items():
             # What differs by a header's rounding only is as it should be.
-            if slice_spacing is None or abs(factor - 1) > SPACING_TOLERANCE:
+            if (slice_spacing is None and not may_stay) or abs(factor - 1) > SPACING_TOLERANCE:
                 maker.respace_axis(each, spacing)
     return maker.make()
 
@@ -151,12 +160,15 @@ def check_spacing(spacing: float, name: str = "spacing") -> None:
         raise UsageError(f"{name} {spacing} mm is not a size; give millimetres above 0, such as 0.5")
 
 
-def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: str | int = "auto") -> Target:
+def match_grid(
+    shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: str | int = "auto", may_stay: bool = False
+) -> Target:
     """Upscale onto exactly a reference's grid, its axis order and directions included.
 
     The reference's axes must be parallel to the input's, and finer along one of them at least; where it is coarser the
     input is averaged down. It may cover another field of view. With "auto" the slice axis is the one along which both
-    have the same slices, where the plane is made finer by one factor, else the input's coarsest.
+    have the same slices, where the plane is made finer by one factor, else the input's coarsest. Where it ``may_stay``,
+    the reference need be finer nowhere.
 
     Raises:
         DataError: a reference that does not fit, and why.
@@ -184,7 +196,7 @@ def match_grid(shape: Sequence[int], affine: np.ndarray, reference: Grid, axis: 
         factors[chosen] = 1.0
     rows, columns = (float(factors[each]) for each in list_plane_axes(chosen))
     try:
-        if max(factors) <= 1:
+        if max(factors) <= 1 and not may_stay:
             raise UsageError(
                 f"it is nowhere finer than the input (factors {', '.join(f'{each:.4g}' for each in factors)}); "
                 "give a reference with finer voxels"

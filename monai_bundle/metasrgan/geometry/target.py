@@ -12,7 +12,7 @@ An upscaled volume keeps the axes' directions, so its grid is three lists of pos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 
@@ -27,6 +27,8 @@ _SAME_PLACE = 1e-9
 _SAME_VOXEL = 1e-3
 # Below this factor there is nothing that a network was trained to add; see `Treatment`.
 SMALLEST_REFINEMENT = 1.1
+# Pixels so many times as long as wide, along the axis of a volume's slices, are slices seen from the side.
+THICK = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,16 +177,38 @@ class Target:
         return self.is_square or any(self.treat(axis) is Treatment.REFINE for axis in self.plane)
 
     @property
-    def takes_two_factors(self) -> bool:
-        """Whether axes are made finer one at a time: slices, or pixels that are not square."""
-        if self.treat(self.axis) is Treatment.REFINE:
-            return True
-        return not self.is_square and any(self.treat(axis) is Treatment.REFINE for axis in self.plane)
+    def refines_thick_pixels(self) -> bool:
+        """Whether an axis of the plane that is made finer is the one along which the input was cut into slices."""
+        spacing = [factor * size for factor, size in zip(self.factors, self._spacing_by_input)]
+        for axis, other in (self.plane, self.plane[::-1]):
+            coarsest = spacing[axis] >= max(spacing) * (1 - SPACING_TOLERANCE)
+            if coarsest and spacing[axis] > THICK * spacing[other] and self.treat(axis) is Treatment.REFINE:
+                return True
+        return False
 
     @property
     def keeps_slices(self) -> bool:
-        """Whether the output's slices are the input's, upscaled in plane by one factor and nothing else."""
-        return self.is_square and self.treat(self.axis) is Treatment.KEEP
+        """Whether the output's slices are the input's, each upscaled by itself, and none averaged down first."""
+        averaged = any(self.treat(axis) is Treatment.AVERAGE for axis in self.plane)
+        return self.treat(self.axis) is Treatment.KEEP and not averaged
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the output's voxels are the input's."""
+        return all(self.treat(axis) is Treatment.KEEP for axis in range(3))
+
+    def start_from(self, shape: tuple[int, int, int]) -> Target:
+        """Return the same grid for an input of other voxels on the same field of view.
+
+        Args:
+            shape: (I, J, K) of that input.
+        """
+        parts = [new / old for new, old in zip(shape, self.shape_in)]
+        first, second, third = (
+            line if part == 1 else (line + 0.5) * part - 0.5 for line, part in zip(self.positions, parts)
+        )
+        i, j, k = (factor / part for factor, part in zip(self.factors, parts))
+        return replace(self, shape_in=shape, factors=(i, j, k), positions=(first, second, third))
 
     def treat(self, axis: int) -> Treatment:
         """Return what an input axis goes through."""
@@ -256,3 +280,8 @@ class Target:
     def spacing(self) -> np.ndarray:
         """(3,) mm, of the result's axes."""
         return measure_spacing(self.affine)
+
+    @property
+    def _spacing_by_input(self) -> list[float]:
+        """Mm, the result's along each of the input's axes."""
+        return [float(self.spacing[self.order.index(axis)]) for axis in range(3)]

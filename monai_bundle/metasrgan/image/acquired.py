@@ -12,6 +12,17 @@ from .acquisition import evaluate_cosines
 from .interpolation import apply_along
 
 
+def make_reduction_matrix(size: int, terms: int) -> np.ndarray:
+    """Return the k-space truncation of an axis to its first terms, float32 (K, n), which leaves constants as they are.
+
+    Args:
+        size: n, stored pixels.
+        terms: K, 1 … n, and as many pixels on the same field of view.
+    """
+    stored, acquired = (evaluate_cosines(np.arange(each, dtype=np.float64), each, terms) for each in (size, terms))
+    return np.asarray(np.sqrt(terms / size) * acquired @ stored.T, np.float32)
+
+
 def reduce_axis(array: np.ndarray, axis: int, terms: int) -> np.ndarray:
     """Reduce an axis to its first terms by k-space truncation: as many pixels, on the same field of view.
 
@@ -33,5 +44,4 @@ def reduce_axis(array: np.ndarray, axis: int, terms: int) -> np.ndarray:
         raise ValueError(f"terms {terms} are none of an axis of {size} pixels; give 1 to {size}")
     if terms == size:
         return array.astype(np.float32)
-    stored, acquired = (evaluate_cosines(np.arange(each, dtype=np.float64), each, terms) for each in (size, terms))
-    return apply_along(np.sqrt(terms / size) * acquired @ stored.T, array, axis)
+    return apply_along(make_reduction_matrix(size, terms), array, axis)

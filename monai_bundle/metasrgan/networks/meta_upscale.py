@@ -3,7 +3,7 @@
 Output pixel (i, j) is the product of a 3x3 neighbourhood of the features with a kernel that a small
 network predicts from (row offset, column offset, 1/r). Written down literally, that is one kernel an
 output pixel and most of the network's time and memory. Other forms give the same numbers, here for one r = p/q
-along both axes; and where columns stay, at any positions of rows, the rows of each source are one convolution:
+along both axes; and where one axis repeats soon, whatever the other does, `row_kernels` has another:
 
 - **strided**: at r = p/q the offsets repeat with period p, so there are only p*p kernels. Kernel (a, b),
   moved to its source inside a (q+2) x (q+2) window, makes the module one convolution of stride q and a
@@ -31,7 +31,8 @@ from torch.nn import functional as F
 from ..errors import UsageError
 from ..geometry.scale import count_output_pixels
 from .kernel_cache import KernelCache
-from .positions import assign_slots, count_taps, find_sources, floor_nearly, place_taps
+from .positions import assign_slots, count_taps, find_period, find_sources, floor_nearly, place_taps
+from .row_kernels import upscale_rows
 
 # Measured by Testing/benchmarks: above this period there are so many kernels that the factorised form is cheaper,
 LARGEST_PERIOD = 40
@@ -133,39 +134,25 @@ class MetaUpscale(nn.Module):
             if bool((sources.min() < 0).item()) or bool((sources.max() >= size).item()):
                 raise ValueError("positions lie outside the features; pad the image first")
         inverse_scales = [1 / row_scale, 1 / column_scale] if self.factors == 2 else [2 / (row_scale + column_scale)]
-        following = torch.arange(columns.shape[0], device=columns.device) + columns[0]
-        stay = torch.logical_and(columns == following, column_offsets < 1e-9)
-        if column_scale == 1.0 and bool(stay.all().item()):
-            first = int(columns[0].item())
-            part = F.pad(features, (1, 1, 1, 1))[:, :, :, first : first + columns.shape[0] + 2]
-            return self._upscale_rows(part, rows, row_offsets, inverse_scales)
+        row_ratio, column_ratio = find_period(row_starts, row_scale), find_period(column_starts, column_scale)
+        # Of two axes that both repeat, the one whose kernels are more at a time.
+        if column_ratio[0] > 0 and (row_ratio[0] == 0 or column_ratio[0] <= row_ratio[0]):
+            _, phases = find_sources(column_ratio[0], column_ratio[0], column_ratio[1])
+            kernels = self._predict_grid(row_offsets, phases, inverse_scales).to(features.dtype)
+            return upscale_rows(features, kernels, rows, columns, column_ratio)
+        if row_ratio[0] > 0:
+            _, phases = find_sources(row_ratio[0], row_ratio[0], row_ratio[1])
+            kernels = self._predict_grid(phases, column_offsets, inverse_scales).to(features.dtype)
+            kernels = kernels.transpose(0, 1).transpose(4, 5)
+            return upscale_rows(features.transpose(2, 3), kernels, columns, rows, row_ratio).transpose(2, 3)
         return self.upscale_factorised(features, rows, row_offsets, columns, column_offsets, inverse_scales)
 
-    def _upscale_rows(self, padded: Tensor, rows: Tensor, row_offsets: Tensor, inverse_scales: List[float]) -> Tensor:
-        """Upscale rows alone: a kernel a row for all its pixels, and the rows of one source are one convolution.
-
-        Args:
-            padded: (B, C, H + 2, W + 2).
-            rows, row_offsets, inverse_scales: as for `upscale_factorised`.
-
-        Returns:
-            (B, out_channels, H_out, W).
-        """
-        hidden_rows, hidden_columns = self._predict_hidden(
-            row_offsets, torch.zeros_like(row_offsets[:1]), inverse_scales
-        )
-        kernels = self.second(F.relu(hidden_rows + hidden_columns)).to(padded.dtype)
-        kernels = kernels.reshape(-1, self.in_channels, 3, 3)
-        strips: List[Tensor] = []
-        start, height = 0, rows.shape[0]
-        while start < height:
-            source = int(rows[start].item())
-            stop = start + int((rows[start:] == source).sum().item())
-            mine = kernels[start * self.out_channels : stop * self.out_channels]
-            strip = F.conv2d(padded[:, :, source : source + 3], mine)
-            strips.append(strip.reshape(strip.shape[0], stop - start, self.out_channels, strip.shape[3]))
-            start = stop
-        return torch.cat(strips, 1).permute(0, 2, 1, 3)
+    def _predict_grid(self, row_offsets: Tensor, column_offsets: Tensor, inverse_scales: List[float]) -> Tensor:
+        """The kernel for each pair of offsets: (rows, columns, O, C, 3, 3)."""
+        hidden_rows, hidden_columns = self._predict_hidden(row_offsets, column_offsets, inverse_scales)
+        kernels = self.second(F.relu(hidden_rows[:, None, :] + hidden_columns[None, :, :]))
+        size = [row_offsets.shape[0], column_offsets.shape[0], self.out_channels, self.in_channels, 3, 3]
+        return kernels.reshape(size)
 
     @torch.jit.export
     def upscale_strided(self, features: Tensor, row_ratio: Tuple[int, int], column_ratio: Tuple[int, int]) -> Tensor:

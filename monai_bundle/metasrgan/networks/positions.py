@@ -12,7 +12,7 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
-from ..geometry.scale import centre_pixels
+from ..geometry.scale import centre_pixels, find_ratio
 
 
 def find_sources(count: int, p: int, q: int) -> Tuple[Tensor, Tensor]:
@@ -43,6 +43,22 @@ def floor_nearly(starts: Tensor) -> Tuple[Tensor, Tensor]:
     """
     sources = torch.floor(starts + 1e-6)
     return sources.to(torch.int64), (starts - sources).clamp(min=0.0)
+
+
+def find_period(starts: Tensor, scale: float) -> Tuple[int, int]:
+    """Return r = p/q of an axis where output pixels follow each other by q/p from a source on, else (0, 0).
+
+    Args:
+        starts: float64 (count,), as of `find_starts`.
+        scale: r.
+    """
+    p, q = find_ratio(scale)
+    # So many phases of one axis, at most, are predicted for every output pixel of the other.
+    if p > 4:
+        return 0, 0
+    first = torch.floor(starts[0] + 1e-6)
+    regular = first + torch.arange(starts.shape[0], dtype=torch.float64, device=starts.device) * q / p
+    return (p, q) if bool((torch.abs(starts - regular).max() < 1e-9).item()) else (0, 0)
 
 
 def assign_slots(p: int, q: int, device: torch.device) -> Tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ adds is then only what nobody measured.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,6 +131,7 @@ class DataConsistency:
         target: Target,
         intensities: IntensityMap | None = None,
         slices: SliceConsistency | None = None,
+        reduce: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> Generator[Progress, None, Agreement | None]:
         """Measure a result's agreement with its input, a slice a step, for a caller with a window to keep alive.
 
@@ -139,9 +140,10 @@ class DataConsistency:
         Args:
             volume: the input.
             result: its upscaling onto ``target``.
-            target: the grid.
+            target: the grid, from the pixels that are compared.
             intensities: of the input, where they are at hand.
             slices: how slices are measured of the result's, where those are others.
+            reduce: makes of the input's slices, float32 (1, H, W), those that are compared, where they are others.
         """
         array, fine = np.moveaxis(volume.array, target.axis, 0), target.view_as_slices(result.array)
         intensities = IntensityMap.fit(array) if intensities is None else intensities
@@ -150,6 +152,7 @@ class DataConsistency:
             # Every slice is upscaled by now; this only gives the caller a turn.
             yield Progress(len(array), len(array))
             thick = intensities.forward(array[index : index + 1])
+            thick = thick if reduce is None else reduce(thick)
             if slices is None:
                 again = intensities.forward(fine[index : index + 1])
             elif index in slices.compared:

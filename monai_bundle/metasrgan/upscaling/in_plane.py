@@ -29,33 +29,30 @@ def make_plane_engine(method: str, target: Target, networks: Networks, device: s
     Raises:
         UsageError: a scale that a baseline's network does not do.
     """
-    changed = tuple(axis for axis in target.plane if target.treat(axis) in (Treatment.INTERPOLATE, Treatment.REFINE))
-    if target.is_square:
-        grid = target.make_image_grid(target.plane, target.plane)
-        if method == "nearest":
-            return NearestEngine(grid)
-        if networks.in_plane is None:
-            return InterpolationEngine(method, grid)
+    changed = tuple(axis for axis in target.plane if target.treat(axis) is not Treatment.KEEP)
+    if not changed:
+        return None
+    if method == "nearest":
+        return NearestEngine(target.make_image_grid(target.plane, changed))
+    # What is averaged down came so.
+    changed = tuple(axis for axis in changed if target.treat(axis) is not Treatment.AVERAGE)
+    if not changed:
+        return None
+    if networks.in_plane is not None:
         from .network_engine import NetworkEngine
 
+        generator, axes = networks.in_plane.generator, _sort_plane(target)
+        grid = target.make_image_grid(axes, changed)
         _check_baseline(networks.in_plane, grid)
-        generator = networks.in_plane.generator
-        if target.keeps_slices:
-            return NetworkEngine(generator, device, grid)
-        axes = _sort_plane(target)
-        grid = target.make_image_grid(axes, axes)
         return _turn_to_world(target, axes, grid, lambda each: NetworkEngine(generator, device, each))
-    # Voxels are picked along all axes at once.
-    if not changed or method == "nearest":
-        return None
-    if networks.through_plane is None:
-        method = "bspline" if method == "net" else method
-        return InterpolationEngine(method, target.make_image_grid(target.plane, changed))
-    return SequenceEngine(_list_axis_engines(networks.through_plane, target, device, changed))
+    if networks.through_plane is not None and target.refines_plane:
+        return SequenceEngine(_list_axis_engines(networks.through_plane, target, device, changed))
+    method = "bspline" if method == "net" else method
+    return InterpolationEngine(method, target.make_image_grid(target.plane, changed))
 
 
 def _list_axis_engines(network: Model, target: Target, device: str, changed: tuple[int, ...]) -> list[Engine]:
-    """An engine for each axis of the plane that changes, one after the other: pixels that are not square."""
+    """An engine for each axis of the plane that changes, one after the other: slices seen from the side."""
     first, second = _sort_plane(target)
     engines: list[Engine] = []
     for axis in (each for each in (first, second) if each in changed):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,19 @@ from ..image.slice_profile import PROFILES
 from ..progress import Progress, finish
 from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
-from .plan import Networks, Thickness, choose_networks, choose_target, choose_thickness, get_plane_model, settle
+from .acquired import AcquiredPlane, choose_acquired, measure_resolution
+from .plan import (
+    Networks,
+    Thickness,
+    check_finer,
+    choose_networks,
+    choose_target,
+    choose_thickness,
+    fits_plane,
+    get_plane_model,
+    load_own,
+    settle,
+)
 from .request import Request
 from .result import Result
 from .steps import Upscaling, choose_dtype, upscale_steps
@@ -57,6 +69,7 @@ def upscale(
     slice_profile: str = PROFILES[0],
     passes: int | None = None,
     like: Volume | None = None,
+    acquired: str | Sequence[float] = "auto",
     axis: str | int = "auto",
     method: str = "net",
     consistent: str | None = None,
@@ -71,8 +84,8 @@ def upscale(
 
     Args:
         volume: the input, which is left as it is.
-        scale, spacing, isotropic, slice_spacing, slice_thickness, slice_profile, passes, axis, method, consistent,
-            shoulder, device, dtype, clip: of the request.
+        scale, spacing, isotropic, slice_spacing, slice_thickness, slice_profile, passes, acquired, axis, method,
+            consistent, shoulder, device, dtype, clip: of the request.
         like: a volume whose grid the result has exactly.
         model: loaded weights, of `metasrgan.load_model`, or what the request's ``weights`` may be.
         progress: called with each batch of slices done.
@@ -101,6 +114,7 @@ def upscale(
         slice_profile=slice_profile,
         passes=passes,
         like=None if like is None else like.grid,
+        acquired=acquired,
         axis=axis,
         method=method,
         consistent=consistent,
@@ -158,6 +172,7 @@ def run_request_steps(
         InputMissingError: no weights.
     """
     told: list[str] = []
+    device = "cpu"
 
     def warn_once(text: str) -> None:
         if text not in told:
@@ -165,22 +180,38 @@ def run_request_steps(
             warn(text)
 
     check_volume(volume)
-    target = choose_target(request, volume.grid)
+    stored = choose_target(request, volume.grid)
     if request.method != "nearest" and looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
-    request = settle(request, volume.is_scan, target)
-    device, networks = "cpu", Networks()
+    own = None
     if request.method == "net":
         from ..networks.devices import resolve_device
         from ..networks.loading import load_model
 
-        device = str(resolve_device(request.device))
-        networks = choose_networks(request, target, load or load_model, model)
+        device, load = str(resolve_device(request.device)), load or load_model
+        own = load_own(request, load, model)
+    started = time.monotonic()
+    found = measure_resolution(request, volume)
+    acquired = choose_acquired(request, volume, stored, found)
+    target = stored if acquired is None else stored.start_from(acquired.shape)
+    if acquired is not None and own is not None and request.acquired == "auto" and not fits_plane(own, target):
+        warn_once(
+            f"the scanner interpolated these pixels ({acquired.describe()}), but weights {own.path.name} have one "
+            "factor for both axes; going on from the stored pixels"
+        )
+        acquired, target = None, stored
+    check_finer(request, target, None if acquired is None else acquired.spacing)
+    if target.keeps_all:
+        warn_once("nothing to fill: as many pixels were acquired as are wanted, and they stay as they are")
+    request = settle(request, volume.is_scan, target)
+    networks = Networks()
+    if request.method == "net":
+        assert load is not None
+        networks = choose_networks(request, target, load, own, stored.refines_thick_pixels)
     thickness = choose_thickness(request, volume, target)
     if thickness is not None:
         for note in volume.notes:
             warn_once(note)
-    started = time.monotonic()
     slices = make_slice_consistency(request, target, thickness)
     intensities = IntensityMap.fit(volume.array)
     keeps_plane = get_plane_model(request) != "off" and target.refines_plane
@@ -188,6 +219,7 @@ def run_request_steps(
         request=request,
         volume=volume,
         target=target,
+        acquired=acquired,
         networks=networks,
         device=device,
         intensities=intensities,
@@ -201,8 +233,12 @@ def run_request_steps(
     if check_consistency:
         # What was put back is counted by the one that did it.
         keeper = run.plane_keeper if target.keeps_slices else None
-        agreement = yield from measure_agreement_steps(request, volume, result, target, slices, keeper, intensities)
-    return Result(request, volume, target, result, networks, device, agreement, seconds, tuple(told), thickness)
+        agreement = yield from measure_agreement_steps(
+            request, volume, result, target, slices, acquired, keeper, intensities
+        )
+    return Result(
+        request, volume, stored, result, networks, device, agreement, seconds, tuple(told), thickness, acquired, found
+    )
 
 
 def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:
@@ -235,6 +271,7 @@ def measure_agreement_steps(
     result: Volume,
     target: Target,
     slices: SliceConsistency | None,
+    acquired: AcquiredPlane | None = None,
     keeper: DataConsistency | None = None,
     intensities: IntensityMap | None = None,
 ) -> Generator[Progress, None, Agreement | None]:
@@ -246,15 +283,17 @@ def measure_agreement_steps(
         request: settled.
         volume: the input.
         result: its upscaling onto ``target``.
-        target: the grid.
+        target: the grid, from the pixels that were started from.
         slices: of `make_slice_consistency`.
+        acquired: those pixels, where they are fewer than the volume's.
         keeper: what put back what was measured in plane, where the result has the input's slices; None for a new one.
         intensities: of the input, where they are at hand.
     """
     if slices is None and target.treat(target.axis) is not Treatment.KEEP:
         return None
     keeper = make_data_consistency(request, target) if keeper is None else keeper
-    return (yield from keeper.measure_steps(volume, result, target, intensities, slices))
+    reduce = None if acquired is None else acquired.reduce
+    return (yield from keeper.measure_steps(volume, result, target, intensities, slices, reduce))
 
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:

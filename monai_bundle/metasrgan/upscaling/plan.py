@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
-from ..geometry.grid import isotropic_grid, match_grid, respace_grid, scale_grid
+from ..geometry.grid import format_size, isotropic_grid, match_grid, respace_grid, scale_grid
 from ..geometry.orientation import choose_slice_axis
 from ..geometry.scale import Scale
 from ..geometry.target import Grid, Target, Treatment
@@ -34,15 +34,39 @@ def choose_target(request: Request, grid: Grid) -> Target:
     """
     if request.scale is not None:
         assert isinstance(request.scale, Scale)
-        return scale_grid(grid.shape, grid.affine, (request.scale, request.scale), request.axis, request.slice_spacing)
+        scales = (request.scale, request.scale)
+        return scale_grid(grid.shape, grid.affine, scales, request.axis, request.slice_spacing, request.may_stay)
     if request.isotropic is not None:
         spacing = None if request.isotropic is True else float(request.isotropic)
         return isotropic_grid(grid.shape, grid.affine, spacing, request.axis)
     if request.like is None:
-        return respace_grid(grid.shape, grid.affine, request.spacing, request.axis, request.slice_spacing)
+        return respace_grid(
+            grid.shape, grid.affine, request.spacing, request.axis, request.slice_spacing, request.may_stay
+        )
     if not isinstance(request.like, Grid):
         raise UsageError(f"like {request.like}: the name of a file, not a grid; read the volume and give its grid")
-    return match_grid(grid.shape, grid.affine, request.like, request.axis)
+    return match_grid(grid.shape, grid.affine, request.like, request.axis, request.may_stay)
+
+
+def check_finer(request: Request, target: Target, acquired: Sequence[float] | None = None) -> None:
+    """Refuse a grid that is nowhere finer than what was acquired, but for the input's own.
+
+    Args:
+        request: what is asked.
+        target: the grid, from the pixels that are started from.
+        acquired: mm, (3,), their sizes where they are known.
+
+    Raises:
+        UsageError: such a grid.
+    """
+    finer = any(target.treat(axis) in (Treatment.REFINE, Treatment.INTERPOLATE) for axis in range(3))
+    if finer or target.keeps_all:
+        return
+    of = "" if acquired is None else f" ({format_size([acquired[axis] for axis in target.plane])} mm)"
+    raise UsageError(
+        f"the result would be nowhere finer than what was acquired{of}, which needs no network; give a finer spacing, "
+        "or average the scan down by another tool"
+    )
 
 
 def settle(request: Request, is_scan: bool, target: Target) -> Request:
@@ -115,24 +139,41 @@ class Networks:
     """The networks that a request takes; None where it takes none.
 
     Attributes:
-        in_plane: with one factor for both axes.
-        through_plane: with a factor an axis, which makes slices finer, and pixels that are not square.
+        in_plane: makes the plane finer, pixels that are not square too where it has a factor an axis.
+        through_plane: makes slices finer, and pixels of the plane that are slices seen from the side.
     """
 
     in_plane: Model | None = None
     through_plane: Model | None = None
 
 
+def load_own(request: Request, load: Callable[[str], Model], given: Model | None = None) -> Model | None:
+    """Return the weights that a request names, or that are given in their place; None for the shipped ones.
+
+    Args:
+        request: what is asked.
+        load: gives weights by what a request's ``weights`` may be.
+        given: weights that are loaded already.
+
+    Raises:
+        DataError, InputMissingError: weights that are damaged, or not there.
+    """
+    if request.method != "net":
+        return None
+    return load(request.weights) if given is None and request.weights is not None else given
+
+
 def choose_networks(
-    request: Request, target: Target, load: Callable[[str], Model], given: Model | None = None
+    request: Request, target: Target, load: Callable[[str], Model], own: Model | None, thick: bool = False
 ) -> Networks:
     """Return the networks that a request takes: those it names, and for the rest the shipped ones.
 
     Args:
         request: settled.
-        target: the grid.
+        target: the grid, from the pixels that are started from.
         load: gives weights by what a request's ``weights`` may be.
-        given: weights that are loaded already, in place of those that the request names.
+        own: of `load_own`.
+        thick: whether pixels of the plane are slices seen from the side, `Target.refines_thick_pixels`.
 
     Raises:
         UsageError: weights that have nothing to do here.
@@ -140,22 +181,33 @@ def choose_networks(
     """
     if request.method != "net":
         return Networks()
-    own = load(request.weights) if given is None and request.weights is not None else given
-    has_two_factors = own is not None and own.generator.factors == 2
-    in_plane, through_plane = (None, own) if has_two_factors else (own, None)
-    if through_plane is not None and not target.takes_two_factors:
-        _refuse_weights(through_plane, "a factor an axis, and make slices finer only")
-    if in_plane is not None and not target.is_square:
-        _refuse_weights(in_plane, "one factor, and upscale in plane only")
-    if through_plane is None and target.takes_two_factors:
+    needs_plane = target.refines_plane and not thick
+    needs_stack = thick or target.treat(target.axis) is Treatment.REFINE
+    in_plane = through_plane = None
+    if own is not None and own.generator.made_for == "through_plane":
+        through_plane = own
+        if not needs_stack:
+            _refuse_weights(own, "were made to make slices finer")
+    elif own is not None:
+        in_plane = own
+        if not needs_plane:
+            _refuse_weights(own, "were made to upscale in plane")
+        if not fits_plane(own, target):
+            _refuse_weights(own, "have one factor for both axes of the plane")
+    if through_plane is None and needs_stack:
         through_plane = load(THROUGH_PLANE)
-    if in_plane is None and target.is_square:
+    if in_plane is None and needs_plane:
         in_plane = load(choose_weights(get_plane_model(request)))
     return Networks(in_plane, through_plane)
 
 
+def fits_plane(model: Model, target: Target) -> bool:
+    """Whether weights do a target's factors in plane: those of one factor do it where both are the same."""
+    return model.generator.factors == 2 or target.is_square
+
+
 def _refuse_weights(model: Model, what: str) -> NoReturn:
-    raise UsageError(f"weights {model.path.name} have {what}, which is not asked for; leave them out")
+    raise UsageError(f"weights {model.path.name} {what}, which is not asked for; leave them out")
 
 
 def get_plane_model(request: Request) -> str:

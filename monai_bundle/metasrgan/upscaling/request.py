@@ -25,6 +25,7 @@ from ..image.slice_profile import PROFILES
 from ..networks.devices import check_device
 from ..networks.weights import SHIPPED, is_shipped
 from ..trust.consistency import MODELS
+from .values import ACQUIRED, read_acquired, read_acquired_sizes, read_grid, read_number
 
 METHODS = ("net", *interpolation.METHODS)
 DTYPES = ("input", "float32")
@@ -83,6 +84,9 @@ class Request:
         slice_profile: across a slice's thickness: "smoothed_box" (as selective pulses give), "gaussian" or "box".
         passes: 2 cuts the volume along both axes of the plane and averages, 1 along one of them only; None for 2.
         like: a reference whose grid the result has exactly; or its file's name, until a door has read it.
+        acquired: what of the stored pixels was measured. "auto" takes those that the scanner acquired, where the scan's
+            spectrum is sure that it interpolated them, for the method "net"; "stored" takes the stored ones; two sizes
+            in mm, along the first and the second axis of the plane, as text such as "0.9,1.2", are taken as they are.
         axis: along which slices are taken; see `metasrgan.geometry.orientation.choose_slice_axis`.
         method: "net", or an interpolation: "bspline", "bicubic", "linear", "zerofill" (sinc, the scanners' own), and
             for label maps "nearest".
@@ -122,6 +126,12 @@ class Request:
         None, f"cuts across the slices: 1, or 2 averaged (default: {DEFAULT_PASSES})", kind=int, in_report=True
     )
     like: Grid | str | None = _ask(None, "a volume whose grid to match exactly", to_server=False)
+    acquired: str | Sequence[float] = _ask(
+        "auto",
+        "pixels that were measured: auto (default: by the scan's spectrum, for the net), stored, or sizes in mm along "
+        "the plane's two axes, such as 0.9,1.2",
+        in_report=True,
+    )
     axis: str | int = _ask(
         "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", in_report=True
     )
@@ -157,6 +167,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
+        object.__setattr__(self, "acquired", read_acquired(self.acquired))
         self._check_target()
         self._check_shoulder()
         check_axis(self.axis)
@@ -170,7 +181,7 @@ class Request:
 
     def _check_shoulder(self) -> None:
         """Refuse a shoulder that is none, or that nothing heeds."""
-        object.__setattr__(self, "shoulder", _read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
+        object.__setattr__(self, "shoulder", read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
         if not 0 <= self.shoulder <= 1:
             raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
         if self.shoulder and (self.consistent in ("mean", "off") or self.method == "nearest"):
@@ -212,17 +223,17 @@ class Request:
         if self.scale is not None:
             if not isinstance(self.scale, Scale):
                 object.__setattr__(self, "scale", Scale(self.scale))
-            check_scale(float(self.scale))
+            check_scale(float(self.scale), self.may_stay)
         for name in ("spacing", "isotropic", "slice_spacing", "slice_thickness"):
             value = getattr(self, name)
             if value is not None and (name, value) != ("isotropic", True):
-                object.__setattr__(self, name, _read_number(name, value, "millimetres, such as 0.5"))
+                object.__setattr__(self, name, read_number(name, value, "millimetres, such as 0.5"))
                 check_spacing(getattr(self, name), name)
 
     def _check_slices(self) -> None:
         """Refuse what is said of slices that are made finer where it makes no sense, or none are."""
         if self.passes is not None:
-            object.__setattr__(self, "passes", _read_number("passes", self.passes, "1 or 2"))
+            object.__setattr__(self, "passes", read_number("passes", self.passes, "1 or 2"))
             if self.passes not in (1, 2):
                 raise UsageError(f"passes {self.passes:g}: there are two axes to cut along; give 1 or 2")
             object.__setattr__(self, "passes", int(self.passes))
@@ -239,6 +250,16 @@ class Request:
     def may_refine_slices(self) -> bool:
         """Whether slices may be made finer; what a reference asks for, its grid says."""
         return self.isotropic is not None or self.slice_spacing is not None or self.like is not None
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether the result's pixels need be no finer than the stored ones: fewer may have been acquired."""
+        return self.acquired_sizes is not None or (self.acquired == "auto" and self.method == "net")
+
+    @property
+    def acquired_sizes(self) -> tuple[float, float] | None:
+        """The sizes in mm that were asked for of acquired pixels, along the two axes of the plane; None for none."""
+        return None if self.acquired in ACQUIRED else read_acquired_sizes(str(self.acquired))
 
     @cached_property
     def asked(self) -> dict[str, str]:
@@ -272,7 +293,7 @@ class Request:
             if value is None:
                 continue
             if name == "like":
-                given[name] = _read_grid(value)
+                given[name] = read_grid(value)
             elif name == "isotropic" and isinstance(value, bool):
                 given[name] = value
             elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -309,25 +330,3 @@ def check_for_server(asked: Mapping[str, Any]) -> None:
     weights = asked.get("weights")
     if weights is not None and not is_shipped(weights):
         raise UsageError(f"weights {weights!r}: a server has only the shipped ones; choose from {', '.join(SHIPPED)}")
-
-
-def _read_number(name: str, value: Any, example: str) -> float:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{name} {value!r} is not a number; give {example}") from None
-
-
-def _read_grid(value: Any) -> Grid:
-    try:
-        shape = tuple(int(size) for size in value["shape"])
-        affine = np.array(value["affine"], np.float64)
-        if len(shape) != 3 or min(shape) < 1 or affine.shape != (4, 4):
-            raise ValueError
-        return Grid(shape, affine, str(value.get("name", "reference")))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise UsageError(
-            f"like {value!r} is no grid; give its shape (3 numbers) and its affine (4 x 4), voxel indices to RAS mm"
-        ) from None

@@ -11,7 +11,9 @@ from .. import INTENDED_USE, __version__
 from ..geometry.orientation import SPACING_TOLERANCE
 from ..geometry.target import Target, Treatment
 from ..trust.consistency import Agreement
+from ..trust.true_resolution import TrueResolution
 from ..volumes.volume import Volume
+from .acquired import AcquiredPlane
 from .plan import Networks, Thickness
 from .request import Request
 
@@ -35,6 +37,8 @@ class Result:
         seconds: how long upscaling took, once the weights were loaded; of a server, until all was back.
         warnings: what the user was warned of.
         thickness: of the input's slices, where they were made finer.
+        acquired: the pixels that were started from, where they are fewer than the stored ones.
+        resolution: what the input's spectrum says was acquired; None where nothing hung on it.
     """
 
     request: Request
@@ -47,6 +51,13 @@ class Result:
     seconds: float
     warnings: tuple[str, ...]
     thickness: Thickness | None = None
+    acquired: AcquiredPlane | None = None
+    resolution: TrueResolution | None = None
+
+    @property
+    def start(self) -> Target:
+        """The grid, from the pixels that were started from."""
+        return self.target if self.acquired is None else self.target.start_from(self.acquired.shape)
 
     def describe(self, output: str | Path) -> dict[str, Any]:
         """Return the report of a result that is written to ``output``, in JSON's types."""
@@ -66,6 +77,7 @@ class Result:
             "OutputShape": list(result.array.shape),
             "InputSpacing": [round(float(size), 9) for size in source.spacing],
             "OutputSpacing": [round(float(size), 9) for size in result.spacing],
+            **self._describe_acquired(),
             "Resolution": describe_resolution(target),
             **self._describe_slices(),
             "DataType": str(result.array.dtype),
@@ -76,6 +88,22 @@ class Result:
             "Warnings": list(self.warnings),
             "IntendedUse": INTENDED_USE,
         }
+
+    def _describe_acquired(self) -> dict[str, Any]:
+        """What a report says of the pixels that were started from, and of the input's own resolution."""
+        said: dict[str, Any] = {"Acquired": "as stored", "AcquiredFrom": "stored"}
+        if self.acquired is not None:
+            said = {"Acquired": self.acquired.describe(), "AcquiredFrom": self.acquired.source}
+            said["AcquiredSpacing"] = [round(size, 9) for size in self.acquired.spacing]
+        if self.resolution is not None:
+            axes = self.resolution.axes
+            said["TrueResolution"] = {
+                "Share": [round(axis.share, 3) for axis in axes],
+                "Cause": [axis.cause for axis in axes],
+                "Sharpness": [round(axis.sharpness, 1) for axis in axes],
+                "Confidence": [round(axis.confidence, 2) for axis in axes],
+            }
+        return said
 
     def _describe_slices(self) -> dict[str, Any]:
         """What a report says of slices that were made finer; nothing where they were not."""

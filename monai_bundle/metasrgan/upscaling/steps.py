@@ -13,16 +13,18 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry.grid import was_trained_for, was_trained_through_plane
+from ..geometry.scale import LARGEST_SCALE
 from ..geometry.target import Target, Treatment
 from ..image.intensity import IntensityMap
 from ..progress import Progress
 from ..trust.consistency import DataConsistency, SliceConsistency
 from ..volumes.volume import Volume
+from .acquired import AcquiredPlane
 from .engine import run_batch
 from .in_plane import make_plane_engine
 from .plan import Networks
 from .request import Request
-from .through_plane import average_down, interpolate_slices, list_cuts, pick_voxels, refine_slices_steps
+from .through_plane import average_down, interpolate_slices, list_cuts, pick_slices, refine_slices_steps
 
 # Of a plane that stays as it is, voxels that are converted at a time.
 _VOXELS_AT_ONCE = 2_000_000
@@ -37,7 +39,8 @@ class Upscaling:
     Attributes:
         request: settled.
         volume: the input.
-        target: the grid.
+        target: the grid, from the pixels that are started from.
+        acquired: those, where they are fewer than the volume's.
         networks: for the method "net".
         device: that they run on.
         intensities: of the input.
@@ -49,6 +52,7 @@ class Upscaling:
     request: Request
     volume: Volume
     target: Target
+    acquired: AcquiredPlane | None
     networks: Networks
     device: str
     intensities: IntensityMap
@@ -58,8 +62,13 @@ class Upscaling:
 
     @cached_property
     def array(self) -> np.ndarray:
-        """(K, H, W), the input's slices."""
+        """(K, H, W), the input's slices as they are stored."""
         return np.moveaxis(self.volume.array, self.target.axis, 0)
+
+    def take_slices(self, start: int, stop: int) -> np.ndarray:
+        """Take slices start … stop-1 of the input: as they were acquired, intensities in the network's range."""
+        slices = self.intensities.forward(np.ascontiguousarray(self.array[start:stop]))
+        return slices if self.acquired is None else self.acquired.reduce(slices)
 
     @cached_property
     def extremes(self) -> tuple[np.generic, np.generic]:
@@ -101,7 +110,7 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
         MemoryError, RuntimeError: not enough memory, even for a little at a time.
     """
     target = run.target
-    for warning in list_factor_warnings(run.request, target):
+    for warning in list_factor_warnings(run.request, target, run.networks):
         run.warn(warning)
     above, *beside = _find_outside(target)
     if any(each.any() for each in (above, *beside)):
@@ -109,6 +118,9 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
             "the reference reaches beyond the input's field of view; its voxels there get the input's lowest value"
         )
     maps = run.request.method != "nearest"
+    if target.keeps_all:
+        same = target.view_as_result(_convert(run.array, choose_dtype(run.request, run.volume)).copy())
+        return run.volume.replace_voxels(same, target.affine, target.index_transform)
     # What only upscales in plane takes the input a batch at a time.
     stack = None if target.keeps_slices else (yield from _make_stack_steps(run))
     engine = make_plane_engine(run.request.method, run.target, run.networks, run.device)
@@ -119,9 +131,10 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
     while start < len(result):
         at_once = max(1, _VOXELS_AT_ONCE // result[0].size) if engine is None else engine.slices_at_once
         stop = min(start + at_once, len(result))
-        slices = np.ascontiguousarray((run.array if stack is None else stack)[start:stop])
         if stack is None and maps:
-            slices = run.intensities.forward(slices)
+            slices = run.take_slices(start, stop)
+        else:
+            slices = np.ascontiguousarray((run.array if stack is None else stack)[start:stop])
         batch: np.ndarray | None = slices
         if engine is not None:
             batch = yield from run_batch(engine, slices, Progress(run.images + start, run.total), run.warn)
@@ -147,10 +160,11 @@ def _make_stack_steps(run: Upscaling) -> Generator[Progress, None, np.ndarray]:
     """
     request, target = run.request, run.target
     if request.method == "nearest":
-        return pick_voxels(run.array, target)
-    slices = np.empty(run.array.shape, np.float32)
-    for slice_, own in zip(slices, run.array):
-        slice_[...] = run.intensities.forward(own)
+        return pick_slices(run.array, target)
+    rows, columns = (target.shape_in[axis] for axis in target.plane)
+    slices = np.empty((len(run.array), rows, columns), np.float32)
+    for index in range(len(slices)):
+        slices[index] = run.take_slices(index, index + 1)[0]
     slices = average_down(slices, target)
     if target.treat(target.axis) in (Treatment.KEEP, Treatment.AVERAGE):
         return slices
@@ -231,8 +245,14 @@ def _find_averaged_shape(target: Target) -> tuple[int, int, int]:
     return slices, rows, columns
 
 
-def list_factor_warnings(request: Request, target: Target) -> list[str]:
-    """Return what the user should know before a run: what the networks were not trained for, and too few slices."""
+def list_factor_warnings(request: Request, target: Target, networks: Networks) -> list[str]:
+    """Return what the user should know before a run: what the networks were not trained for, and too few slices.
+
+    Args:
+        request: settled.
+        target: the grid, from the pixels that are started from.
+        networks: that do it.
+    """
     if request.method != "net":
         return []
     found = []
@@ -241,15 +261,16 @@ def list_factor_warnings(request: Request, target: Target) -> list[str]:
             f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline"
         )
     for axis in (target.axis, *(() if target.is_square else target.plane)):
-        factor = target.factors[axis]
-        if target.treat(axis) is Treatment.INTERPOLATE:
+        factor, in_plane = target.factors[axis], axis != target.axis and networks.in_plane is not None
+        if target.treat(axis) is Treatment.INTERPOLATE and not in_plane:
             found.append(
                 f"a factor of {factor:.4g} along axis {axis} leaves the network nothing to add; B-spline does it"
             )
-        if target.treat(axis) is Treatment.REFINE and not was_trained_through_plane(factor):
+        trained = factor <= LARGEST_SCALE + 1e-6 if in_plane else was_trained_through_plane(factor)
+        if target.treat(axis) is Treatment.REFINE and not trained:
             found.append(
-                f"a factor of {factor:.4g} along axis {axis} is outside 1.2 … 8.0, which the network was trained for; "
-                "compare with bspline"
+                f"a factor of {factor:.4g} along axis {axis} is outside {'1.0 … 4.0' if in_plane else '1.2 … 8.0'}, "
+                "which the network was trained for; compare with bspline"
             )
     slices = target.shape_in[target.axis]
     if target.treat(target.axis) is Treatment.REFINE and slices < _FEW_SLICES:

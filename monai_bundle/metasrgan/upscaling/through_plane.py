@@ -44,14 +44,9 @@ def average_down(slices: np.ndarray, target: Target) -> np.ndarray:
     return slices
 
 
-def pick_voxels(slices: np.ndarray, target: Target) -> np.ndarray:
-    """Pick voxels along every axis but those that are upscaled in plane by one factor: what suits labels."""
-    axes = (target.axis, *(() if target.is_square else target.plane))
-    for place, axis in enumerate(axes):
-        if target.treat(axis) is not Treatment.KEEP:
-            voxels = find_nearest_voxels(target.positions[axis], target.shape_in[axis])
-            slices = slices.take(voxels, axis=place)
-    return slices
+def pick_slices(slices: np.ndarray, target: Target) -> np.ndarray:
+    """Pick (K, H, W) slices for those of the target, (K_out, H, W): what suits labels."""
+    return slices[find_nearest_voxels(target.positions[target.axis], len(slices))]
 
 
 def interpolate_slices(slices: np.ndarray, target: Target, method: str) -> np.ndarray:

@@ -1,0 +1,121 @@
+"""What a scanner acquired in plane, where it stored more: the pixels that an upscaling starts from.
+
+A scanner that measures fewer pixels than it stores fills the rest of k-space with zeros. An upscaler that starts from
+the stored pixels takes that empty band for measured and leaves it empty; so the slices are first reduced to the pixels
+that were acquired, which loses nothing, and go from there to the wanted grid in one step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import UsageError
+from ..geometry.grid import format_size
+from ..geometry.orientation import SPACING_TOLERANCE, list_plane_axes
+from ..geometry.target import Target
+from ..image.acquired import make_reduction_matrix
+from ..image.interpolation import apply_matrices
+from ..trust.true_resolution import TrueResolution, measure_true_resolution
+from ..volumes.volume import Volume
+from .request import Request
+
+# Sizes that people type are rounded.
+_ROUNDED = 0.01
+
+
+@dataclass(frozen=True)
+class AcquiredPlane:
+    """The pixels that a scanner acquired, on the field of view of those that it stored.
+
+    Attributes:
+        stored: (I, J, K), the volume's voxels.
+        shape: (I, J, K), as many of them along each axis as are started from: in plane fewer than the stored ones.
+        spacing: (3,) mm, of the volume's axes.
+        plane: its in-plane axes.
+        source: who says so: "asked" or "spectrum".
+    """
+
+    stored: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    plane: tuple[int, int]
+    source: str
+
+    @cached_property
+    def _matrices(self) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns = (make_reduction_matrix(self.stored[axis], self.shape[axis]) for axis in self.plane)
+        return rows, columns
+
+    def describe(self) -> str:
+        """Return the sizes of pixels in words, such as "acquired 0.78 × 1.04 mm, stored 0.78 × 0.78"."""
+        acquired = [self.spacing[axis] for axis in self.plane]
+        stored = [size * self.shape[axis] / self.stored[axis] for size, axis in zip(acquired, self.plane)]
+        return f"acquired {_format(acquired)} mm, stored {_format(stored)}"
+
+    def reduce(self, slices: np.ndarray) -> np.ndarray:
+        """Reduce stored slices, float32 (N, H, W), to what was acquired of them, (N, H', W')."""
+        return apply_matrices(self._matrices[0], slices, self._matrices[1])
+
+
+def _format(sizes: list[float]) -> str:
+    return " × ".join(f"{size:.2f}" for size in sizes)
+
+
+def measure_resolution(request: Request, volume: Volume) -> TrueResolution | None:
+    """Measure a volume's true resolution where a request hangs on it; None where it does not.
+
+    Interpolation takes stored pixels as they come: it adds nothing beyond what was measured anyway.
+    """
+    if request.acquired != "auto" or request.method != "net" or not volume.is_scan:
+        return None
+    return measure_true_resolution(volume)
+
+
+def choose_acquired(
+    request: Request, volume: Volume, target: Target, found: TrueResolution | None
+) -> AcquiredPlane | None:
+    """Return the acquired pixels that a volume is upscaled from; None for the stored ones.
+
+    An axis whose wanted pixels are no finer than the acquired ones starts from the stored ones: it needs no network.
+
+    Args:
+        request: what is asked.
+        volume: the input.
+        target: the grid, as of `metasrgan.upscaling.plan.choose_target`.
+        found: of `measure_resolution`.
+
+    Raises:
+        UsageError: sizes that are finer than the stored pixels.
+    """
+    shape, spacing = list(target.shape_in), volume.spacing
+    sizes = _find_sizes(request, volume, target, found)
+    for axis, size in sizes.items():
+        # The result's pixels are as much finer than the acquired ones as this.
+        factor = target.factors[axis] * size / spacing[axis]
+        terms = max(1, int(np.ceil(shape[axis] * spacing[axis] / size - 1e-6)))
+        if factor > 1 + SPACING_TOLERANCE and terms < shape[axis]:
+            shape[axis] = terms
+    first, second, third = shape
+    if (first, second, third) == target.shape_in:
+        return None
+    i, j, k = (float(size) * old / new for size, old, new in zip(spacing, target.shape_in, shape))
+    source = "asked" if found is None else "spectrum"
+    return AcquiredPlane(target.shape_in, (first, second, third), (i, j, k), target.plane, source)
+
+
+def _find_sizes(request: Request, volume: Volume, target: Target, found: TrueResolution | None) -> dict[int, float]:
+    """The sizes in mm of acquired pixels, by axis of the plane, where they are not the stored ones."""
+    asked = request.acquired_sizes
+    if asked is None:
+        return {axis: found.spacing[axis] for axis in target.plane if found is not None and found.axes[axis].is_sure}
+    for axis, size in zip(target.plane, asked):
+        if size < volume.spacing[axis] * (1 - _ROUNDED):
+            own = format_size([volume.spacing[each] for each in list_plane_axes(target.axis)])
+            raise UsageError(
+                f"acquired {request.acquired}: {size:g} mm is finer than the stored pixels ({own} mm), and no more "
+                "was acquired than stored; give larger sizes"
+            )
+    return dict(zip(target.plane, asked))
