@@ -21,8 +21,8 @@ from .sources import Group
 class UnequalScales(MiniBatches):
     """Mini-batches of (LR, HR) patches, reduced by a scale of rows and one of columns; item k is the k-th of the run.
 
-    A third of the mini-batches have one scale for both; in a third either axis stays as it is, at a scale of 1; in a
-    third each has its own.
+    A third of the mini-batches have one scale for both axes; in a third one axis, rows or columns, stays as it is, at a
+    scale of 1; in a third each has its own.
 
     Args:
         groups: where patches come from.
