@@ -127,10 +127,10 @@ class _Clock:
         self.stages[stage] = now - self.last
         self.last = now
 
-    def degrade(self, image: Tensor, scale: Fraction, name: str) -> Tensor:
+    def degrade(self, image: Tensor, scale: Fraction, name: str, column_scale: Fraction | None = None) -> Tensor:
         """`metasrgan.image.degradation.degrade`, timed."""
         start = time.perf_counter()
-        low = _degrade(image, scale, name)
+        low = _degrade(image, scale, name, column_scale)
         self.degrading += time.perf_counter() - start
         return low
 
@@ -149,6 +149,7 @@ class _Run:
             {
                 "dataset_dir": "",
                 "sources": [{"volume": str(SAMPLE), "planes": ["axial"]}],
+                "acquired": "stored",
                 "device": "$torch.device('cpu')",
                 # So small that the network does not move: its weights' size is not what is measured.
                 "learning_rate": 1e-6,

@@ -110,8 +110,25 @@ def test_kspace_keeps_every_low_frequency_exactly_or_by_its_window_and_drops_eve
             assert_close(degrade(image, scale, "kspace"), expected)
             # Zero-filling is the way back, for what was kept.
             assert_close(zero_fill(expected, scale), image * kept)
-            window = hamming(vertical / low_height) * hamming(horizontal / low_width)
+            # At a scale of 1 there is nothing to reduce, and no window.
+            window = hamming(vertical / low_height) * hamming(horizontal / low_width) if scale > 1 else 1
             assert_close(degrade(image, scale, "kspace_hamming"), expected * window)
+
+
+@every_filter
+@every_scale
+def test_rows_and_columns_take_a_factor_each_and_one_of_1_leaves_every_pixel_as_it_is(
+    scale: Fraction, name: str
+) -> None:
+    image = noise(scale)
+    assert torch.equal(degrade(image, Fraction(1), name), image)
+    rows, columns = degrade(image, scale, name, Fraction(1)), degrade(image, Fraction(1), name, scale)
+    # Every column by itself: they may as well stand in another order.
+    assert_close(degrade(image.flip(3), scale, name, Fraction(1)).flip(3), rows)
+    assert rows.shape[2:] == (image.shape[2] / scale, image.shape[3])
+    assert_close(columns, degrade(image.mT, scale, name, Fraction(1)).mT)
+    assert_close(degrade(columns, scale, name, Fraction(1)), degrade(image, scale, name))
+    assert_close(degrade(zero_fill(rows, scale, Fraction(1)), scale, "kspace", Fraction(1)), rows)
 
 
 @every_scale
@@ -145,6 +162,7 @@ def test_cropping_takes_as_few_pixels_as_it_takes_off_the_far_edges(scale: Fract
     image = torch.rand(2, 1, 61, 83)
     height, width = fit_size(61, scale), fit_size(83, scale)
     assert torch.equal(crop_to_fit(image, scale), image[:, :, :height, :width])
+    assert torch.equal(crop_to_fit(image, scale, Fraction(1)), image[:, :, :height])
 
 
 @pytest.mark.parametrize("size", [(36, 60), (60, 36), (0, 60)], ids=str)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -124,7 +125,7 @@ def test_torchscript_takes_any_grid(generator: MetaSRGAN, scripted: torch.jit.Sc
 
 @pytest.mark.parametrize("size", [{"factors": 2}, {"blocks": 16, "slices": 5, "factors": 2}])
 def test_networks_of_other_sizes_are_exported_with_their_input_channels_and_both_factors(
-    size: dict[str, int], tmp_path: Path
+    size: dict[str, Any], tmp_path: Path
 ) -> None:
     generator, image = meta_srgan(base="bspline", **size), torch.rand(2, size.get("slices", 1), 17, 13)
     export_torchscript(generator, tmp_path / "generator.ts")

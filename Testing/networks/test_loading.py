@@ -43,7 +43,7 @@ def numbered(residual: float) -> dict[str, Tensor]:
     return state
 
 
-def unsaid(**size: int) -> dict[str, Tensor]:
+def unsaid(**size: Any) -> dict[str, Tensor]:
     """The weights of a new generator as of before they said what they are made for."""
     state = MetaSRGAN(**size).state_dict()
     del state["made_for"]
@@ -121,7 +121,7 @@ def test_a_file_says_what_it_is_made_for_and_an_older_one_by_its_factors(
         {"blocks": 1, "slices": 3, "factors": 1},
     ],
 )
-def test_a_file_says_how_many_blocks_slices_and_factors_its_network_has(tmp_path: Path, size: dict[str, int]) -> None:
+def test_a_file_says_how_many_blocks_slices_and_factors_its_network_has(tmp_path: Path, size: dict[str, Any]) -> None:
     trained = meta_srgan(mean=0.3, base="bspline", **size)
     # In the order of a dictionary that was sorted, in which block 10 comes before block 2.
     torch.save(dict(sorted(trained.state_dict().items())), tmp_path / "model.pt")

@@ -41,6 +41,24 @@ def test_a_prediction_in_the_measured_band_changes_nothing_and_gets_no_gradient(
     torch.testing.assert_close(put_back(image, other, scale), put_back(image, prediction, scale), rtol=0, atol=1e-5)
 
 
+def test_of_an_axis_that_stays_only_what_was_measured_is_left_and_margins_go_by_each_axis_scale() -> None:
+    torch.manual_seed(0)
+    scales = Fraction(3, 2), Fraction(1)
+    label, prediction = torch.rand(2, 1, 1, 60, 40)
+    image = degrade(label, scales[0], "kspace", scales[1])
+    images = Projection(5)(image, prediction, label, scales[0])
+    rows, columns = slice(7, 53), slice(5, 35)
+    assert torch.equal(images.label, label[:, :, rows, columns])
+    whole = put_back(image, prediction, *scales)
+    assert torch.equal(images.prediction, whole[:, :, rows, columns])
+    torch.testing.assert_close(degrade(whole, scales[0], "kspace", scales[1]), image, rtol=0, atol=1e-5)
+    assert L1.measure(Projection(5)(image, zero_fill(image, *scales), label, scales[0])).item() == pytest.approx(
+        1, abs=1e-4
+    )
+    # Where neither axis is made finer, all of the image was measured.
+    assert torch.equal(put_back(label, prediction, Fraction(1)), prediction + (label - prediction))
+
+
 def test_what_is_put_back_is_what_users_get() -> None:
     volume, scale = head((30, 20, 2)), Fraction(17, 10)
     target = choose_target(Request(scale=scale), volume.grid)

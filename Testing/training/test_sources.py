@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from metasrgan.errors import DataError, InputMissingError, UsageError
+from metasrgan.training import sources
 from metasrgan.training.sources import (
     Group,
     Slice,
@@ -19,7 +22,9 @@ from metasrgan.training.sources import (
     read_volume_group,
     record_normalisation,
 )
+from phantoms import SAMPLE
 from PIL import Image
+from scipy.fft import dct, idct
 
 
 def make_texture(*shape: int) -> np.ndarray:
@@ -56,6 +61,43 @@ def test_only_the_planes_asked_for_are_cut(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(make_texture(64, 72, 20), affine), tmp_path / "a.nii.gz")
     (slices,) = read_volume_group(tmp_path / "a.nii.gz", ["sagittal"]).planes
     assert {each.image.shape for each in slices} == {(64, 72)}
+
+
+def interpolate(array: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """An axis zero-filled to more pixels, as scanners do."""
+    terms = dct(array, norm="forward", axis=axis)
+    padding = [(0, size - array.shape[axis]) if each == axis else (0, 0) for each in range(3)]
+    return np.asarray(idct(np.pad(terms, padding), norm="forward", axis=axis), np.float32)
+
+
+def test_volumes_are_reduced_to_what_was_measured_along_the_axes_that_slices_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = make_texture(48, 72, 60)
+    nib.save(nib.Nifti1Image(interpolate(measured, 0, 64), np.diag([0.75, 1, 1, 1])), tmp_path / "a.nii.gz")
+    axes = (SimpleNamespace(is_sure=True, share=0.75), *[SimpleNamespace(is_sure=False, share=0.5)] * 2)
+    monkeypatch.setattr(sources, "measure_true_resolution", lambda _: SimpleNamespace(axes=axes))
+    source: dict[str, Any] = {"volume": tmp_path / "a.nii.gz"}
+    (stored,), (reduced,) = load_groups([source]), load_groups([source], "auto")
+    assert [each[0].image.shape for each in stored.planes] == [(72, 60), (64, 60), (64, 72)]
+    assert [each[0].image.shape for each in reduced.planes] == [(72, 60), (48, 60), (48, 72)]
+    nib.save(nib.Nifti1Image(measured, np.eye(4)), tmp_path / "b.nii.gz")
+    for found, expected in zip(reduced.planes, read_volume_group(tmp_path / "b.nii.gz").planes, strict=True):
+        for each, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(each.image, other.image, atol=1e-3)
+    # Sagittal slices are not cut along the axis across them; and a source may say that it is to be left.
+    for own in ({"planes": ["sagittal"]}, {"acquired": "stored"}):
+        (left,) = load_groups([source | own], "auto")
+        assert len(left.planes[0]) == len(stored.planes[0])
+    with pytest.raises(UsageError, match=r"'measured'.*auto, stored"):
+        load_groups([source], "measured")
+
+
+def test_what_the_sample_stores_beyond_what_was_measured_of_it_is_left_out() -> None:
+    (stored,), (reduced,) = (read_volume_group(SAMPLE, ["axial"], acquired=each).planes for each in ("stored", "auto"))
+    sizes = [(before, after) for before, after in zip(stored[0].image.shape, reduced[0].image.shape)]
+    shares = sorted(after / before for before, after in sizes)
+    assert shares == pytest.approx([0.75, 1], abs=0.06)
 
 
 def test_photographs_are_read_as_8_bit_luminance_and_halved_exactly(tmp_path: Path) -> None:

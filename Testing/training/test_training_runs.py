@@ -15,6 +15,7 @@ import torch
 from bundle_runs import BUNDLE, bundle_command, execute, make_cohort, printed_by
 from metasrgan.networks import ByTwo, MetaSRGAN
 from metasrgan.networks.loading import load_model
+from metasrgan.networks.weights import locate_shipped_weights
 from metasrgan.training.trainer import find_latest_checkpoint
 from metasrgan.training.vgg import build_vgg
 from phantoms import SAMPLE
@@ -152,8 +153,8 @@ def test_the_baselines_train_by_the_same_trainer_on_either_data(
             ["shipped", "l1", "kept"],
             ["shipped", "kept", "shipped_gan", "kept_gan"],
             "model.pt",
-            36,  # A projected patch is cut to its middle, in which VGG wants 16 pixels.
-            "psnr_kspace_x2",
+            40,  # A projected patch is cut to its middle, in which VGG wants 16 pixels.
+            "psnr_kspace_x1.5x1",
         ),
     ],
     ids=["shipped", "kept"],
@@ -165,9 +166,15 @@ def test_a_recipe_runs_in_two_stages_and_each_is_published(
     models = [tmp_path / "models" / name for name in (file, "model_gan.pt")]
     small: dict[str, object] = {"updates": 6, "validation_sources": on_the_sample(tmp_path)["sources"]}
     size: dict[str, object] = {"batches#lr_patch": lr_patch}
+    factors = 1
+    if "kept" in first:
+        factors = 2
+        small["validation_scales"] = "[2, [1.5, 1]]"
+        # Of one factor, which a network of two takes up.
+        size["initial_weights"] = locate_shipped_weights("free")
     stages: list[tuple[list[str], dict[str, object]]] = [
         (first, size),
-        (second, {"initial_weights": models[0]} | (size if "kept_gan" in second else {})),
+        (second, (size if "kept_gan" in second else {}) | {"initial_weights": models[0]}),
     ]
     for number, (configs, settings) in enumerate(stages):
         run = on_the_sample(tmp_path) | small | settings | {"output_dir": tmp_path / str(number)}
@@ -176,6 +183,7 @@ def test_a_recipe_runs_in_two_stages_and_each_is_published(
         assert ("discriminator" in load_state(tmp_path / str(number))) == (number == 1)
     generators = [load_model(path).generator for path in models]
     assert all(isinstance(each, MetaSRGAN) and each.base == "bspline" for each in generators)
+    assert {(each.factors, each.made_for) for each in generators} == {(factors, "in_plane")}
     assert models[0].read_bytes() != models[1].read_bytes()
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from metasrgan.errors import UsageError
 from metasrgan.evaluation.metrics import choose_border, crop_border, psnr
 from metasrgan.geometry.scale import Scale
 from metasrgan.image.degradation import degrade
@@ -44,6 +45,32 @@ def test_validation_through_the_projection_holds_what_was_measured(scale: float)
     again = [degrade(each, Scale(scale), "kspace") for each in (plain, found)]
     assert (again[0] - image).abs().max() > 0.01
     torch.testing.assert_close(again[1], image, rtol=0, atol=1e-5)
+
+
+def test_validation_through_the_projection_takes_a_scale_an_axis() -> None:
+    network, image = meta_srgan(factors=2), torch.rand(1, 1, 20, 28, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = ProjectedInferer()(image, network, scale=1.5, column_scale=1.0)
+    assert found.shape == (1, 1, 30, 28)
+    torch.testing.assert_close(degrade(found, Scale(1.5), "kspace", Scale(1)), image, rtol=0, atol=1e-5)
+
+
+def test_a_condition_may_have_a_scale_for_rows_and_one_for_columns() -> None:
+    group = read_volume_group(SAMPLE, ["axial"])
+    pairs = ValidationPairs([group], [2, [1.5, 1], (1.2, 3)], ["kspace"], every=99)
+    found = [pairs[index] for index in range(len(pairs))]
+    assert [each["condition"] for each in found] == ["kspace_x2", "kspace_x1.5x1", "kspace_x1.2x3"]
+    assert [each.get("column_scale") for each in found] == [None, 1.0, 3.0]
+    for pair in found[1:]:
+        scales = Scale(pair["scale"]), Scale(pair["column_scale"])
+        sizes = zip(pair["image"].shape[2:], scales)
+        assert pair["label"].shape[2:] == tuple(size * scale for size, scale in sizes)
+        assert torch.equal(degrade(pair["label"], scales[0], "kspace", scales[1]), pair["image"])
+    metric = MeanOverSlices(lambda truth, _: float(truth.shape[0]))
+    metric.update({**found[2], "pred": found[2]["label"]})
+    assert metric.compute() == found[2]["label"].shape[2] - 6
+    with pytest.raises(UsageError, match=r"\[1, 2, 3\] .*one for rows and one for columns"):
+        ValidationPairs([group], [[1, 2, 3]], ["kspace"])
 
 
 def test_validation_averages_over_every_nth_slice_and_then_over_conditions() -> None:

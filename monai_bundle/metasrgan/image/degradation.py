@@ -11,6 +11,8 @@ edge, and a constant image stays constant. The filters:
 - ``kspace_hamming``: the same, weighted down to 0.08 towards the band's edge by a Hamming window, as scanners filter
   against ringing.
 
+Rows and columns may be reduced by factors of their own; along an axis of factor 1 every pixel stays as it is.
+
 `zero_fill` is the way back from ``kspace``: measured again, what it makes of an image is that image.
 """
 
@@ -41,45 +43,51 @@ def fit_size(size: int, scale: Fraction) -> int:
     return size // scale.numerator * scale.numerator
 
 
-def crop_to_fit(image: Tensor, scale: Fraction) -> Tensor:
-    """Crop (…, H, W) at its far edges to sizes that the scale divides exactly; never resized, which would smooth it.
+def crop_to_fit(image: Tensor, scale: Fraction, column_scale: Fraction | None = None) -> Tensor:
+    """Crop (…, H, W) at its far edges to sizes that the scales divide exactly; never resized, which would smooth it.
 
     Raises:
-        ValueError: the image is smaller than one whole period of the scale.
+        ValueError: the image is smaller than one whole period of a scale.
     """
-    height, width = (fit_size(size, scale) for size in image.shape[-2:])
-    if height == 0 or width == 0:
-        raise ValueError(
-            f"an image of {image.shape[-2]}x{image.shape[-1]} pixels cannot be reduced by {scale}: "
-            f"it needs at least {scale.numerator} pixels a side"
-        )
+    factors = _pair(scale, column_scale)
+    height, width = (fit_size(size, each) for size, each in zip(image.shape[-2:], factors))
+    for size, factor in ((height, factors[0]), (width, factors[1])):
+        if size == 0:
+            raise ValueError(
+                f"an image of {image.shape[-2]}x{image.shape[-1]} pixels cannot be reduced by {factor}: "
+                f"it needs at least {factor.numerator} pixels a side"
+            )
     return image[..., :height, :width]
 
 
-def degrade(image: Tensor, scale: Fraction, name: str) -> Tensor:
-    """Reduce an image by ``scale`` along both axes.
+def degrade(image: Tensor, scale: Fraction, name: str, column_scale: Fraction | None = None) -> Tensor:
+    """Reduce an image by ``scale`` along both axes, or its columns by a factor of their own.
 
     Args:
-        image: (B, C, H, W), H and W multiples of the scale's numerator (see `crop_to_fit`).
+        image: (B, C, H, W), H and W multiples of the scales' numerators (see `crop_to_fit`).
         scale: r = p/q, at least 1.
         name: one of `DEGRADATIONS`.
+        column_scale: r of columns, at least 1; None for the same.
 
     Returns:
         (B, C, H/r, W/r).
 
     Raises:
-        ValueError: an unknown name, or a size that the scale does not divide.
+        ValueError: an unknown name, or a size that its scale does not divide.
     """
     from torch.nn import functional as F
 
     if name not in DEGRADATIONS:
         raise ValueError(f"degradation {name!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
-    if scale < 1:
-        raise ValueError(f"scale {scale} does not reduce; give 1 or more")
-    height, width = image.shape[-2:]
-    if height % scale.numerator or width % scale.numerator:
-        raise ValueError(f"image size {height}x{width} is not a multiple of {scale.numerator}; crop_to_fit it first")
-    rows, columns = (size * scale.denominator // scale.numerator for size in (height, width))
+    (height, width), factors = image.shape[-2:], _pair(scale, column_scale)
+    for size, factor in ((height, factors[0]), (width, factors[1])):
+        if factor < 1:
+            raise ValueError(f"scale {factor} does not reduce; give 1 or more")
+        if size % factor.numerator:
+            raise ValueError(
+                f"image size {height}x{width} is not a multiple of {factor.numerator}; crop_to_fit it first"
+            )
+    rows, columns = (size * each.denominator // each.numerator for size, each in zip((height, width), factors))
     if name in ("bicubic_aa", "bilinear_aa"):
         mode = name.removesuffix("_aa")
         return F.interpolate(image, size=(rows, columns), mode=mode, align_corners=False, antialias=True)
@@ -100,8 +108,7 @@ def zero_fill(image: Tensor, scale: Fraction, column_scale: Fraction | None = No
     Raises:
         ValueError: a size that the scale does not multiply to a whole one.
     """
-    height, width = image.shape[-2:]
-    factors = (scale, scale if column_scale is None else column_scale)
+    (height, width), factors = image.shape[-2:], _pair(scale, column_scale)
     for size, factor in zip((height, width), factors):
         if size % factor.denominator:
             raise ValueError(
@@ -111,14 +118,21 @@ def zero_fill(image: Tensor, scale: Fraction, column_scale: Fraction | None = No
     return _apply_along_both(_make_completion, image, (rows, columns))
 
 
+def _pair(scale: Fraction, column_scale: Fraction | None) -> tuple[Fraction, Fraction]:
+    return scale, scale if column_scale is None else column_scale
+
+
 def _apply_along_both(make: Callable[[int, int], Tensor], image: Tensor, sizes: tuple[int, int]) -> Tensor:
-    """A matrix an axis, made for (its size after, its size before)."""
+    """A matrix an axis, made for (its size after, its size before); none where the size stays."""
     import torch
 
+    (rows, columns), (height, width) = sizes, image.shape[-2:]
     # Kept matrices must be ordinary tensors, whatever mode the first call is made in.
     with torch.inference_mode(False):
-        by_row, by_column = (make(after, before).to(image) for after, before in zip(sizes, image.shape[-2:]))
-    return by_row @ image @ by_column.T
+        by_row = None if rows == height else make(rows, height).to(image)
+        by_column = None if columns == width else make(columns, width).to(image)
+    image = image if by_row is None else by_row @ image
+    return image if by_column is None else image @ by_column.T
 
 
 @lru_cache(maxsize=256)

@@ -83,16 +83,27 @@ class MiniBatches(Dataset[dict[str, Any]]):
         """Return {"image": LR (B, 1, h, w), "label": HR (B, 1, H, W), "scale": float, "degradations": B names}."""
         rng = np.random.default_rng((self.seed, index))
         scale = self.scales[rng.integers(len(self.scales))]
-        names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
+        names = self._draw_names(rng)
         side = self.choose_hr_side(scale)
-        high = np.stack([self._draw_square(side, rng) for _ in names])[:, None]
-        label = torch.from_numpy(high).clamp(0, 1) if self.clamp else torch.from_numpy(high)
-        image = torch.cat([self._reduce(patch[None], scale, name, rng) for patch, name in zip(label, names)])
-        image = image.clamp(0, 1) if self.clamp else image
-        return {"image": image, "label": label, "scale": float(scale), "degradations": names}
+        patches = [self._draw_square(side, rng) for _ in names]
+        return self._make_pairs(patches, (scale, scale), names, rng) | {"scale": float(scale), "degradations": names}
 
-    def _reduce(self, patch: torch.Tensor, scale: Fraction, name: str, rng: np.random.Generator) -> torch.Tensor:
-        return self._add_noise(degrade(patch, scale, name), rng)
+    def _draw_names(self, rng: np.random.Generator) -> list[str]:
+        return [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
+
+    def _make_pairs(
+        self,
+        patches: Sequence[np.ndarray],
+        scales: tuple[Fraction, Fraction],
+        names: Sequence[str],
+        rng: np.random.Generator,
+    ) -> dict[str, Any]:
+        """Patches, each reduced along rows and columns by a filter of its own: {"image": LR, "label": HR}."""
+        label = torch.from_numpy(np.stack(patches)[:, None])
+        label = label.clamp(0, 1) if self.clamp else label
+        reduced = (degrade(patch[None], scales[0], name, scales[1]) for patch, name in zip(label, names))
+        image = torch.cat([self._add_noise(each, rng) for each in reduced])
+        return {"image": image.clamp(0, 1) if self.clamp else image, "label": label}
 
     def _add_noise(self, low: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         noisy = rng.random() < self.noise_probability
@@ -100,6 +111,11 @@ class MiniBatches(Dataset[dict[str, Any]]):
 
     def _draw_square(self, side: int, rng: np.random.Generator) -> np.ndarray:
         return self._augment(augmentation.flip_and_turn(self._draw_patch((side, side), rng), rng), rng)
+
+    def _draw_rectangle(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """A patch, either of whose image axes runs along its rows."""
+        patch = self._draw_patch(size[::-1], rng).T if rng.integers(2) else self._draw_patch(size, rng)
+        return self._augment(augmentation.flip(patch, rng), rng)
 
     def _draw_patch(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         for _ in range(1000):

@@ -37,7 +37,7 @@ class Finished:
 Finish = Callable[[Tensor, Tensor, Tensor, Fraction], Finished]
 
 
-def put_back(image: Tensor, prediction: Tensor, scale: Fraction) -> Tensor:
+def put_back(image: Tensor, prediction: Tensor, scale: Fraction, column_scale: Fraction | None = None) -> Tensor:
     """Return y + U(x - C y): a prediction y whose measured frequencies are those of the image x it was made of.
 
     C is the degradation "kspace", U is zero-filling. Differentiable: no gradient reaches the frequencies that C keeps.
@@ -46,13 +46,15 @@ def put_back(image: Tensor, prediction: Tensor, scale: Fraction) -> Tensor:
         image: (B, C, h, w).
         prediction: (B, C, h*r, w*r).
         scale: r.
+        column_scale: r of columns; None for the same.
     """
-    return prediction + zero_fill(image - degrade(prediction, scale, "kspace"), scale)
+    missing = image - degrade(prediction, scale, "kspace", column_scale)
+    return prediction + zero_fill(missing, scale, column_scale)
 
 
 def take_whole(image: Tensor, prediction: Tensor, label: Tensor, scale: Fraction) -> Finished:
     """Finish patches as the network leaves them: what is trained without a projection."""
-    return Finished(prediction, label, zero_fill(image, scale, Fraction(label.shape[3], image.shape[3])))
+    return Finished(prediction, label, zero_fill(image, scale, _find_column_scale(image, label)))
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Projection:
     """Finish patches as users' images are: what was measured is put back; and only the middle is compared.
 
     Attributes:
-        margin: low-resolution pixels along each border that are left out: a patch ends where no scan would.
+        margin: low-resolution pixels along each border that are left out: a patch ends where no scan would. Rows and
+            columns lose as many, each by its own scale.
     """
 
     margin: int = 10
@@ -106,7 +109,12 @@ class Projection:
                 f"margin {self.margin} leaves nothing of low-resolution patches of {image.shape[2]}x{image.shape[3]} "
                 f"pixels; use a larger lr_patch or a smaller margin"
             )
-        rim = int(self.margin * scale)
-        rows, columns = (slice(rim, size - rim) for size in label.shape[2:])
-        images = (put_back(image, prediction, scale), label, zero_fill(image, scale))
+        column_scale = _find_column_scale(image, label)
+        rims = (int(self.margin * each) for each in (scale, column_scale))
+        rows, columns = (slice(rim, size - rim) for rim, size in zip(rims, label.shape[2:]))
+        images = (put_back(image, prediction, scale, column_scale), label, zero_fill(image, scale, column_scale))
         return Finished(*(each[:, :, rows, columns] for each in images))
+
+
+def _find_column_scale(image: Tensor, label: Tensor) -> Fraction:
+    return Fraction(label.shape[3], image.shape[3])

@@ -7,6 +7,7 @@ whose subjects are not named.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +19,18 @@ import numpy as np
 
 from ..errors import DataError, InputMissingError, UsageError
 from ..geometry.orientation import PLANES, find_plane_axis
+from ..image.acquired import reduce_axis
 from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
+from ..trust.true_resolution import measure_true_resolution
 from ..volumes.files import read
 from ..volumes.photographs import read_luminance
 from ..volumes.staging import make_folder, stage
+from ..volumes.volume import Volume
 from .patients import find_volumes
 
 INTENSITIES = ("percentiles", "8bit")
+ACQUIRED = ("auto", "stored")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,9 @@ def _crop_slice(image: np.ndarray) -> Slice | None:
     return None if crop is None else Slice(image, crop)
 
 
-def read_volume_group(path: str | Path, planes: Sequence[str] = PLANES, by_anatomy: bool = False) -> Group:
+def read_volume_group(
+    path: str | Path, planes: Sequence[str] = PLANES, by_anatomy: bool = False, acquired: str = "stored"
+) -> Group:
     """Read a volume as a group, its intensities mapped to [0, 1] by its own percentiles.
 
     Args:
@@ -68,10 +75,19 @@ def read_volume_group(path: str | Path, planes: Sequence[str] = PLANES, by_anato
         planes: the anatomical planes whose slices are fine enough to learn from.
         by_anatomy: order slices' two axes as left-right, back-front, foot-head, so that the columns of sagittal and
             coronal ones run along foot-head; else they are as the file stores them.
+        acquired: "auto", reduced to the pixels that the scanner measured, where that is sure, so that no slice teaches
+            to leave a band empty; pixels may then be wider than high. "stored", as the file has them.
+
+    Raises:
+        UsageError: acquired unknown.
+        DataError: no slice to train on.
     """
+    if acquired not in ACQUIRED:
+        raise UsageError(f"acquired {acquired!r} is unknown; choose from {', '.join(ACQUIRED)}")
     path = Path(path)
     scan = read(path)
-    image = IntensityMap.fit(scan.array).forward(scan.array)
+    array = scan.array if acquired == "stored" else _reduce_to_acquired(scan, planes)
+    image = IntensityMap.fit(array).forward(array)
     axes = [find_plane_axis(scan.affine, plane) for plane in PLANES]
     order = axes if by_anatomy else [0, 1, 2]
     image = image.transpose(order)
@@ -82,6 +98,16 @@ def read_volume_group(path: str | Path, planes: Sequence[str] = PLANES, by_anato
     if not any(stacks):
         raise DataError(f"{path}: no slice has enough foreground to train on")
     return Group(path.name, tuple(stack for stack in stacks if stack))
+
+
+def _reduce_to_acquired(scan: Volume, planes: Sequence[str]) -> np.ndarray:
+    across, array = {find_plane_axis(scan.affine, plane) for plane in planes}, scan.array
+    for axis, found in enumerate(measure_true_resolution(scan).axes):
+        # Slices of one plane are taken one by one: how they were acquired through it is of no matter.
+        if found.is_sure and across != {axis}:
+            # Of a share that is none of whole pixels, a little more than was acquired.
+            array = reduce_axis(array, axis, math.ceil(array.shape[axis] * found.share - 1e-6))
+    return array
 
 
 def read_image_groups(
@@ -142,22 +168,23 @@ def _read_photograph(path: Path, halve: bool) -> Slice:
     return Slice(image, (0, image.shape[0], 0, image.shape[1]))
 
 
-def load_groups(sources: Sequence[Mapping[str, Any]]) -> list[Group]:
+def load_groups(sources: Sequence[Mapping[str, Any]], acquired: str = "stored") -> list[Group]:
     """Read everything a config lists.
 
     Args:
         sources: each either {"volume": path, "planes": […]}; or {"volumes": folder, "pattern": glob, "planes": […]},
             which together weigh as much as one volume; or {"images": folder, …} with the options of
             `read_image_groups`.
+        acquired: as of `read_volume_group`, for volumes whose own source does not say it.
     """
     groups: list[Group] = []
     for source in sources:
         options = {key: value for key, value in source.items() if key not in ("volume", "volumes", "pattern", "images")}
         if "volume" in source:
-            groups.append(read_volume_group(source["volume"], **options))
+            groups.append(read_volume_group(source["volume"], **{"acquired": acquired} | options))
         elif "volumes" in source:
             paths = find_volumes(source["volumes"], source["pattern"])
-            groups.append(_join([read_volume_group(path, **options) for path in paths]))
+            groups.append(_join([read_volume_group(path, **{"acquired": acquired} | options) for path in paths]))
         elif "images" in source:
             if "pattern" in source:
                 options["pattern"] = source["pattern"]

@@ -16,7 +16,6 @@ import torch
 
 from ..geometry.scale import centre_pixels
 from ..image.slice_profile import make_profile_matrix
-from . import augmentation
 from .mini_batches import MiniBatches
 from .sources import Group
 
@@ -69,7 +68,7 @@ class ThickSlices(MiniBatches):
         """
         rng = np.random.default_rng((self.seed, index))
         scale = self.scales[rng.integers(len(self.scales))]
-        names = [self.names[drawn] for drawn in rng.choice(len(self.names), self.batch_size, p=self.shares)]
+        names = self._draw_names(rng)
         thicknesses = rng.uniform(*self.thickness, self.batch_size)
         rows, margin = self.count_rows(scale), math.ceil(_REACH * scale)
         high = rows * scale.numerator // scale.denominator
@@ -89,8 +88,3 @@ class ThickSlices(MiniBatches):
             "profiles": names,
             "thicknesses": thicknesses.tolist(),
         }
-
-    def _draw_rectangle(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """A patch, either of whose image axes runs along its rows."""
-        patch = self._draw_patch(size[::-1], rng).T if rng.integers(2) else self._draw_patch(size, rng)
-        return self._augment(augmentation.flip(patch, rng), rng)

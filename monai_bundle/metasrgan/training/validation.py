@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from ..errors import UsageError
 from ..evaluation.metrics import choose_border, crop_border
 from ..geometry.scale import Scale, centre_pixels
 from ..image.degradation import crop_to_fit, degrade, fit_size
@@ -31,30 +32,51 @@ class ValidationPairs(Dataset[dict[str, Any]]):
 
     Args:
         groups: whose slices are used, cropped to the maximal informational crop.
-        scales, degradations: every combination is one condition.
+        scales, degradations: every combination is one condition. A scale is a number, or a pair of them, for
+            rows and for columns.
         every: n, to use every nth slice.
     """
 
     def __init__(
-        self, groups: Sequence[Group], scales: Sequence[float], degradations: Sequence[str], every: int = 1
+        self,
+        groups: Sequence[Group],
+        scales: Sequence[float | Sequence[float]],
+        degradations: Sequence[str],
+        every: int = 1,
     ) -> None:
         slices = [each for group in groups for plane in group.planes for each in plane[::every]]
-        self.items = [(each, Scale(scale), name) for name in degradations for scale in scales for each in slices]
+        factors = [_read_factors(scale) for scale in scales]
+        self.items = [(each, pair, name) for name in degradations for pair in factors for each in slices]
 
     def __len__(self) -> int:
         """Slices times conditions."""
         return len(self.items)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return {"image": LR (1, 1, h, w), "label": HR (1, 1, H, W), "scale": float, "condition": str}."""
-        chosen, scale, name = self.items[index]
-        top, bottom, left, right = chosen.crop
-        pair = self._make_pair(chosen.cut(top, bottom, left, right), scale, name)
-        return {**pair, "scale": float(scale), "condition": f"{name}_x{float(scale):g}"}
+        """Return {"image": LR (1, 1, h, w), "label": HR (1, 1, H, W), "scale": float, "condition": str}.
 
-    def _make_pair(self, image: np.ndarray, scale: Scale, name: str) -> dict[str, Any]:
-        label = crop_to_fit(torch.from_numpy(image[None, None].copy()), scale)
-        return {CommonKeys.IMAGE: degrade(label, scale, name), CommonKeys.LABEL: label}
+        Where columns have a scale of their own, there is "column_scale", too.
+        """
+        chosen, (rows, columns), name = self.items[index]
+        top, bottom, left, right = chosen.crop
+        pair = self._make_pair(chosen.cut(top, bottom, left, right), (rows, columns), name)
+        facts = {"scale": float(rows), "condition": f"{name}_x{float(rows):g}"}
+        if rows != columns:
+            facts |= {"column_scale": float(columns), "condition": f"{name}_x{float(rows):g}x{float(columns):g}"}
+        return facts | pair
+
+    def _make_pair(self, image: np.ndarray, scales: tuple[Scale, Scale], name: str) -> dict[str, Any]:
+        label = crop_to_fit(torch.from_numpy(image[None, None].copy()), *scales)
+        return {CommonKeys.IMAGE: degrade(label, scales[0], name, scales[1]), CommonKeys.LABEL: label}
+
+
+def _read_factors(scale: float | Sequence[float]) -> tuple[Scale, Scale]:
+    """The scales of rows and of columns that a number, the same for both, or a pair of them stands for."""
+    if isinstance(scale, str) or not isinstance(scale, Sequence):
+        return Scale(scale), Scale(scale)
+    if len(scale) != 2:
+        raise UsageError(f"scales {list(scale)} of a validation are no pair; give one for rows and one for columns")
+    return Scale(scale[0]), Scale(scale[1])
 
 
 class ThickPairs(ValidationPairs):
@@ -65,7 +87,8 @@ class ThickPairs(ValidationPairs):
     slices' thicknesses in voxels.
     """
 
-    def _make_pair(self, image: np.ndarray, scale: Scale, name: str) -> dict[str, Any]:
+    def _make_pair(self, image: np.ndarray, scales: tuple[Scale, Scale], name: str) -> dict[str, Any]:
+        scale, _ = scales
         label = np.ascontiguousarray(image.T)[: fit_size(image.shape[1], scale)]
         size = len(label) * scale.denominator // scale.numerator
         positions = centre_pixels(np.arange(len(label), dtype=np.float64), scale.numerator, scale.denominator)
@@ -107,9 +130,18 @@ class BorderedInferer(Inferer):
 class ProjectedInferer(BorderedInferer):
     """The same, with what was measured put back, as users get it: see `metasrgan.training.projection.put_back`."""
 
-    def __call__(self, inputs: Tensor, network: MetaSRGAN | ByTwo, *_: Any, scale: float, **__: Any) -> Tensor:
-        """As `BorderedInferer`, for slices whose size the scale multiplies to a whole one."""
-        return put_back(inputs, super().__call__(inputs, network, scale=scale), Scale(scale))
+    def __call__(
+        self,
+        inputs: Tensor,
+        network: MetaSRGAN | ByTwo,
+        *_: Any,
+        scale: float,
+        column_scale: float | None = None,
+        **__: Any,
+    ) -> Tensor:
+        """As `BorderedInferer`, for slices whose sizes the scales multiply to whole ones."""
+        prediction = super().__call__(inputs, network, scale=scale, column_scale=column_scale)
+        return put_back(inputs, prediction, Scale(scale), None if column_scale is None else Scale(column_scale))
 
 
 class MeanOverSlices(Metric):
@@ -135,7 +167,7 @@ class MeanOverSlices(Metric):
 
     def update(self, output: dict[str, Any]) -> None:
         """Take one slice."""
-        border = choose_border(output["scale"])
+        border = choose_border(max(output["scale"], output.get("column_scale", 1.0)))
         truth = crop_border(output[CommonKeys.LABEL][0, 0].cpu().numpy(), border)
         image = crop_border(output[CommonKeys.PRED][0, 0].float().cpu().numpy(), border)
         self._values.setdefault(output["condition"], []).append(self.figure(truth, image))
