@@ -28,8 +28,8 @@ ASKED: dict[str, Any] = {
     "scale": "1.50", "spacing": 0.5, "isotropic": True, "slice_spacing": 0.75, "slice_thickness": 2.5,
     "slice_profile": "box", "passes": 1,
     "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
-    "axis": "coronal", "method": "bspline", "consistent": "kspace", "shoulder": 0.25, "weights": "gan",
-    "device": "cuda:1", "dtype": "float32", "clip": "none",
+    "acquired": "0.9,1.2", "axis": "coronal", "method": "bspline", "consistent": "kspace", "shoulder": 0.25,
+    "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none",
 }  # fmt: skip
 
 
@@ -66,6 +66,9 @@ ASKED: dict[str, Any] = {
         ({"scale": 2, "shoulder": float("nan")}, "shoulder nan"),
         ({"scale": 2, "shoulder": 0.1, "consistent": "off"}, "shoulder 0.1.*'off' has no band"),
         ({"scale": 2, "shoulder": 0.1, "method": "nearest"}, "shoulder 0.1.*'nearest' has no band"),
+        *(({"scale": 2, "acquired": wrong}, "acquired .* is unknown.*auto, stored.*0.9,1.2")
+          for wrong in ("thin", "", "0", "-1,2", "1,2,3", "nan", "inf,1", 0, [], (1, 2, 3))),
+        ({"scale": 1, "acquired": "stored"}, "scale 1 does not"), ({"scale": 1, "method": "zerofill"}, "scale 1 does"),
     ],
     ids=str,
 )  # fmt: skip
@@ -79,7 +82,7 @@ def test_what_makes_sense_for_no_volume_is_refused_by_name_and_value_with_the_wa
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({"scal": 2}, "'scal' is unknown.*scale, spacing, isotropic,.* like, axis"),
+        ({"scal": 2}, "'scal' is unknown.*scale, spacing, isotropic,.* like, acquired, axis"),
         ({"scale": True}, "scale True"),
         ({"scale": 2, "method": ["net"]}, r"method \['net'\]"),
         ({"scale": 2, "weights": {}}, "weights {}"),
@@ -147,6 +150,15 @@ def test_a_report_says_of_a_request_what_has_no_line_of_its_own() -> None:
     assert Request(like=FINE).asked == {"like": "fine.nii"}
 
 
+@pytest.mark.parametrize(
+    "written", [(0.9, 1.2), [0.9, 1.2], "0.9,1.2", "0.9x1.2", "0.9 × 1.2", np.array([0.9, 1.2])], ids=str
+)
+def test_acquired_sizes_are_taken_however_they_are_written(written: Any) -> None:
+    assert Request(scale=1, acquired=written).acquired_sizes == (0.9, 1.2)
+    assert Request(scale=2, acquired=0.9).acquired_sizes == (0.9, 0.9)
+    assert Request(scale=2).acquired_sizes is Request(scale=2, acquired="stored").acquired_sizes is None
+
+
 def test_the_grid_is_that_of_the_scale_the_spacing_or_the_reference() -> None:
     spacing = float(head().spacing[0])
     for request in (Request(scale=2), Request(spacing=spacing / 2), Request(like=FINE), Request(scale="2", axis=2)):
@@ -158,12 +170,13 @@ def test_the_grid_is_that_of_the_scale_the_spacing_or_the_reference() -> None:
 @pytest.mark.parametrize(
     ("asked", "kind", "said"),
     [
-        ({"spacing": 1}, UsageError, "a finer spacing"),
+        ({"spacing": 1, "acquired": "stored"}, UsageError, "a finer spacing"),
+        ({"spacing": 1, "method": "bspline"}, UsageError, "a finer spacing"),
         ({"isotropic": 3}, UsageError, "slices every 3 mm.*smaller"),
         ({"slice_spacing": 3}, UsageError, "slices every 3 mm.*smaller"),
         ({"slice_spacing": 0.1}, UsageError, "30 slices for one is beyond 16.*coarser"),
         ({"isotropic": 0.1}, UsageError, "beyond"),
-        ({"like": Grid((26, 22, 2), head().affine)}, DataError, "nowhere finer"),
+        ({"like": Grid((26, 22, 2), head().affine), "acquired": "stored"}, DataError, "nowhere finer"),
     ],
 )
 def test_what_does_not_fit_a_volume_is_refused(asked: dict[str, Any], kind: type[Exception], said: str) -> None:

@@ -205,7 +205,7 @@ def run_request_steps(
         warn_once("nothing to fill: as many pixels were acquired as are wanted, and they stay as they are")
     request = settle(request, volume.is_scan, target)
     networks = Networks()
-    if request.method == "net":
+    if request.method == "net" and not target.keeps_all:
         assert load is not None
         networks = choose_networks(request, target, load, own, stored.refines_thick_pixels)
     thickness = choose_thickness(request, volume, target)

@@ -294,7 +294,7 @@ class Request:
                 continue
             if name == "like":
                 given[name] = read_grid(value)
-            elif name == "isotropic" and isinstance(value, bool):
+            elif (name == "isotropic" and isinstance(value, bool)) or name == "acquired":
                 given[name] = value
             elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
                 raise UsageError(f"{name} {value!r} is neither a text nor a number; choose another value")

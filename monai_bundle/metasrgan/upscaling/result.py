@@ -78,7 +78,7 @@ class Result:
             "InputSpacing": [round(float(size), 9) for size in source.spacing],
             "OutputSpacing": [round(float(size), 9) for size in result.spacing],
             **self._describe_acquired(),
-            "Resolution": describe_resolution(target),
+            "Resolution": describe_resolution(self.start, self.acquired is not None),
             **self._describe_slices(),
             "DataType": str(result.array.dtype),
             "Clip": self.request.clip,
@@ -118,8 +118,13 @@ class Result:
         }
 
 
-def describe_resolution(target: Target) -> str:
-    """Return what an upscaling does to a volume's resolution, such as "in plane x2; through plane x5"."""
+def describe_resolution(target: Target, from_acquired: bool = False) -> str:
+    """Return what an upscaling does to a volume's resolution, such as "in plane x2; through plane x5".
+
+    Args:
+        target: the grid, from the pixels that are started from.
+        from_acquired: whether those are fewer than the stored ones, which is said then.
+    """
     first, second = target.plane
     rows, columns = (_describe_axis(target, axis) for axis in target.plane)
     # Factors that differ by a header's rounding are one.
@@ -127,6 +132,7 @@ def describe_resolution(target: Target) -> str:
         target.factors[first], target.factors[second], rel_tol=SPACING_TOLERANCE
     )
     in_plane = f"x{target.scale:.6g}" if target.is_square else rows if one else f"{rows} and {columns}"
+    in_plane += " (from acquired pixels)" if from_acquired else ""
     return f"in plane {in_plane}; through plane {_describe_axis(target, target.axis)}"
 
 
