@@ -13,7 +13,7 @@ the steps at masks' edges, and borders that do not fit together are all weighed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ CAUSES = ("native", "zero-filled", "interpolated", "resampled")
 # A cliff above this part of the band is the scanner's own filter, or the corners of an elliptical k-space.
 NATIVE_SHARE = 0.93
 # "auto" acts on an estimate from this confidence on, and on a share up to this one: half a pixel in eight.
-SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.86
+SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.85
 # An axis of fewer voxels has too few frequencies for a cliff to be told from chance.
 FEWEST_VOXELS = 32
 _PLANES = 24
@@ -35,10 +35,11 @@ _FIRST_FREQUENCY = 0.06
 _SHARES = np.arange(0.2, NATIVE_SHARE, 0.02)
 _NATIVE_SHARES = np.array([0.94, 0.97, 1.0, 1.05, 1.2])
 _FERMI_WIDTHS = (0.02, 0.04, 0.07)
-# A Fermi window has no edge. What is beyond this many of its widths is below -9 dB.
-_FERMI_EDGE = 0.6
+# A Fermi window has no edge. What is beyond this many of its widths is below -11 dB.
+_FERMI_EDGE = 0.9
 _NEPERS = np.log(10) / 10
 _ROBUST_DB = 1.5
+_FULL_CARE = 0.4
 _HAMMING_DB = 16.0
 # Below this rate, cycles a pixel, the second derivative varies with the anatomy itself.
 _LOWEST_RATE = 0.09
@@ -150,10 +151,10 @@ def _measure_axis(volume: Volume, axis: int) -> AcquiredAxis:
     if planes is None:
         return UNKNOWN
     weights = _weigh_interior(planes)
-    frequency, level = _measure_spectrum(planes, weights)
-    if np.ptp(level) < 1:
+    spectrum = _measure_spectrum(planes, weights)
+    if np.ptp(spectrum.level) < 1:
         return UNKNOWN
-    fitted = _fit_band(frequency, level, array.shape[axis])
+    fitted = _fit_band(spectrum)
     rate, strength = _find_rhythm(planes, weights)
     return _judge(fitted, rate, strength)
 
@@ -197,9 +198,31 @@ def _weigh_interior(planes: np.ndarray) -> np.ndarray:
     return np.asarray(weights)
 
 
-def _measure_spectrum(planes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return frequencies, (K,) as parts of the stored band, and the mean power there, (K,) in dB."""
-    from scipy import fft
+@dataclass(frozen=True)
+class _Spectrum:
+    """A mean spectrum along an axis of n voxels.
+
+    Attributes:
+        edges: (K,) of n frequencies, where each bin starts.
+        frequency: (K,) bins' middles, as parts of the stored band.
+        level: (K,) mean power, dB.
+        leak: (n, n), what the planes' weights make of a spectrum: power of each frequency, spread onto others.
+    """
+
+    edges: np.ndarray
+    frequency: np.ndarray
+    level: np.ndarray
+    leak: np.ndarray
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """Return means over the bins, (…, K), of values at all frequencies, (…, n)."""
+        counts = np.diff(self.edges, append=values.shape[-1])
+        return np.asarray(np.add.reduceat(values, self.edges, axis=-1) / counts)
+
+
+def _measure_spectrum(planes: np.ndarray, weights: np.ndarray) -> _Spectrum:
+    """Return the spectrum along the first axis of planes."""
+    from scipy import fft, linalg
 
     mean = float((planes * weights).sum(dtype=np.float64) / max(weights.sum(dtype=np.float64), 1e-9))
     terms = fft.dctn((planes - np.float32(mean)) * weights, axes=(1, 2), norm="ortho")
@@ -210,10 +233,14 @@ def _measure_spectrum(planes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarr
         first = min(round(low * across), across - 1)
         band = power[:, first : max(first + 1, round(high * across))].mean(1)
         level += 10 * np.log10(band + max(1e-12 * band.max(), 1e-30)) / len(_BANDS)
-    edges = np.unique(np.linspace(_FIRST_FREQUENCY * size, size, min(_BINS, size) + 1).round().astype(int))
-    counts = np.diff(edges)
-    frequency = (np.add.reduceat(np.arange(size), edges[:-1]) / counts + 0.5) / size
-    return frequency, np.add.reduceat(level, edges[:-1]) / counts
+    # Weighing an image spreads its spectrum by that of the weights; both of its ends are mirrors.
+    spread = np.square(np.abs(fft.rfft(weights[:, :, :: max(1, across // 64)], 2 * size, axis=1))).sum((0, 2))
+    spread = spread.astype(np.float64) / max(spread.sum(), 1e-30)
+    mirrored = linalg.hankel(spread[:size], np.append(spread[size - 1 :], np.zeros(size - 2)))
+    leak = linalg.toeplitz(spread[:size]) + mirrored + mirrored[::-1, ::-1]
+    edges = np.unique(np.linspace(_FIRST_FREQUENCY * size, size, min(_BINS, size) + 1).round().astype(int))[:-1]
+    found = _Spectrum(edges, edges / size, level, leak)
+    return replace(found, frequency=found.average((np.arange(size) + 0.5) / size), level=found.average(level))
 
 
 @dataclass(frozen=True)
@@ -227,14 +254,14 @@ class _Band:
     advantage: float
 
 
-def _fit_band(frequency: np.ndarray, level: np.ndarray, size: int) -> _Band:
+def _fit_band(spectrum: _Spectrum) -> _Band:
     """Fit bands of every share and window to a spectrum."""
-    misfit, height = _fit_shares(frequency, level, size, _SHARES)
+    misfit, height = _fit_shares(spectrum, _SHARES)
     best = _SHARES[np.unravel_index(misfit.argmin(), misfit.shape)[0]]
     finer = np.minimum(best + np.arange(-0.02, 0.021, 0.005), NATIVE_SHARE)
-    misfit, height = _fit_shares(frequency, level, size, finer)
+    misfit, height = _fit_shares(spectrum, finer)
     at, window = np.unravel_index(misfit.argmin(), misfit.shape)
-    native, _ = _fit_shares(frequency, level, size, _NATIVE_SHARES)
+    native, _ = _fit_shares(spectrum, _NATIVE_SHARES)
     edge = finer[at] * (1 + _WINDOW_EDGES[window])
     drop = height[at, window] - (_HAMMING_DB if window == 1 else 0)
     return _Band(float(min(edge, 1)), float(drop), float(native.min() / max(misfit[at, window], 1e-6)))
@@ -243,22 +270,16 @@ def _fit_band(frequency: np.ndarray, level: np.ndarray, size: int) -> _Band:
 _WINDOW_EDGES = (0.0, 0.0, *(_FERMI_EDGE * width for width in _FERMI_WIDTHS), *(0.0 for _ in _FERMI_WIDTHS[1:]))
 
 
-def _make_windows(frequency: np.ndarray, share: float, size: int) -> np.ndarray:
-    """Return power weights, (W, K): none, Hamming, Fermi as it is, and Fermi cut at half its height."""
-    into = frequency / share
-    edge = _fall(frequency, share, 0.5 / size)
-    fermi = [_fall(into, 1.0, width) for width in _FERMI_WIDTHS]
+def _make_windows(size: int, share: float) -> np.ndarray:
+    """Return power weights, (W, n): none, Hamming, Fermi as it is, and Fermi cut at half its height."""
+    into = np.arange(size) / size / share
+    edge = ((1 - into) * size * share + 0.5).clip(0, 1)
+    fermi = [1 / (1 + np.exp(((into - 1) / width).clip(-60, 60))) for width in _FERMI_WIDTHS]
     hamming = 0.54 + 0.46 * np.cos(np.pi * np.minimum(into, 1))
     return np.square([edge, hamming * edge, *fermi, *(each * edge for each in fermi[1:])])
 
 
-def _fall(positions: np.ndarray, middle: float, width: float) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(((positions - middle) / width).clip(-60, 60))))
-
-
-def _fit_shares(
-    frequency: np.ndarray, level: np.ndarray, size: int, shares: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _fit_shares(spectrum: _Spectrum, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fit log power = log(anatomy x window + floor) for each share and window, all at once, by damped Gauss-Newton.
 
     Anatomy's log power is a smooth curve of four terms, the floor's a straight line.
@@ -266,24 +287,30 @@ def _fit_shares(
     Returns:
         The misfits, (S, W) dB root mean square, and the cliffs' heights, (S, W) dB.
     """
-    windows = np.stack([_make_windows(frequency, share, size) for share in shares])
-    shape = windows.shape[:2]
-    windows = windows.reshape(-1, len(frequency))
-    target = level * _NEPERS
-    logs = np.log(frequency)
+    frequency, target = spectrum.frequency, spectrum.level * _NEPERS
+    logs, low = np.log(frequency), frequency < 0.35
+    slope, at_zero = np.polyfit(logs[low], target[low], 1)
+    size = len(spectrum.leak)
+    anatomy = ((np.arange(size) + 0.5) / size) ** np.clip(slope, -5, 0)
+    windows = np.stack([_make_windows(size, share) for share in shares])
+    windows = ((windows * anatomy) @ spectrum.leak) / (anatomy @ spectrum.leak)
+    log_windows = spectrum.average(np.log(windows + 1e-30))
+    shape = log_windows.shape[:2]
+    log_windows = log_windows.reshape(-1, len(frequency))
+    beyond = log_windows < np.log(0.02)
     smooth = np.stack([np.ones_like(logs), logs - logs.mean(), frequency - frequency.mean(), (frequency - 0.5) ** 2], 1)
-    log_windows, beyond = np.log(windows + 1e-30), windows < 0.02
 
-    start = np.zeros((len(windows), 6))
-    low = frequency < 0.35
-    start[:, 1], at_zero = np.polyfit(logs[low], target[low], 1)
-    start[:, 0] = at_zero + start[:, 1] * logs.mean()
+    start = np.zeros((len(log_windows), 6))
+    start[:, 1] = slope
+    start[:, 0] = at_zero + slope * logs.mean()
     counts = beyond.sum(1)
     start[:, 4] = np.where(counts > 2, (beyond * target).sum(1) / np.maximum(counts, 1), target.min() - 0.5)
     ridge = np.array([0, 0, 0.02, 0.05, 0.02, 0.05])
     prior = np.zeros_like(start)
     prior[:, 4] = start[:, 4]
     robust = _ROBUST_DB * _NEPERS
+    # Coarse anatomy has its own hills and says nothing of cliffs.
+    care = (frequency / _FULL_CARE).clip(0.1, 1)
 
     def predict(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         signal = each[:, :4] @ smooth.T + log_windows
@@ -292,13 +319,13 @@ def _fit_shares(
     def cost(each: np.ndarray) -> np.ndarray:
         error = np.abs(target - predict(each)[1])
         huber = np.where(error < robust, error**2, 2 * robust * error - robust**2)
-        return np.asarray(huber.sum(1) + ((each - prior) ** 2 * ridge).sum(1))
+        return np.asarray(huber @ care + ((each - prior) ** 2 * ridge).sum(1))
 
     found, costs, damping = start, cost(start), np.full(len(start), 1e-2)
     for _ in range(10):
         signal, whole = predict(found)
         error = target - whole
-        trust = np.minimum(1, robust / np.maximum(np.abs(error), 1e-9))
+        trust = care * np.minimum(1, robust / np.maximum(np.abs(error), 1e-9))
         part = np.exp(signal - whole)[:, :, None]
         slopes = np.concatenate([part * smooth, 1 - part, (1 - part) * (frequency - 1)[:, None]], 2)
         weighted = (slopes * trust[:, :, None]).transpose(0, 2, 1)
@@ -313,28 +340,39 @@ def _fit_shares(
     edges = np.repeat(shares, shape[1])
     terms = np.stack([np.ones_like(edges), np.log(edges) - logs.mean(), edges - frequency.mean(), (edges - 0.5) ** 2])
     height = (found[:, :4] * terms.T).sum(1) - found[:, 4] - found[:, 5] * (edges - 1)
-    misfit = np.sqrt(costs / len(frequency)) / _NEPERS
+    misfit = np.sqrt(costs / care.sum()) / _NEPERS
     return misfit.reshape(shape), (height / _NEPERS).reshape(shape)
 
 
 def _find_rhythm(planes: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Find at what rate the second derivative along the axis rises and falls.
+    """Find at what rate derivatives along the axis rise and fall.
+
+    The first derivative serves where every second pixel lies as far from an acquired one as its neighbour: there the
+    second derivative's size is the same for both.
 
     Returns:
-        The rate, cycles a pixel up to half a one, and how far it stands out, a ratio to the other rates' median.
+        The rate, cycles a pixel up to half a one, and how far it stands out, a ratio to what is usual near it.
     """
+    slope = np.diff(planes, axis=1)
+    bend = np.diff(slope, axis=1)
+    found = [_find_peak(np.abs(slope), weights[:, 1:]), _find_peak(np.abs(bend), weights[:, 1:-1])]
+    return max(found, key=lambda each: each[1])
+
+
+def _find_peak(size: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     from scipy import ndimage
 
-    bend = np.abs(planes[:, 2:] - 2 * planes[:, 1:-1] + planes[:, :-2])
-    weight = weights[:, 1:-1]
     total = weight.sum((0, 2), dtype=np.float64)
-    kept = total > 0.1 * total.max()
-    if kept.sum() < FEWEST_VOXELS // 2:
+    kept = np.flatnonzero(total > 0.1 * total.max())
+    if len(kept) < FEWEST_VOXELS // 2:
         return 0.0, 0.0
-    first, last = np.flatnonzero(kept)[[0, -1]]
-    size = (bend * weight).sum((0, 2), dtype=np.float64)[first : last + 1] / np.maximum(total[first : last + 1], 1e-9)
+    part = slice(kept[0], kept[-1] + 1)
+    # Held against what is usual around each pixel, so that edges of anatomy do not count more than its inside.
+    around = ndimage.uniform_filter1d(size, 9, axis=1)
+    size = size / (around + np.float32(1e-3) * around.max() + np.float32(1e-20))
+    profile = (size * weight).sum((0, 2), dtype=np.float64)[part] / np.maximum(total[part], 1e-9)
     # Differences of logs: neither where the head is bright nor its slow bends count.
-    wave = np.diff(np.log(np.maximum(size, 1e-6 * max(size.max(), 1e-30))))
+    wave = np.diff(np.log(np.maximum(profile, 1e-6 * max(profile.max(), 1e-30))))
     finer = 2 * len(wave)
     height = np.abs(np.fft.rfft((wave - wave.mean()) * np.hanning(len(wave)), finer))
     rates = np.arange(len(height)) / finer
@@ -346,12 +384,12 @@ def _find_rhythm(planes: np.ndarray, weights: np.ndarray) -> tuple[float, float]
 
 def _judge(band: _Band, rate: float, strength: float) -> AcquiredAxis:
     """Weigh the cliff and the rhythm against each other."""
-    rhythm = _ramp(strength, 4, 8)
+    rhythm = _ramp(strength, 5, 10)
     if rhythm >= SURE_CONFIDENCE:
         # Rates above half a cycle a pixel look like what is missing to a whole one.
         share = min((rate, 1 - rate), key=lambda each: abs(each - band.share))
         return AcquiredAxis(float(share), max(band.height, 0.0), rhythm, "interpolated")
-    cliff = _ramp(band.height, 5, 13) * _ramp(band.advantage, 1.15, 1.55)
+    cliff = _ramp(band.height, 6, 14) * _ramp(band.advantage, 1.15, 1.6)
     if band.share > NATIVE_SHARE or cliff < 0.2:
         return AcquiredAxis(1.0, 0.0, 1 - cliff, "native")
     return AcquiredAxis(band.share, band.height, cliff, "zero-filled")
