@@ -40,9 +40,14 @@ _FERMI_EDGE = 0.9
 _NEPERS = np.log(10) / 10
 _ROBUST_DB = 1.5
 _FULL_CARE = 0.4
-_HAMMING_DB = 16.0
+# Nothing weaker than this part of the strongest is looked at: no scan holds it, nor is known how weights leak so far.
+_DEEPEST = 3e-8
+_NEARLY = 1.1
+_HAMMING_DB = 14.0
 # Below this rate, cycles a pixel, the second derivative varies with the anatomy itself.
 _LOWEST_RATE = 0.09
+# An axis whose spectrum reaches a floor below this part of the band, but without a cliff, is soft or was resampled.
+_SOFT_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def describe_true_resolution(found: TrueResolution, spacing: tuple[float, ...], 
         acquired = " x ".join(f"{found.spacing[axis]:.2f}" for axis in plane)
         return f"acquired {acquired} mm, stored {stored} ({' and '.join(causes)})"
     if any(found.axes[axis].cause == "resampled" for axis in plane):
-        return f"stored {stored} mm, resampled: what was acquired is not known"
+        return f"stored {stored} mm, soft or resampled: what was acquired is not known"
     if all(found.axes[axis] == UNKNOWN for axis in plane):
         return f"stored {stored} mm, too little to tell what was acquired"
     doubted = [axis for axis in plane if found.axes[axis].cause != "native"]
@@ -232,7 +237,8 @@ def _measure_spectrum(planes: np.ndarray, weights: np.ndarray) -> _Spectrum:
     for low, high in _BANDS:
         first = min(round(low * across), across - 1)
         band = power[:, first : max(first + 1, round(high * across))].mean(1)
-        level += 10 * np.log10(band + max(1e-12 * band.max(), 1e-30)) / len(_BANDS)
+        deepest = _DEEPEST * float(band[round(_FIRST_FREQUENCY * size) :].max())
+        level += 10 * np.log10(band + max(deepest, 1e-30)) / len(_BANDS)
     # Weighing an image spreads its spectrum by that of the weights; both of its ends are mirrors.
     spread = np.square(np.abs(fft.rfft(weights[:, :, :: max(1, across // 64)], 2 * size, axis=1))).sum((0, 2))
     spread = spread.astype(np.float64) / max(spread.sum(), 1e-30)
@@ -245,26 +251,34 @@ def _measure_spectrum(planes: np.ndarray, weights: np.ndarray) -> _Spectrum:
 
 @dataclass(frozen=True)
 class _Band:
-    """The band that fits a spectrum best: its share, the height of its cliff in dB, and by how much a band that
-    reaches the stored one's end fits worse, as a ratio of the misfits.
+    """The band that fits a spectrum best.
+
+    Attributes:
+        share: of the stored band.
+        fall: dB, from where the window would have left the spectrum at the band's edge down to the floor.
+        cliff: dB, what of the fall is at the edge itself: a Hamming window falls slowly, as soft images do.
+        advantage: by how much a band that reaches the stored one's end fits worse, a ratio of misfits.
     """
 
     share: float
-    height: float
+    fall: float
+    cliff: float
     advantage: float
 
 
 def _fit_band(spectrum: _Spectrum) -> _Band:
     """Fit bands of every share and window to a spectrum."""
     misfit, height = _fit_shares(spectrum, _SHARES)
-    best = _SHARES[np.unravel_index(misfit.argmin(), misfit.shape)[0]]
+    # Of bands that fit nearly as well the widest: what is kept in doubt does no harm.
+    best = _SHARES[np.flatnonzero(misfit.min(1) <= _NEARLY * misfit.min())[-1]]
     finer = np.minimum(best + np.arange(-0.02, 0.021, 0.005), NATIVE_SHARE)
     misfit, height = _fit_shares(spectrum, finer)
     at, window = np.unravel_index(misfit.argmin(), misfit.shape)
     native, _ = _fit_shares(spectrum, _NATIVE_SHARES)
     edge = finer[at] * (1 + _WINDOW_EDGES[window])
-    drop = height[at, window] - (_HAMMING_DB if window == 1 else 0)
-    return _Band(float(min(edge, 1)), float(drop), float(native.min() / max(misfit[at, window], 1e-6)))
+    fall = float(height[at, window])
+    cliff = fall - _HAMMING_DB if window == 1 else fall
+    return _Band(float(min(edge, 1)), fall, cliff, float(native.min() / max(misfit[at, window], 1e-6)))
 
 
 _WINDOW_EDGES = (0.0, 0.0, *(_FERMI_EDGE * width for width in _FERMI_WIDTHS), *(0.0 for _ in _FERMI_WIDTHS[1:]))
@@ -384,15 +398,17 @@ def _find_peak(size: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
 
 def _judge(band: _Band, rate: float, strength: float) -> AcquiredAxis:
     """Weigh the cliff and the rhythm against each other."""
-    rhythm = _ramp(strength, 5, 10)
+    rhythm = _ramp(strength, 5, 9)
     if rhythm >= SURE_CONFIDENCE:
         # Rates above half a cycle a pixel look like what is missing to a whole one.
         share = min((rate, 1 - rate), key=lambda each: abs(each - band.share))
-        return AcquiredAxis(float(share), max(band.height, 0.0), rhythm, "interpolated")
-    cliff = _ramp(band.height, 6, 14) * _ramp(band.advantage, 1.15, 1.6)
-    if band.share > NATIVE_SHARE or cliff < 0.2:
-        return AcquiredAxis(1.0, 0.0, 1 - cliff, "native")
-    return AcquiredAxis(band.share, band.height, cliff, "zero-filled")
+        return AcquiredAxis(float(share), max(band.cliff, 0.0), rhythm, "interpolated")
+    sureness = _ramp(band.cliff, 6, 14) * _ramp(band.advantage, 1.15, 1.6)
+    if band.share <= NATIVE_SHARE and sureness >= 0.2:
+        return AcquiredAxis(band.share, band.cliff, sureness, "zero-filled")
+    if band.share < _SOFT_SHARE and band.fall > 12 and band.advantage > 1.3:
+        return AcquiredAxis(1.0, 0.0, 0.3, "resampled")
+    return AcquiredAxis(1.0, 0.0, 1 - sureness, "native")
 
 
 def _ramp(value: float, low: float, high: float) -> float:
