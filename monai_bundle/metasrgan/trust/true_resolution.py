@@ -13,37 +13,21 @@ the steps at masks' edges, and borders that do not fit together are all weighed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..volumes.volume import Volume
+from .band import NATIVE_SHARE, Band, fit_band, measure_spectrum
 
 CAUSES = ("native", "zero-filled", "interpolated", "resampled")
-# A cliff above this part of the band is the scanner's own filter, or the corners of an elliptical k-space.
-NATIVE_SHARE = 0.93
-# "auto" acts on an estimate from this confidence on, and on a share up to this one: half a pixel in eight.
+# "auto" acts on an estimate from this confidence on, and on a share up to this one. Beyond it there
+# is less to gain than to lose.
 SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.85
 # An axis of fewer voxels has too few frequencies for a cliff to be told from chance.
 FEWEST_VOXELS = 32
-_PLANES = 24
-_BINS = 64
-# The spectrum along an axis is a mean in dB over these parts of the other in-plane axis's band: high enough for the
-# fall of anatomy's own spectrum to be slow, low enough to keep clear of an ellipse's corners.
-_BANDS = ((0.03, 0.1), (0.1, 0.2), (0.2, 0.35))
-_FIRST_FREQUENCY = 0.06
-_SHARES = np.arange(0.2, NATIVE_SHARE, 0.02)
-_NATIVE_SHARES = np.array([0.94, 0.97, 1.0, 1.05, 1.2])
-_FERMI_WIDTHS = (0.02, 0.04, 0.07)
-# A Fermi window has no edge. What is beyond this many of its widths is below -11 dB.
-_FERMI_EDGE = 0.9
-_NEPERS = np.log(10) / 10
-_ROBUST_DB = 1.5
-_FULL_CARE = 0.4
-# Nothing weaker than this part of the strongest is looked at: no scan holds it, nor is known how weights leak so far.
-_DEEPEST = 3e-8
-_NEARLY = 1.1
-_HAMMING_DB = 14.0
+# Looked at are at most this many planes, the middle of large ones, and about this many voxels in all.
+_MOST_PLANES, _LARGEST_SIDE, _MOST_VOXELS = 24, 512, 4_000_000
 # Below this rate, cycles a pixel, the second derivative varies with the anatomy itself.
 _LOWEST_RATE = 0.09
 # An axis whose spectrum reaches a floor below this part of the band, but without a cliff, is soft or was resampled.
@@ -156,10 +140,10 @@ def _measure_axis(volume: Volume, axis: int) -> AcquiredAxis:
     if planes is None:
         return UNKNOWN
     weights = _weigh_interior(planes)
-    spectrum = _measure_spectrum(planes, weights)
+    spectrum = measure_spectrum(planes, weights)
     if np.ptp(spectrum.level) < 1:
         return UNKNOWN
-    fitted = _fit_band(spectrum)
+    fitted = fit_band(spectrum)
     rate, strength = _find_rhythm(planes, weights)
     return _judge(fitted, rate, strength)
 
@@ -174,9 +158,14 @@ def _choose_partner(volume: Volume, axis: int) -> int:
 def _take_planes(array: np.ndarray, axis: int, partner: int) -> np.ndarray | None:
     """Return some planes, float32 (P, n, m) with n along the axis, within -1 to 1, or None where nothing differs."""
     third = 3 - axis - partner
-    size = array.shape[third]
-    step = -(-size // _PLANES)
-    planes = np.moveaxis(array, (third, axis, partner), (0, 1, 2))[(size - 1) % step // 2 :: step]
+    middle = [slice(None)] * 3
+    for each in (axis, partner):
+        spare = max(0, array.shape[each] - _LARGEST_SIDE)
+        middle[each] = slice(spare // 2, array.shape[each] - (spare - spare // 2))
+    planes = np.moveaxis(array[tuple(middle)], (third, axis, partner), (0, 1, 2))
+    most = max(1, min(_MOST_PLANES, _MOST_VOXELS // (planes.shape[1] * planes.shape[2])))
+    step = -(-len(planes) // most)
+    planes = planes[(len(planes) - 1) % step // 2 :: step]
     lowest, highest = float(planes.min()), float(planes.max())
     if not (np.isfinite(lowest) and np.isfinite(highest) and lowest < highest):
         return None
@@ -201,161 +190,6 @@ def _weigh_interior(planes: np.ndarray) -> np.ndarray:
         ramp = np.sin(np.pi / 2 * np.minimum(to_border / max(2, 0.1 * planes.shape[axis]), 1)) ** 2
         weights *= (ramp[:, None] if axis == 1 else ramp).astype(np.float32)
     return np.asarray(weights)
-
-
-@dataclass(frozen=True)
-class _Spectrum:
-    """A mean spectrum along an axis of n voxels.
-
-    Attributes:
-        edges: (K,) of n frequencies, where each bin starts.
-        frequency: (K,) bins' middles, as parts of the stored band.
-        level: (K,) mean power, dB.
-        leak: (n, n), what the planes' weights make of a spectrum: power of each frequency, spread onto others.
-    """
-
-    edges: np.ndarray
-    frequency: np.ndarray
-    level: np.ndarray
-    leak: np.ndarray
-
-    def average(self, values: np.ndarray) -> np.ndarray:
-        """Return means over the bins, (…, K), of values at all frequencies, (…, n)."""
-        counts = np.diff(self.edges, append=values.shape[-1])
-        return np.asarray(np.add.reduceat(values, self.edges, axis=-1) / counts)
-
-
-def _measure_spectrum(planes: np.ndarray, weights: np.ndarray) -> _Spectrum:
-    """Return the spectrum along the first axis of planes."""
-    from scipy import fft, linalg
-
-    mean = float((planes * weights).sum(dtype=np.float64) / max(weights.sum(dtype=np.float64), 1e-9))
-    terms = fft.dctn((planes - np.float32(mean)) * weights, axes=(1, 2), norm="ortho")
-    power = np.square(terms, out=terms).mean(0, dtype=np.float64)
-    size, across = power.shape
-    level = np.zeros(size)
-    for low, high in _BANDS:
-        first = min(round(low * across), across - 1)
-        band = power[:, first : max(first + 1, round(high * across))].mean(1)
-        deepest = _DEEPEST * float(band[round(_FIRST_FREQUENCY * size) :].max())
-        level += 10 * np.log10(band + max(deepest, 1e-30)) / len(_BANDS)
-    # Weighing an image spreads its spectrum by that of the weights; both of its ends are mirrors.
-    spread = np.square(np.abs(fft.rfft(weights[:, :, :: max(1, across // 64)], 2 * size, axis=1))).sum((0, 2))
-    spread = spread.astype(np.float64) / max(spread.sum(), 1e-30)
-    mirrored = linalg.hankel(spread[:size], np.append(spread[size - 1 :], np.zeros(size - 2)))
-    leak = linalg.toeplitz(spread[:size]) + mirrored + mirrored[::-1, ::-1]
-    edges = np.unique(np.linspace(_FIRST_FREQUENCY * size, size, min(_BINS, size) + 1).round().astype(int))[:-1]
-    found = _Spectrum(edges, edges / size, level, leak)
-    return replace(found, frequency=found.average((np.arange(size) + 0.5) / size), level=found.average(level))
-
-
-@dataclass(frozen=True)
-class _Band:
-    """The band that fits a spectrum best.
-
-    Attributes:
-        share: of the stored band.
-        fall: dB, from where the window would have left the spectrum at the band's edge down to the floor.
-        cliff: dB, what of the fall is at the edge itself: a Hamming window falls slowly, as soft images do.
-        advantage: by how much a band that reaches the stored one's end fits worse, a ratio of misfits.
-    """
-
-    share: float
-    fall: float
-    cliff: float
-    advantage: float
-
-
-def _fit_band(spectrum: _Spectrum) -> _Band:
-    """Fit bands of every share and window to a spectrum."""
-    misfit, height = _fit_shares(spectrum, _SHARES)
-    # Of bands that fit nearly as well the widest: what is kept in doubt does no harm.
-    best = _SHARES[np.flatnonzero(misfit.min(1) <= _NEARLY * misfit.min())[-1]]
-    finer = np.minimum(best + np.arange(-0.02, 0.021, 0.005), NATIVE_SHARE)
-    misfit, height = _fit_shares(spectrum, finer)
-    at, window = np.unravel_index(misfit.argmin(), misfit.shape)
-    native, _ = _fit_shares(spectrum, _NATIVE_SHARES)
-    edge = finer[at] * (1 + _WINDOW_EDGES[window])
-    fall = float(height[at, window])
-    cliff = fall - _HAMMING_DB if window == 1 else fall
-    return _Band(float(min(edge, 1)), fall, cliff, float(native.min() / max(misfit[at, window], 1e-6)))
-
-
-_WINDOW_EDGES = (0.0, 0.0, *(_FERMI_EDGE * width for width in _FERMI_WIDTHS), *(0.0 for _ in _FERMI_WIDTHS[1:]))
-
-
-def _make_windows(size: int, share: float) -> np.ndarray:
-    """Return power weights, (W, n): none, Hamming, Fermi as it is, and Fermi cut at half its height."""
-    into = np.arange(size) / size / share
-    edge = ((1 - into) * size * share + 0.5).clip(0, 1)
-    fermi = [1 / (1 + np.exp(((into - 1) / width).clip(-60, 60))) for width in _FERMI_WIDTHS]
-    hamming = 0.54 + 0.46 * np.cos(np.pi * np.minimum(into, 1))
-    return np.square([edge, hamming * edge, *fermi, *(each * edge for each in fermi[1:])])
-
-
-def _fit_shares(spectrum: _Spectrum, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit log power = log(anatomy x window + floor) for each share and window, all at once, by damped Gauss-Newton.
-
-    Anatomy's log power is a smooth curve of four terms, the floor's a straight line.
-
-    Returns:
-        The misfits, (S, W) dB root mean square, and the cliffs' heights, (S, W) dB.
-    """
-    frequency, target = spectrum.frequency, spectrum.level * _NEPERS
-    logs, low = np.log(frequency), frequency < 0.35
-    slope, at_zero = np.polyfit(logs[low], target[low], 1)
-    size = len(spectrum.leak)
-    anatomy = ((np.arange(size) + 0.5) / size) ** np.clip(slope, -5, 0)
-    windows = np.stack([_make_windows(size, share) for share in shares])
-    windows = ((windows * anatomy) @ spectrum.leak) / (anatomy @ spectrum.leak)
-    log_windows = spectrum.average(np.log(windows + 1e-30))
-    shape = log_windows.shape[:2]
-    log_windows = log_windows.reshape(-1, len(frequency))
-    beyond = log_windows < np.log(0.02)
-    smooth = np.stack([np.ones_like(logs), logs - logs.mean(), frequency - frequency.mean(), (frequency - 0.5) ** 2], 1)
-
-    start = np.zeros((len(log_windows), 6))
-    start[:, 1] = slope
-    start[:, 0] = at_zero + slope * logs.mean()
-    counts = beyond.sum(1)
-    start[:, 4] = np.where(counts > 2, (beyond * target).sum(1) / np.maximum(counts, 1), target.min() - 0.5)
-    ridge = np.array([0, 0, 0.02, 0.05, 0.02, 0.05])
-    prior = np.zeros_like(start)
-    prior[:, 4] = start[:, 4]
-    robust = _ROBUST_DB * _NEPERS
-    # Coarse anatomy has its own hills and says nothing of cliffs.
-    care = (frequency / _FULL_CARE).clip(0.1, 1)
-
-    def predict(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        signal = each[:, :4] @ smooth.T + log_windows
-        return signal, np.logaddexp(signal, each[:, 4:5] + each[:, 5:6] * (frequency - 1))
-
-    def cost(each: np.ndarray) -> np.ndarray:
-        error = np.abs(target - predict(each)[1])
-        huber = np.where(error < robust, error**2, 2 * robust * error - robust**2)
-        return np.asarray(huber @ care + ((each - prior) ** 2 * ridge).sum(1))
-
-    found, costs, damping = start, cost(start), np.full(len(start), 1e-2)
-    for _ in range(10):
-        signal, whole = predict(found)
-        error = target - whole
-        trust = care * np.minimum(1, robust / np.maximum(np.abs(error), 1e-9))
-        part = np.exp(signal - whole)[:, :, None]
-        slopes = np.concatenate([part * smooth, 1 - part, (1 - part) * (frequency - 1)[:, None]], 2)
-        weighted = (slopes * trust[:, :, None]).transpose(0, 2, 1)
-        normal = weighted @ slopes + np.eye(6) * (ridge + 1e-6)
-        normal += np.eye(6) * (damping[:, None] * np.maximum(np.einsum("cii->ci", normal), 1e-3))[:, None]
-        step = np.linalg.solve(normal, weighted @ error[:, :, None] - (ridge * (found - prior))[:, :, None])[:, :, 0]
-        costs_after = cost(found + step)
-        better = costs_after < costs
-        found = np.where(better[:, None], found + step, found)
-        costs, damping = np.where(better, costs_after, costs), np.where(better, damping / 4, damping * 6)
-
-    edges = np.repeat(shares, shape[1])
-    terms = np.stack([np.ones_like(edges), np.log(edges) - logs.mean(), edges - frequency.mean(), (edges - 0.5) ** 2])
-    height = (found[:, :4] * terms.T).sum(1) - found[:, 4] - found[:, 5] * (edges - 1)
-    misfit = np.sqrt(costs / care.sum()) / _NEPERS
-    return misfit.reshape(shape), (height / _NEPERS).reshape(shape)
 
 
 def _find_rhythm(planes: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -396,7 +230,7 @@ def _find_peak(size: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     return float(rates[peak]), float(excess[peak])
 
 
-def _judge(band: _Band, rate: float, strength: float) -> AcquiredAxis:
+def _judge(band: Band, rate: float, strength: float) -> AcquiredAxis:
     """Weigh the cliff and the rhythm against each other."""
     rhythm = _ramp(strength, 5, 9)
     if rhythm >= SURE_CONFIDENCE:
