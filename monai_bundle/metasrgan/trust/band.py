@@ -17,6 +17,8 @@ _BINS = 64
 # The spectrum along an axis is a mean in dB over these parts of the other in-plane axis's band: high enough for the
 # fall of anatomy's own spectrum to be slow, low enough to keep clear of an ellipse's corners.
 _BANDS = ((0.03, 0.1), (0.1, 0.2), (0.2, 0.35))
+# Their middle: anatomy falls with the distance from the middle of k-space.
+_ACROSS = 0.1
 _FIRST_FREQUENCY = 0.06
 _SHARES = np.arange(0.2, NATIVE_SHARE, 0.02)
 _NATIVE_SHARES = np.array([0.94, 0.97, 1.0, 1.05, 1.2])
@@ -28,8 +30,12 @@ _NEPERS = np.log(10) / 10
 _ROBUST_DB, _FULL_CARE = 1.5, 0.4
 # Nothing weaker than this part of the strongest is looked at: no scan holds it, nor is known how weights leak so far.
 _DEEPEST = 3e-8
+# What large terms of the curves cost, in the order of the fit: four of anatomy, two of the floor.
+_RIDGE = (0, 0, 0.02, 0.05, 0.02, 0.05)
 # Bands whose misfit is at most this many times the least fit nearly as well.
-_NEARLY = 1.1
+_NEARLY = 1.05
+# By how much Gaussian windows have fallen at the end of the stored band.
+_SOFTNESS_DB = (15, 30, 50, 75, 100, 130, 170, 220, 300)
 # So much a Hamming window has fallen well before its edge, in power.
 _HAMMING_DB = 14.0
 # By which part of itself a window reaches beyond its share, in the order of `_make_windows`.
@@ -108,10 +114,12 @@ def fit_band(spectrum: Spectrum) -> Band:
     misfit, height = _fit_shares(spectrum, finer)
     at, window = np.unravel_index(misfit.argmin(), misfit.shape)
     native, _ = _fit_shares(spectrum, _NATIVE_SHARES)
+    soft, _ = _fit_windows(spectrum, _make_soft_windows(len(spectrum.leak)), np.ones(len(_SOFTNESS_DB)))
+    best_native = min(native.min(), soft.min())
     edge = finer[at] * (1 + _WINDOW_EDGES[window])
     fall = float(height[at, window])
     cliff = fall - _HAMMING_DB if window == 1 else fall
-    return Band(float(min(edge, 1)), fall, cliff, float(native.min() / max(misfit[at, window], 1e-6)))
+    return Band(float(min(edge, 1)), fall, cliff, float(best_native / max(misfit[at, window], 1e-6)))
 
 
 def _make_windows(size: int, share: float) -> np.ndarray:
@@ -123,24 +131,40 @@ def _make_windows(size: int, share: float) -> np.ndarray:
     return np.square([edge, hamming * edge, *fermi, *(each * edge for each in fermi[1:])])
 
 
+def _make_soft_windows(size: int) -> np.ndarray:
+    """Return power weights, (W, n): Gaussian, as in images that are soft but fully sampled."""
+    frequency = np.arange(size) / size
+    return np.stack([10 ** (-decibels / 10 * frequency**2) for decibels in _SOFTNESS_DB])
+
+
 def _fit_shares(spectrum: Spectrum, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit log power = log(anatomy x window + floor) for each share and window, all at once, by damped Gauss-Newton.
+    """Fit each share with each window: misfits and heights of cliffs, both (S, W) in dB."""
+    windows = np.stack([_make_windows(len(spectrum.leak), share) for share in shares])
+    shape = windows.shape[:2]
+    misfit, height = _fit_windows(spectrum, windows.reshape(shape[0] * shape[1], -1), np.repeat(shares, shape[1]))
+    return misfit.reshape(shape), height.reshape(shape)
+
+
+def _fit_windows(spectrum: Spectrum, windows: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit log power = log(anatomy x window + floor) for each of C windows, all at once, by damped Gauss-Newton.
 
     Anatomy's log power is a smooth curve of four terms, the floor's a straight line.
 
+    Args:
+        spectrum: to fit.
+        windows: (C, n), power weights.
+        edges: (C,), where they end, as parts of the stored band.
+
     Returns:
-        The misfits, (S, W) dB root mean square, and the cliffs' heights, (S, W) dB.
+        The misfits, (C,) dB root mean square, and the cliffs' heights, (C,) dB.
     """
     frequency, target = spectrum.frequency, spectrum.level * _NEPERS
-    logs, low = np.log(frequency), frequency < 0.35
+    logs, low = np.log(np.hypot(frequency, _ACROSS)), frequency < 0.35
     slope, at_zero = np.polyfit(logs[low], target[low], 1)
     size = len(spectrum.leak)
-    anatomy = ((np.arange(size) + 0.5) / size) ** np.clip(slope, -5, 0)
-    windows = np.stack([_make_windows(size, share) for share in shares])
+    anatomy = np.hypot((np.arange(size) + 0.5) / size, _ACROSS) ** np.clip(slope, -8, 0)
     windows = ((windows * anatomy) @ spectrum.leak) / (anatomy @ spectrum.leak)
     log_windows = spectrum.average(np.log(windows + 1e-30))
-    shape = log_windows.shape[:2]
-    log_windows = log_windows.reshape(-1, len(frequency))
     beyond = log_windows < np.log(0.02)
     smooth = np.stack([np.ones_like(logs), logs - logs.mean(), frequency - frequency.mean(), (frequency - 0.5) ** 2], 1)
 
@@ -149,7 +173,7 @@ def _fit_shares(spectrum: Spectrum, shares: np.ndarray) -> tuple[np.ndarray, np.
     start[:, 0] = at_zero + slope * logs.mean()
     counts = beyond.sum(1)
     start[:, 4] = np.where(counts > 2, (beyond * target).sum(1) / np.maximum(counts, 1), target.min() - 0.5)
-    ridge = np.array([0, 0, 0.02, 0.05, 0.02, 0.05])
+    ridge = np.array(_RIDGE)
     prior = np.zeros_like(start)
     prior[:, 4] = start[:, 4]
     robust = _ROBUST_DB * _NEPERS
@@ -181,8 +205,8 @@ def _fit_shares(spectrum: Spectrum, shares: np.ndarray) -> tuple[np.ndarray, np.
         found = np.where(better[:, None], found + step, found)
         costs, damping = np.where(better, costs_after, costs), np.where(better, damping / 4, damping * 6)
 
-    edges = np.repeat(shares, shape[1])
-    terms = np.stack([np.ones_like(edges), np.log(edges) - logs.mean(), edges - frequency.mean(), (edges - 0.5) ** 2])
+    log_edges = np.log(np.hypot(edges, _ACROSS)) - logs.mean()
+    terms = np.stack([np.ones_like(edges), log_edges, edges - frequency.mean(), (edges - 0.5) ** 2])
     height = (found[:, :4] * terms.T).sum(1) - found[:, 4] - found[:, 5] * (edges - 1)
     misfit = np.sqrt(costs / care.sum()) / _NEPERS
-    return misfit.reshape(shape), (height / _NEPERS).reshape(shape)
+    return misfit, height / _NEPERS
