@@ -18,30 +18,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..volumes.volume import Volume
+from .band import NATIVE_SHARE, Band, fit_band, measure_spectrum
 
 CAUSES = ("native", "zero-filled", "interpolated", "resampled")
-# A cliff above this part of the band is the scanner's own filter, or the corners of an elliptical k-space.
-NATIVE_SHARE = 0.93
-# "auto" acts on an estimate from this confidence on, and on a share up to this one: half a pixel in eight.
-SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.86
+# "auto" acts on an estimate from this confidence on, and on a share up to this one. Beyond it there
+# is less to gain than to lose.
+SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.85
 # An axis of fewer voxels has too few frequencies for a cliff to be told from chance.
 FEWEST_VOXELS = 32
-_PLANES = 24
-_BINS = 64
-# The spectrum along an axis is a mean in dB over these parts of the other in-plane axis's band: high enough for the
-# fall of anatomy's own spectrum to be slow, low enough to keep clear of an ellipse's corners.
-_BANDS = ((0.03, 0.1), (0.1, 0.2), (0.2, 0.35))
-_FIRST_FREQUENCY = 0.06
-_SHARES = np.arange(0.2, NATIVE_SHARE, 0.02)
-_NATIVE_SHARES = np.array([0.94, 0.97, 1.0, 1.05, 1.2])
-_FERMI_WIDTHS = (0.02, 0.04, 0.07)
-# A Fermi window has no edge. What is beyond this many of its widths is below -9 dB.
-_FERMI_EDGE = 0.6
-_NEPERS = np.log(10) / 10
-_ROBUST_DB = 1.5
-_HAMMING_DB = 16.0
+# Looked at are at most this many planes, the middle of large ones, and about this many voxels in all.
+_MOST_PLANES, _LARGEST_SIDE, _MOST_VOXELS = 24, 512, 4_000_000
 # Below this rate, cycles a pixel, the second derivative varies with the anatomy itself.
 _LOWEST_RATE = 0.09
+# An axis whose spectrum reaches a floor below this part of the band, but without a cliff, is soft or was resampled.
+_SOFT_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,8 @@ def measure_true_resolution(volume: Volume) -> TrueResolution:
     Args:
         volume: (I, J, K); labels and volumes without any structure are native, with no confidence.
     """
-    stored = tuple(float(each) for each in volume.spacing)
+    first, second, third = (float(each) for each in volume.spacing)
+    stored = (first, second, third)
     if volume.labels or volume.array.dtype.kind not in "iuf":
         return TrueResolution((UNKNOWN,) * 3, stored, ("voxels are not intensities, so no spectrum was measured",))
     axes = [_measure_axis(volume, axis) for axis in range(3)]
@@ -126,7 +117,7 @@ def describe_true_resolution(found: TrueResolution, spacing: tuple[float, ...], 
         acquired = " x ".join(f"{found.spacing[axis]:.2f}" for axis in plane)
         return f"acquired {acquired} mm, stored {stored} ({' and '.join(causes)})"
     if any(found.axes[axis].cause == "resampled" for axis in plane):
-        return f"stored {stored} mm, resampled: what was acquired is not known"
+        return f"stored {stored} mm, soft or resampled: what was acquired is not known"
     if all(found.axes[axis] == UNKNOWN for axis in plane):
         return f"stored {stored} mm, too little to tell what was acquired"
     doubted = [axis for axis in plane if found.axes[axis].cause != "native"]
@@ -150,10 +141,10 @@ def _measure_axis(volume: Volume, axis: int) -> AcquiredAxis:
     if planes is None:
         return UNKNOWN
     weights = _weigh_interior(planes)
-    frequency, level = _measure_spectrum(planes, weights)
-    if np.ptp(level) < 1:
+    spectrum = measure_spectrum(planes, weights)
+    if np.ptp(spectrum.level) < 1:
         return UNKNOWN
-    fitted = _fit_band(frequency, level, array.shape[axis])
+    fitted = fit_band(spectrum)
     rate, strength = _find_rhythm(planes, weights)
     return _judge(fitted, rate, strength)
 
@@ -168,9 +159,13 @@ def _choose_partner(volume: Volume, axis: int) -> int:
 def _take_planes(array: np.ndarray, axis: int, partner: int) -> np.ndarray | None:
     """Return some planes, float32 (P, n, m) with n along the axis, within -1 to 1, or None where nothing differs."""
     third = 3 - axis - partner
-    size = array.shape[third]
-    step = -(-size // _PLANES)
-    planes = np.moveaxis(array, (third, axis, partner), (0, 1, 2))[(size - 1) % step // 2 :: step]
+    middle = [slice(None)] * 3
+    for each in (axis, partner):
+        spare = max(0, array.shape[each] - _LARGEST_SIDE)
+        middle[each] = slice(spare // 2, array.shape[each] - (spare - spare // 2))
+    planes = np.moveaxis(array[tuple(middle)], (third, axis, partner), (0, 1, 2))
+    most = max(1, min(_MOST_PLANES, _MOST_VOXELS // (planes.shape[1] * planes.shape[2])))
+    planes = planes[_spread_evenly(len(planes), most)]
     lowest, highest = float(planes.min()), float(planes.max())
     if not (np.isfinite(lowest) and np.isfinite(highest) and lowest < highest):
         return None
@@ -179,12 +174,19 @@ def _take_planes(array: np.ndarray, axis: int, partner: int) -> np.ndarray | Non
     return np.ascontiguousarray(planes / largest if array.dtype.itemsize > 4 else planes / np.float32(largest), "f4")
 
 
+def _spread_evenly(size: int, most: int) -> np.ndarray:
+    """Return indices of at most so many of ``size`` planes, the same from either end."""
+    count = min(size, most)
+    first = ((np.arange((count + 1) // 2) + 0.5) * size / count).astype(int)
+    return np.union1d(first, size - 1 - first[: count // 2])
+
+
 def _weigh_interior(planes: np.ndarray) -> np.ndarray:
     """Return weights, float32 (P, n, m), that fall smoothly to 0 at the rim of what is bright and at the borders."""
     from scipy import ndimage
 
     # Minus the darkest percent: the air of scans stored with an offset is dark as well.
-    low, high = np.percentile(planes[:, ::3, ::3], (1, 99))
+    low, high = np.percentile(planes[:, ::2, ::2], (1, 99))
     smooth = ndimage.gaussian_filter(planes, (0, 2, 2))
     inside = smooth > low + 0.12 * (high - low)
     inside = ndimage.binary_erosion(inside, np.ones((1, 3, 3)), iterations=4, border_value=1)
@@ -197,144 +199,35 @@ def _weigh_interior(planes: np.ndarray) -> np.ndarray:
     return np.asarray(weights)
 
 
-def _measure_spectrum(planes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return frequencies, (K,) as parts of the stored band, and the mean power there, (K,) in dB."""
-    from scipy import fft
-
-    mean = float((planes * weights).sum(dtype=np.float64) / max(weights.sum(dtype=np.float64), 1e-9))
-    terms = fft.dctn((planes - np.float32(mean)) * weights, axes=(1, 2), norm="ortho")
-    power = np.square(terms, out=terms).mean(0, dtype=np.float64)
-    size, across = power.shape
-    level = np.zeros(size)
-    for low, high in _BANDS:
-        first = min(round(low * across), across - 1)
-        band = power[:, first : max(first + 1, round(high * across))].mean(1)
-        level += 10 * np.log10(band + max(1e-12 * band.max(), 1e-30)) / len(_BANDS)
-    edges = np.unique(np.linspace(_FIRST_FREQUENCY * size, size, min(_BINS, size) + 1).round().astype(int))
-    counts = np.diff(edges)
-    frequency = (np.add.reduceat(np.arange(size), edges[:-1]) / counts + 0.5) / size
-    return frequency, np.add.reduceat(level, edges[:-1]) / counts
-
-
-@dataclass(frozen=True)
-class _Band:
-    """The band that fits a spectrum best: its share, the height of its cliff in dB, and by how much a band that
-    reaches the stored one's end fits worse, as a ratio of the misfits.
-    """
-
-    share: float
-    height: float
-    advantage: float
-
-
-def _fit_band(frequency: np.ndarray, level: np.ndarray, size: int) -> _Band:
-    """Fit bands of every share and window to a spectrum."""
-    misfit, height = _fit_shares(frequency, level, size, _SHARES)
-    best = _SHARES[np.unravel_index(misfit.argmin(), misfit.shape)[0]]
-    finer = np.minimum(best + np.arange(-0.02, 0.021, 0.005), NATIVE_SHARE)
-    misfit, height = _fit_shares(frequency, level, size, finer)
-    at, window = np.unravel_index(misfit.argmin(), misfit.shape)
-    native, _ = _fit_shares(frequency, level, size, _NATIVE_SHARES)
-    edge = finer[at] * (1 + _WINDOW_EDGES[window])
-    drop = height[at, window] - (_HAMMING_DB if window == 1 else 0)
-    return _Band(float(min(edge, 1)), float(drop), float(native.min() / max(misfit[at, window], 1e-6)))
-
-
-_WINDOW_EDGES = (0.0, 0.0, *(_FERMI_EDGE * width for width in _FERMI_WIDTHS), *(0.0 for _ in _FERMI_WIDTHS[1:]))
-
-
-def _make_windows(frequency: np.ndarray, share: float, size: int) -> np.ndarray:
-    """Return power weights, (W, K): none, Hamming, Fermi as it is, and Fermi cut at half its height."""
-    into = frequency / share
-    edge = _fall(frequency, share, 0.5 / size)
-    fermi = [_fall(into, 1.0, width) for width in _FERMI_WIDTHS]
-    hamming = 0.54 + 0.46 * np.cos(np.pi * np.minimum(into, 1))
-    return np.square([edge, hamming * edge, *fermi, *(each * edge for each in fermi[1:])])
-
-
-def _fall(positions: np.ndarray, middle: float, width: float) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(((positions - middle) / width).clip(-60, 60))))
-
-
-def _fit_shares(
-    frequency: np.ndarray, level: np.ndarray, size: int, shares: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit log power = log(anatomy x window + floor) for each share and window, all at once, by damped Gauss-Newton.
-
-    Anatomy's log power is a smooth curve of four terms, the floor's a straight line.
-
-    Returns:
-        The misfits, (S, W) dB root mean square, and the cliffs' heights, (S, W) dB.
-    """
-    windows = np.stack([_make_windows(frequency, share, size) for share in shares])
-    shape = windows.shape[:2]
-    windows = windows.reshape(-1, len(frequency))
-    target = level * _NEPERS
-    logs = np.log(frequency)
-    smooth = np.stack([np.ones_like(logs), logs - logs.mean(), frequency - frequency.mean(), (frequency - 0.5) ** 2], 1)
-    log_windows, beyond = np.log(windows + 1e-30), windows < 0.02
-
-    start = np.zeros((len(windows), 6))
-    low = frequency < 0.35
-    start[:, 1], at_zero = np.polyfit(logs[low], target[low], 1)
-    start[:, 0] = at_zero + start[:, 1] * logs.mean()
-    counts = beyond.sum(1)
-    start[:, 4] = np.where(counts > 2, (beyond * target).sum(1) / np.maximum(counts, 1), target.min() - 0.5)
-    ridge = np.array([0, 0, 0.02, 0.05, 0.02, 0.05])
-    prior = np.zeros_like(start)
-    prior[:, 4] = start[:, 4]
-    robust = _ROBUST_DB * _NEPERS
-
-    def predict(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        signal = each[:, :4] @ smooth.T + log_windows
-        return signal, np.logaddexp(signal, each[:, 4:5] + each[:, 5:6] * (frequency - 1))
-
-    def cost(each: np.ndarray) -> np.ndarray:
-        error = np.abs(target - predict(each)[1])
-        huber = np.where(error < robust, error**2, 2 * robust * error - robust**2)
-        return np.asarray(huber.sum(1) + ((each - prior) ** 2 * ridge).sum(1))
-
-    found, costs, damping = start, cost(start), np.full(len(start), 1e-2)
-    for _ in range(10):
-        signal, whole = predict(found)
-        error = target - whole
-        trust = np.minimum(1, robust / np.maximum(np.abs(error), 1e-9))
-        part = np.exp(signal - whole)[:, :, None]
-        slopes = np.concatenate([part * smooth, 1 - part, (1 - part) * (frequency - 1)[:, None]], 2)
-        weighted = (slopes * trust[:, :, None]).transpose(0, 2, 1)
-        normal = weighted @ slopes + np.eye(6) * (ridge + 1e-6)
-        normal += np.eye(6) * (damping[:, None] * np.maximum(np.einsum("cii->ci", normal), 1e-3))[:, None]
-        step = np.linalg.solve(normal, weighted @ error[:, :, None] - (ridge * (found - prior))[:, :, None])[:, :, 0]
-        costs_after = cost(found + step)
-        better = costs_after < costs
-        found = np.where(better[:, None], found + step, found)
-        costs, damping = np.where(better, costs_after, costs), np.where(better, damping / 4, damping * 6)
-
-    edges = np.repeat(shares, shape[1])
-    terms = np.stack([np.ones_like(edges), np.log(edges) - logs.mean(), edges - frequency.mean(), (edges - 0.5) ** 2])
-    height = (found[:, :4] * terms.T).sum(1) - found[:, 4] - found[:, 5] * (edges - 1)
-    misfit = np.sqrt(costs / len(frequency)) / _NEPERS
-    return misfit.reshape(shape), (height / _NEPERS).reshape(shape)
-
-
 def _find_rhythm(planes: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Find at what rate the second derivative along the axis rises and falls.
+    """Find at what rate derivatives along the axis rise and fall.
+
+    The first derivative serves where every second pixel lies as far from an acquired one as its neighbour: there the
+    second derivative's size is the same for both.
 
     Returns:
-        The rate, cycles a pixel up to half a one, and how far it stands out, a ratio to the other rates' median.
+        The rate, cycles a pixel up to half a one, and how far it stands out, a ratio to what is usual near it.
     """
+    slope = np.diff(planes, axis=1)
+    bend = np.diff(slope, axis=1)
+    found = [_find_peak(np.abs(slope), weights[:, 1:]), _find_peak(np.abs(bend), weights[:, 1:-1])]
+    return max(found, key=lambda each: each[1])
+
+
+def _find_peak(size: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     from scipy import ndimage
 
-    bend = np.abs(planes[:, 2:] - 2 * planes[:, 1:-1] + planes[:, :-2])
-    weight = weights[:, 1:-1]
     total = weight.sum((0, 2), dtype=np.float64)
-    kept = total > 0.1 * total.max()
-    if kept.sum() < FEWEST_VOXELS // 2:
+    kept = np.flatnonzero(total > 0.1 * total.max())
+    if len(kept) < FEWEST_VOXELS // 2:
         return 0.0, 0.0
-    first, last = np.flatnonzero(kept)[[0, -1]]
-    size = (bend * weight).sum((0, 2), dtype=np.float64)[first : last + 1] / np.maximum(total[first : last + 1], 1e-9)
+    part = slice(kept[0], kept[-1] + 1)
+    # Held against what is usual around each pixel, so that edges of anatomy do not count more than its inside.
+    around = ndimage.uniform_filter1d(size, 9, axis=1)
+    size = size / (around + np.float32(1e-3) * around.max() + np.float32(1e-20))
+    profile = (size * weight).sum((0, 2), dtype=np.float64)[part] / np.maximum(total[part], 1e-9)
     # Differences of logs: neither where the head is bright nor its slow bends count.
-    wave = np.diff(np.log(np.maximum(size, 1e-6 * max(size.max(), 1e-30))))
+    wave = np.diff(np.log(np.maximum(profile, 1e-6 * max(profile.max(), 1e-30))))
     finer = 2 * len(wave)
     height = np.abs(np.fft.rfft((wave - wave.mean()) * np.hanning(len(wave)), finer))
     rates = np.arange(len(height)) / finer
@@ -344,17 +237,19 @@ def _find_rhythm(planes: np.ndarray, weights: np.ndarray) -> tuple[float, float]
     return float(rates[peak]), float(excess[peak])
 
 
-def _judge(band: _Band, rate: float, strength: float) -> AcquiredAxis:
+def _judge(band: Band, rate: float, strength: float) -> AcquiredAxis:
     """Weigh the cliff and the rhythm against each other."""
-    rhythm = _ramp(strength, 4, 8)
+    rhythm = _ramp(strength, 5, 9)
     if rhythm >= SURE_CONFIDENCE:
         # Rates above half a cycle a pixel look like what is missing to a whole one.
         share = min((rate, 1 - rate), key=lambda each: abs(each - band.share))
-        return AcquiredAxis(float(share), max(band.height, 0.0), rhythm, "interpolated")
-    cliff = _ramp(band.height, 5, 13) * _ramp(band.advantage, 1.15, 1.55)
-    if band.share > NATIVE_SHARE or cliff < 0.2:
-        return AcquiredAxis(1.0, 0.0, 1 - cliff, "native")
-    return AcquiredAxis(band.share, band.height, cliff, "zero-filled")
+        return AcquiredAxis(float(share), max(band.cliff, 0.0), rhythm, "interpolated")
+    sureness = _ramp(band.cliff, 6, 14) * _ramp(band.advantage, 1.15, 1.6)
+    if band.share <= NATIVE_SHARE and sureness >= 0.2:
+        return AcquiredAxis(band.share, band.cliff, sureness, "zero-filled")
+    if band.share < _SOFT_SHARE and band.fall > 12 and band.advantage > 1.3:
+        return AcquiredAxis(1.0, 0.0, 0.3, "resampled")
+    return AcquiredAxis(1.0, 0.0, 1 - sureness, "native")
 
 
 def _ramp(value: float, low: float, high: float) -> float:
