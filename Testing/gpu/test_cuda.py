@@ -267,25 +267,28 @@ def take_step(device: str, precision: torch.dtype) -> tuple[float, float, float]
         The discriminator's loss, the generator's, and the generator's after the update.
     """
     torch.manual_seed(0)
+    network, judge = meta_srgan().to(device), Discriminator().to(device)
     generator, discriminator = (
-        Learner(name, network, torch.optim.Adam(network.parameters(), lr=1e-4), precision=precision)
-        for name, network in (("generator", meta_srgan().to(device)), ("discriminator", Discriminator().to(device)))
+        Learner(name, each, torch.optim.Adam(each.parameters(), lr=1e-4), precision=precision)
+        for name, each in (("generator", network), ("discriminator", judge))
     )
-    slices = np.moveaxis(sample().array, 2, 0)[:4, :44, :44].astype(np.float32)
-    truth = torch.from_numpy(slices / slices.max())[:, None].to(device)
+    # Four patches of 44 x 44 from the middle, where there is tissue.
+    rows, columns, slices = (size // 2 for size in sample().array.shape)
+    patches = sample().array[rows - 22 : rows + 22, columns - 22 : columns + 22, slices - 2 : slices + 2]
+    truth = torch.from_numpy(np.moveaxis(patches / patches.max(), 2, 0)[:, None].astype(np.float32)).to(device)
     loss, losses = AdversarialLoss(), list[Tensor]()
     generator.train()
     discriminator.train()
     with keep_float32():
         for _ in range(2):
             with generator.autocast():
-                fake = generator.network(F.avg_pool2d(truth, 2), 2)
+                fake = network(F.avg_pool2d(truth, 2), 2)
             with discriminator.autocast():
-                real, made = (discriminator.module.logits(images).float() for images in (truth, fake.float().detach()))
+                real, made = (judge.logits(images).float() for images in (truth, fake.float().detach()))
             losses.append(loss.discriminator(real, made))
             discriminator.update(losses[-1])
             with discriminator.autocast():
-                judged = discriminator.module.logits(fake.float()).float()
+                judged = judge.logits(fake.float()).float()
             losses.append(F.l1_loss(fake.float(), truth) + 0.001 * loss.generator(judged))
             generator.update(losses[-1])
     first, second, _, after = (each.item() for each in losses)
