@@ -483,13 +483,6 @@ def test_neither_input_nor_reference_is_touched_and_the_result_shares_nothing_wi
         np.testing.assert_array_equal(each, expected)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
-def test_a_gpu_gives_what_the_cpu_gives(device: str) -> None:
-    cpu, gpu = (upscale(head(), scale=1.37, device=each) for each in ("cpu", device))
-    assert difference(cpu, gpu) < 0.01
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux only")
 def test_a_whole_head_needs_no_more_than_its_own_size_and_1_5_gib() -> None:
