@@ -14,6 +14,7 @@ from ..evaluation.methods import SUFFIXES
 from ..image.degradation import DEGRADATIONS
 from ..image.slice_profile import PROFILES
 from ..upscaling.request import METHODS, TARGETS, Request
+from ..upscaling.values import ACQUIRED
 from ..volumes.formats import find_suffix
 
 DEFAULT_SCALES = "1.5,2,3,4"
@@ -110,6 +111,12 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
         "and back-front (where slices are stacked left-right: coronal ones; default: the whole volume)",
     )
     compare.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth slice (default 1: all)")
+    compare.add_argument(
+        "--acquired",
+        choices=ACQUIRED,
+        default="auto",
+        help="what is held for the original in plane: the pixels that the scanner acquired (auto, default) or stored",
+    )
     _add_request(compare, ["axis", "weights", "device"])
     _add_running(compare)
 

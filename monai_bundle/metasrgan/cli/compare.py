@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 from ..errors import UsageError
 from ..evaluation.methods import parse_method
-from ..geometry.grid import check_scale
+from ..geometry.grid import check_scale, format_size
+from ..geometry.orientation import choose_slice_axis, list_plane_axes
 from ..geometry.scale import Scale
 from ..image.degradation import DEGRADATIONS
 from ..progress import Progress
@@ -116,6 +117,20 @@ class _InPlaneComparer(Comparer["Comparison"]):
 
         for scale in self.scales:
             check_comparable(volume, scale, self.axis)
+
+    def take_truth(self, volume: Volume) -> Volume:
+        """As `Comparer.take_truth`: the pixels that were acquired, where the scanner interpolated."""
+        from ..evaluation.truth import reduce_to_acquired
+
+        if self.options.acquired == "stored":
+            return volume
+        truth = reduce_to_acquired(volume, list_plane_axes(choose_slice_axis(volume.affine, self.axis)))
+        if truth is not volume:
+            self.warn(
+                f"{volume.name}: the scanner interpolated it; compared with the pixels that it acquired, "
+                f"{format_size(truth.spacing)} mm (--acquired stored compares with the stored ones)"
+            )
+        return truth
 
     def compare(self, volume: Volume, condition: Condition, progress: Callable[[Progress], None]) -> Comparison:
         """As `Comparer.compare`."""

@@ -72,6 +72,10 @@ class Comparer(ABC, Generic[Compared]):
     def check(self, volume: Volume) -> None:
         """Refuse a volume that cannot be compared under some condition."""
 
+    def take_truth(self, volume: Volume) -> Volume:
+        """Return what of a volume is the original that is compared with: by default all."""
+        return volume
+
     @abstractmethod
     def compare(self, volume: Volume, condition: Condition, progress: Callable[[Progress], None]) -> Compared:
         """Compare a volume under a condition."""
@@ -108,7 +112,7 @@ class Comparer(ABC, Generic[Compared]):
             check_outputs([csv_path, *(path for each in pictures.values() for path in each)], overwrite)
             # What is wrong with the last volume is said now, and not when all others are done.
             for path in paths[1:]:
-                self.check(read(path))
+                self.check(self.take_truth(read(path)))
             contents: dict[Path, bytes] = {}
             found: dict[Condition, list[Compared]] = {condition: [] for condition in pictures}
             for path, called in zip(paths, _name_files(paths)):
@@ -131,7 +135,7 @@ class Comparer(ABC, Generic[Compared]):
         """Compare a volume: its figures under each condition, and its pictures where they are to be drawn."""
         from ..volumes.files import read
 
-        volume = read(path)
+        volume = self.take_truth(read(path))
         for condition in self.conditions:
             started = time.monotonic()
             with show_progress(f"{path.name} {condition}", self.options.quiet) as progress:

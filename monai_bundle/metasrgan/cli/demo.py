@@ -27,7 +27,7 @@ def run_demo(options: argparse.Namespace) -> None:
     set_threads(options)
     with make_folder(options.output):
         check_outputs([result, report, picture], options.overwrite)
-        compare_files([SAMPLE], conditions, _AXIS, options)
+        compare_files([SAMPLE], conditions, _AXIS, argparse.Namespace(**vars(options), acquired="auto"))
         described = upscale_volume(
             request,
             volume,

@@ -240,7 +240,10 @@ def _make_request(
     """What a method is asked, and of which network."""
     model = models.get(method.name)
     name = method.name if model is None else "net"
-    return Request(scale=scale, axis=axis, method=name, consistent=method.consistent, device=device), model
+    request = Request(
+        scale=scale, axis=axis, method=name, consistent=method.consistent, device=device, acquired="stored"
+    )
+    return request, model
 
 
 def _measure(

@@ -7,7 +7,6 @@ whose subjects are not named.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,19 +17,17 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, InputMissingError, UsageError
+from ..evaluation.truth import reduce_to_acquired
 from ..geometry.orientation import PLANES, find_plane_axis
-from ..image.acquired import reduce_axis
 from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
-from ..trust.true_resolution import measure_true_resolution
+from ..upscaling.values import ACQUIRED
 from ..volumes.files import read
 from ..volumes.photographs import read_luminance
 from ..volumes.staging import make_folder, stage
-from ..volumes.volume import Volume
 from .patients import find_volumes
 
 INTENSITIES = ("percentiles", "8bit")
-ACQUIRED = ("auto", "stored")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,10 @@ def read_volume_group(
         raise UsageError(f"acquired {acquired!r} is unknown; choose from {', '.join(ACQUIRED)}")
     path = Path(path)
     scan = read(path)
-    array = scan.array if acquired == "stored" else _reduce_to_acquired(scan, planes)
+    # Slices of one plane are taken one by one: how they were acquired through it is of no matter.
+    across = {find_plane_axis(scan.affine, plane) for plane in planes}
+    axes = [axis for axis in range(3) if across != {axis}]
+    array = scan.array if acquired == "stored" else reduce_to_acquired(scan, axes).array
     image = IntensityMap.fit(array).forward(array)
     axes = [find_plane_axis(scan.affine, plane) for plane in PLANES]
     order = axes if by_anatomy else [0, 1, 2]
@@ -98,16 +98,6 @@ def read_volume_group(
     if not any(stacks):
         raise DataError(f"{path}: no slice has enough foreground to train on")
     return Group(path.name, tuple(stack for stack in stacks if stack))
-
-
-def _reduce_to_acquired(scan: Volume, planes: Sequence[str]) -> np.ndarray:
-    across, array = {find_plane_axis(scan.affine, plane) for plane in planes}, scan.array
-    for axis, found in enumerate(measure_true_resolution(scan).axes):
-        # Slices of one plane are taken one by one: how they were acquired through it is of no matter.
-        if found.is_sure and across != {axis}:
-            # Of a share that is none of whole pixels, a little more than was acquired.
-            array = reduce_axis(array, axis, math.ceil(array.shape[axis] * found.share - 1e-6))
-    return array
 
 
 def read_image_groups(
