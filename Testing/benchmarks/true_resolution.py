@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -181,7 +180,6 @@ def tabulate(paths: Sequence[Path]) -> list[dict[str, str]]:
     rows = []
     for path in paths:
         volume = read(path)
-        start = time.perf_counter()
         found = measure_true_resolution(volume)
         row = {"scan": path.name.split(".")[0], "stored, mm": " x ".join(f"{step:.2f}" for step in volume.spacing)}
         for letter, axis in zip("ijk", found.axes):
@@ -189,7 +187,7 @@ def tabulate(paths: Sequence[Path]) -> list[dict[str, str]]:
             row[letter] = f"{axis.share:.2f} {axis.cause}{sure}" if axis.confidence else "too few"
             row[f"{letter}, dB"] = f"{axis.sharpness:.0f}"
             row[f"{letter}, confidence"] = f"{axis.confidence:.2f}"
-        rows.append({**row, "seconds": f"{time.perf_counter() - start:.2f}"})
+        rows.append(row)
     return rows
 
 
@@ -223,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(format_markdown(rows))
     if options.csv:
         with options.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
+            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
 

@@ -35,6 +35,7 @@ _RIDGE = (0, 0, 0.02, 0.05, 0.02, 0.05)
 # Bands whose misfit is at most this many times the least fit nearly as well.
 _NEARLY = 1.05
 # By how much Gaussian windows have fallen at the end of the stored band.
+_SOFTER = 0.75
 _SOFTNESS_DB = (15, 30, 50, 75, 100, 130, 170, 220, 300)
 # So much a Hamming window has fallen well before its edge, in power.
 _HAMMING_DB = 14.0
@@ -94,15 +95,15 @@ class Band:
 
     Attributes:
         share: of the stored band.
-        fall: dB, from where the window would have left the spectrum at the band's edge down to the floor.
-        cliff: dB, what of the fall is at the edge itself: a Hamming window falls slowly, as soft images do.
+        cliff: dB, from the spectrum at the band's edge down to the floor; less what a Hamming window falls before it.
         advantage: by how much a band that reaches the stored one's end fits worse, a ratio of misfits.
+        softness: dB, of the Gaussian that fits best where one fits far better than a sharp full band; else 0.
     """
 
     share: float
-    fall: float
     cliff: float
     advantage: float
+    softness: float
 
 
 def fit_band(spectrum: Spectrum) -> Band:
@@ -117,9 +118,9 @@ def fit_band(spectrum: Spectrum) -> Band:
     soft, _ = _fit_windows(spectrum, _make_soft_windows(len(spectrum.leak)), np.ones(len(_SOFTNESS_DB)))
     best_native = min(native.min(), soft.min())
     edge = finer[at] * (1 + _WINDOW_EDGES[window])
-    fall = float(height[at, window])
-    cliff = fall - _HAMMING_DB if window == 1 else fall
-    return Band(float(min(edge, 1)), fall, cliff, float(best_native / max(misfit[at, window], 1e-6)))
+    cliff = height[at, window] - (_HAMMING_DB if window == 1 else 0)
+    softness = _SOFTNESS_DB[soft.argmin()] if soft.min() < _SOFTER * native.min() else 0
+    return Band(float(min(edge, 1)), float(cliff), float(best_native / max(misfit[at, window], 1e-6)), float(softness))
 
 
 def _make_windows(size: int, share: float) -> np.ndarray:

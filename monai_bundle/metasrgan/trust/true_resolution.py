@@ -23,15 +23,15 @@ from .band import NATIVE_SHARE, Band, fit_band, measure_spectrum
 CAUSES = ("native", "zero-filled", "interpolated", "resampled")
 # "auto" acts on an estimate from this confidence on, and on a share up to this one. Beyond it there
 # is less to gain than to lose.
-SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.85
+SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.845
 # An axis of fewer voxels has too few frequencies for a cliff to be told from chance.
 FEWEST_VOXELS = 32
 # Looked at are at most this many planes, the middle of large ones, and about this many voxels in all.
 _MOST_PLANES, _LARGEST_SIDE, _MOST_VOXELS = 24, 512, 4_000_000
 # Below this rate, cycles a pixel, the second derivative varies with the anatomy itself.
 _LOWEST_RATE = 0.09
-# An axis whose spectrum reaches a floor below this part of the band, but without a cliff, is soft or was resampled.
-_SOFT_SHARE = 0.75
+# An axis whose spectrum falls like a Gaussian, by at least so much to the end of the band, is soft or was resampled.
+_SOFT_DB = 75.0
 
 
 @dataclass(frozen=True)
@@ -239,15 +239,17 @@ def _find_peak(size: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
 
 def _judge(band: Band, rate: float, strength: float) -> AcquiredAxis:
     """Weigh the cliff and the rhythm against each other."""
-    rhythm = _ramp(strength, 5, 9)
+    rhythm = _ramp(strength, 7, 11)
     if rhythm >= SURE_CONFIDENCE:
         # Rates above half a cycle a pixel look like what is missing to a whole one.
         share = min((rate, 1 - rate), key=lambda each: abs(each - band.share))
         return AcquiredAxis(float(share), max(band.cliff, 0.0), rhythm, "interpolated")
-    sureness = _ramp(band.cliff, 6, 14) * _ramp(band.advantage, 1.15, 1.6)
-    if band.share <= NATIVE_SHARE and sureness >= 0.2:
+    if band.share > NATIVE_SHARE:
+        return AcquiredAxis(1.0, 0.0, 1.0, "native")
+    sureness = _ramp(band.cliff, 8, 16) * _ramp(band.advantage, 1.15, 1.6)
+    if sureness > 0.1:
         return AcquiredAxis(band.share, band.cliff, sureness, "zero-filled")
-    if band.share < _SOFT_SHARE and band.fall > 12 and band.advantage > 1.3:
+    if band.softness >= _SOFT_DB:
         return AcquiredAxis(1.0, 0.0, 0.3, "resampled")
     return AcquiredAxis(1.0, 0.0, 1 - sureness, "native")
 
