@@ -195,7 +195,7 @@ def compare(
     truth_volume, low_volume = reduce_volume(taken, exact, degradation, chosen)
     intensities = IntensityMap.fit(taken.array)
     truth, low = (intensities.forward(np.moveaxis(each.array, chosen, 0)) for each in (truth_volume, low_volume))
-    crops = [_find_measurable_crop(each, float(exact)) for each in truth]
+    crops = [find_measurable_crop(each, float(exact)) for each in truth]
     if not any(crops):
         raise DataError(f"{volume.name}: no slice has enough foreground to measure on")
     images = {}
@@ -206,7 +206,7 @@ def compare(
         ).volume
         images[method.word] = intensities.forward(np.moveaxis(result.array, chosen, 0))
     figures = {
-        (word, name): _measure(metric.measure, truth, stack, crops, float(exact))
+        (word, name): measure_slices(metric.measure, truth, stack, crops, float(exact))
         for word, stack in images.items()
         for name, metric in METRICS.items()
     }
@@ -246,14 +246,21 @@ def _make_request(
     return request, model
 
 
-def _measure(
+def measure_slices(
     measure: Callable[[np.ndarray, np.ndarray], float],
     truth: np.ndarray,
     images: np.ndarray,
     crops: Sequence[tuple[int, int, int, int] | None],
     scale: float,
 ) -> np.ndarray:
-    """A figure of every slice that can be measured."""
+    """Return a figure of every slice that can be measured, (slices measured,).
+
+    Args:
+        measure: of two images, the truth and another.
+        truth, images: (N, H, W), the original slices in [0, 1] and what a method made of them.
+        crops: N, of `find_measurable_crop`.
+        scale: r, which sets the border at the image's rim that is left out.
+    """
     found = [
         measure(*(_crop_to_measure(image, crop, scale) for image in pair))
         for *pair, crop in zip(truth, images, crops)
@@ -262,7 +269,13 @@ def _measure(
     return np.array(found)
 
 
-def _find_measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:
+def find_measurable_crop(image: np.ndarray, scale: float) -> tuple[int, int, int, int] | None:
+    """Return a slice's maximal informational crop: top, bottom, left, right; None where it is too small to measure on.
+
+    Args:
+        image: (H, W) of the original, in [0, 1].
+        scale: r, as of `measure_slices`.
+    """
     crop = find_informational_crop(image)
     return crop if crop is not None and min(_crop_to_measure(image, crop, scale).shape) >= _SMALLEST_SIDE else None
 
