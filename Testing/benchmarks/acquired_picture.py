@@ -83,9 +83,12 @@ def draw_picture(volume: Volume, scale: Fraction, model: Model | None, load: Cal
         method: turn_upright(np.take(each, each.shape[axis] // 2, axis)[part], volume.affine, plane)
         for method, each in results.items()
     }
-    window = choose_window(images[next(iter(images))])
+    shown = images[next(iter(images))]
+    height, width = (size // 4 for size in shown.shape)
+    # Of the middle: fat under the skin is far brighter than what is looked at.
+    window = choose_window(shown[height:-height, width:-width])
     name = "–".join(ENDS[match_world_axes(volume.affine)[along]])
-    figure, panels = _make_figure(images[next(iter(images))].shape, len(methods))
+    figure, panels = _make_figure(shown.shape, len(methods))
     reference = measure_spectrum(first, along)
     for (method, title), (panel, curve) in zip(methods.items(), panels):
         show_image(panel, images[method], title, window=window, smooth=False)
@@ -93,8 +96,8 @@ def draw_picture(volume: Volume, scale: Fraction, model: Model | None, load: Cal
         panel.set_aspect("auto")
         _draw_spectrum(curve, measure_spectrum(results[method], along), reference, float(scale))
         _mark_edges(curve, found[along].share)
-        curve.set_xlabel(f"frequency along {name}, in parts of the stored band", color="white", fontsize=10)
-    panels[0][1].set_ylabel("power, dB", color="white", fontsize=10)
+        curve.set_xlabel(f"along {name}, parts of the stored band", color="white", fontsize=10)
+    panels[0][1].set_ylabel("spectrum, dB", color="white", fontsize=10)
     acquired = " × ".join(f"{resolution.spacing[each]:.2f}" for each in plane)
     stored = " × ".join(f"{volume.spacing[each]:.2f}" for each in plane)
     add_headline(figure, f"{Path(volume.name).name} ×{float(scale):g}: acquired {acquired} mm, stored {stored}")
