@@ -445,6 +445,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the images named, or draw one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+", type=Path, help="truths; with --picture one interpolated scan")
+    parser.add_argument("--axis", default="auto", help="slices along, as of metasrgan compare (default: auto)")
     parser.add_argument("--every", type=int, default=1, help="every nth slice (default 1)")
     parser.add_argument("--central", type=int, help="of so many central slices (default: all)")
     parser.add_argument("--stored", type=Fraction, nargs="+", default=STORED, help="default: 6/5 4/3 3/2 2")
@@ -465,7 +466,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     conditions = list_conditions(options.stored, options.wanted)
     for path in options.images:
         volume = read(path)
-        axis = check_comparable(volume, max(max(each.total) for each in conditions))
+        axis = check_comparable(volume, max(max(each.total) for each in conditions), options.axis)
         truth = take_slices(volume, axis, options.every, options.central)
         for condition in conditions:
             outcomes.append(measure_condition(truth, axis, condition, model, load))
