@@ -211,3 +211,43 @@ def _fit_windows(spectrum: Spectrum, windows: np.ndarray, edges: np.ndarray) -> 
     height = (found[:, :4] * terms.T).sum(1) - found[:, 4] - found[:, 5] * (edges - 1)
     misfit = np.sqrt(costs / care.sum()) / _NEPERS
     return misfit, height / _NEPERS
+
+
+def find_empty_band(planes: np.ndarray) -> tuple[float, float]:
+    """Find a frequency beyond which the whole image is empty: what no mask, noise or filter came after.
+
+    The spectrum falls there at once. How far is measured against how it falls just before and just after, so that a
+    soft image, whose spectrum falls everywhere, has no such edge. Mirrored and periodic images are looked at, since
+    it is at one of them that the empty part ends.
+
+    Args:
+        planes: float32 (P, n, m), n along the axis.
+
+    Returns:
+        The share of the stored band, and the fall in dB; 1 and 0 where there is none.
+    """
+    from scipy import fft
+
+    mirrored = (fft.dct(planes, axis=1, norm="ortho") ** 2).mean((0, 2), dtype=np.float64)
+    periodic = (np.abs(fft.rfft(planes, axis=1)) ** 2).mean((0, 2), dtype=np.float64)
+    # The first frequency of a mirrored image is half a period, and of a periodic one a whole.
+    found = [_find_fall(mirrored, planes.shape[1]), _find_fall(periodic, planes.shape[1] / 2 + 0.5)]
+    return max(found, key=lambda each: each[1])
+
+
+def _find_fall(power: np.ndarray, size: float) -> tuple[float, float]:
+    level = np.log(power + 1e-12 * power.max()) / _NEPERS
+    count = len(level)
+    near = max(2, round(0.03 * count))
+    best = (1.0, 0.0)
+    for edge in range(max(2 * near, round(0.25 * count)), int(NATIVE_SHARE * count) + 1):
+        before, inside, beyond, after = (
+            float(np.median(level[start : start + near] if start < count else level[-near:]))
+            for start in (edge - 2 * near, edge - near, edge, edge + near)
+        )
+        fall = inside - beyond - max(0.0, before - inside, beyond - after)
+        # And nothing rises again.
+        fall = min(fall, inside - float(np.percentile(level[edge:], 90)))
+        if fall > best[1]:
+            best = (min(1.0, edge / size), fall)
+    return best
