@@ -4,14 +4,14 @@
 tables in Markdown, five to ten minutes a whole head with ``--central 10`` on two cores; with ``--picture OUT.webp`` it
 draws one slice of a real interpolated scan instead (`acquired_picture`). Words used here:
 
-- the *truth* is an image, cropped at its far edges to a multiple of the pixels that a condition divides;
+- the *truth* is an image as it was acquired, cropped at its far edges to a multiple of what a condition divides;
 - the *stored* image has pixels as many times coarser as are *wanted* finer of it: upscaled, it lies on the truth;
 - the *acquired* image has fewer pixels still, along one axis of the plane (the first) or both: k-space truncation of
   the truth, plain or under a Hamming window. Zero-filled it is the stored image, and no more is known of the truth.
 
 Every method gets the stored image, but "without interpolation" the acquired one, by the same network and the same total
-factors: the most that can be asked of who has to find out. Figures are those of `metasrgan compare`: each person's mean
-over slices, and of a group the mean over people.
+factors: the most that can be asked of who has to find out. The estimate looks at 24 planes: of fewer slices it is less
+sure. Figures are those of `metasrgan compare`: each person's mean over slices, and of a group the mean over people.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from metasrgan import Request, run_request
 from metasrgan.errors import DataError, UsageError
 from metasrgan.evaluation.comparison import check_comparable, find_measurable_crop, measure_slices
 from metasrgan.evaluation.metrics import METRICS
+from metasrgan.evaluation.truth import reduce_to_acquired
 from metasrgan.geometry.orientation import list_plane_axes
 from metasrgan.image.degradation import degrade, zero_fill
 from metasrgan.image.intensity import IntensityMap
@@ -467,7 +468,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path in options.images:
         volume = read(path)
         axis = check_comparable(volume, max(max(each.total) for each in conditions), options.axis)
-        truth = take_slices(volume, axis, options.every, options.central)
+        truth = take_slices(reduce_to_acquired(volume, list_plane_axes(axis)), axis, options.every, options.central)
         for condition in conditions:
             outcomes.append(measure_condition(truth, axis, condition, model, load))
             print(f"[{time.perf_counter() - start:4.0f} s] {path.name}, {condition}", file=sys.stderr, flush=True)
