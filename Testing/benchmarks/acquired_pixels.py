@@ -319,6 +319,11 @@ def _format_pair(outcomes: Sequence[Outcome], method: str, rival: str | None = N
     return " / ".join(_format(_mean(outcomes, method, figure, rival), form) for figure, form in zip(FIGURES, forms))
 
 
+def _format_shares(outcome: Outcome) -> list[str]:
+    """The acquired shares of the stored band along both axes, true and as "auto" takes them."""
+    return [" × ".join(f"{share:.3f}" for share in pair) for pair in (outcome.share, outcome.found)]
+
+
 def format_group(group: str, outcomes: Sequence[Outcome]) -> Section:
     """Return the section of a group of people: a row a condition."""
     rows = []
@@ -363,7 +368,7 @@ def format_below(outcomes: Sequence[Outcome]) -> Section:
     """Return the section on where "auto" loses to the same scan without interpolation."""
     below = [(_mean([each], "auto", "psnr", "ceiling"), each) for each in outcomes]
     rows = [
-        (f"{each.image}, {each.condition}", f"{gain:+.2f}", "yes" if each.is_close else "**no**")
+        (f"{each.image}, {each.condition}", f"{gain:+.2f}", *_format_shares(each))
         for gain, each in below
         if gain < -ALLOWED
     ]
@@ -371,19 +376,14 @@ def format_below(outcomes: Sequence[Outcome]) -> Section:
     return Section(
         f"Auto more than {ALLOWED:g} dB below the scan without interpolation",
         f"{len(rows)} of {compared} scans that could be compared.",
-        ("scan", "dB", "estimate right"),
+        ("scan", "dB", "acquired", "found"),
         rows,
     )
 
 
 def format_wrong(outcomes: Sequence[Outcome]) -> Section:
     """Return the section on where the estimate was wrong."""
-    rows = [
-        (f"{each.image}, {each.condition}", *(" × ".join(f"{share:.2f}" for share in pair) for pair in pairs))
-        for each in outcomes
-        for pairs in [(each.share, each.found)]
-        if not each.is_close
-    ]
+    rows = [(f"{each.image}, {each.condition}", *_format_shares(each)) for each in outcomes if not each.is_close]
     return Section(
         "The estimate wrong",
         f"{len(rows)} of {len(outcomes)} scans: more than {CLOSE:g} from the acquired share of the stored band along "
