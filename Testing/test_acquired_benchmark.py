@@ -134,8 +134,8 @@ def test_figures_are_means_over_people_and_wrong_estimates_and_losses_are_listed
     assert "| -0.25 | 1 of 2 |" in text
     assert "| T1 head, stored 1.5, both axes, wanted ×2 | +0.00 / +0.000 | +1.00 / +0.000 | +0.95 | yes |" in text
     assert "1 of 3 scans that could be compared." in text
-    assert "| ds002748_s50_t1.nii, stored 1.5, both axes, wanted ×2 | -0.50 | **no** |" in text
-    assert "| ds002748_s50_t1.nii, stored 1.5, both axes, wanted ×2 | 0.67 × 0.67 | 0.67 × 1.00 |" in text
+    assert "| ds002748_s50_t1.nii, stored 1.5, both axes, wanted ×2 | -0.50 | 0.667 × 0.667 | 0.667 × 1.000 |" in text
+    assert "| ds002748_s50_t1.nii, stored 1.5, both axes, wanted ×2 | 0.667 × 0.667 | 0.667 × 1.000 |" in text
     assert "| wanted ×2 | 1.00 | 1.10 | 1.10 | yes |" in text
 
 
