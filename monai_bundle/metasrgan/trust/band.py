@@ -228,18 +228,23 @@ def find_empty_band(planes: np.ndarray) -> tuple[float, float]:
     """
     from scipy import fft
 
+    size = planes.shape[1]
     mirrored = (fft.dct(planes, axis=1, norm="ortho") ** 2).mean((0, 2), dtype=np.float64)
     periodic = (np.abs(fft.rfft(planes, axis=1)) ** 2).mean((0, 2), dtype=np.float64)
-    # The first frequency of a mirrored image is half a period, and of a periodic one a whole.
-    found = [_find_fall(mirrored, planes.shape[1]), _find_fall(periodic, planes.shape[1] / 2 + 0.5)]
+    # Terms of a mirrored image are half a period apart, of a periodic one a whole, to either side of the first.
+    found = []
+    for power, count in ((mirrored, lambda first: first), (periodic, lambda first: 2 * first - 1)):
+        first, fall = _find_fall(power)
+        found.append((min(1.0, count(first) / size), fall))
     return max(found, key=lambda each: each[1])
 
 
-def _find_fall(power: np.ndarray, size: float) -> tuple[float, float]:
+def _find_fall(power: np.ndarray) -> tuple[int, float]:
+    """Return the first empty term of a spectrum, and by how many dB it falls there; 0 dB where it does not."""
     level = np.log(power + 1e-12 * power.max()) / _NEPERS
     count = len(level)
     near = max(2, round(0.03 * count))
-    best = (1.0, 0.0)
+    best = (count, 0.0)
     for edge in range(max(2 * near, round(0.25 * count)), int(NATIVE_SHARE * count) + 1):
         before, inside, beyond, after = (
             float(np.median(level[start : start + near] if start < count else level[-near:]))
@@ -249,5 +254,11 @@ def _find_fall(power: np.ndarray, size: float) -> tuple[float, float]:
         # And nothing rises again.
         fall = min(fall, inside - float(np.percentile(level[edge:], 90)))
         if fall > best[1]:
-            best = (min(1.0, edge / size), fall)
-    return best
+            best = (edge, fall)
+    edge, fall = best
+    if not fall:
+        return count, 0.0
+    # Medians fall alike at neighbouring terms; the edge is where one term has the largest part of the fall.
+    first = max(1, edge - near)
+    steps = level[first - 1 : edge + near - 1] - level[first : edge + near]
+    return first + int(np.argmax(steps)), fall

@@ -46,19 +46,21 @@ class AcquiredAxis:
         sharpness: dB, from the spectrum at the edge of the band down to the floor beyond it; 0 where there is no edge.
         confidence: 0 to 1, in the cause.
         cause: of `CAUSES`.
+        is_empty: whether what lies beyond is empty to the last digit: nothing was done to the image after it was filled.
     """
 
     share: float
     sharpness: float
     confidence: float
     cause: str
+    is_empty: bool = False
 
     @property
     def is_sure(self) -> bool:
         """Whether the axis may be reduced to its share: what would be left out is empty beyond doubt."""
         return (
             self.cause in ("zero-filled", "interpolated")
-            and self.share <= SURE_SHARE
+            and (self.share <= SURE_SHARE or self.is_empty)
             and self.confidence >= SURE_CONFIDENCE
         )
 
@@ -146,7 +148,7 @@ def _measure_axis(volume: Volume, axis: int) -> AcquiredAxis:
     # Where nothing was done to the stored image, what lies beyond the band is empty to the last digit.
     share, cliff = find_empty_band(planes)
     if _ramp(cliff, *_EMPTY_DB) >= SURE_CONFIDENCE:
-        return AcquiredAxis(share, cliff, _ramp(cliff, *_EMPTY_DB), "zero-filled")
+        return AcquiredAxis(share, cliff, _ramp(cliff, *_EMPTY_DB), "zero-filled", is_empty=True)
     weights = _weigh_interior(planes)
     spectrum = measure_spectrum(planes, weights)
     if np.ptp(spectrum.level) < 1:

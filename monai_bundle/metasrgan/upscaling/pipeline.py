@@ -213,7 +213,7 @@ def run_request_steps(
         for note in volume.notes:
             warn_once(note)
     slices = make_slice_consistency(request, target, thickness)
-    intensities = IntensityMap.fit(volume.array)
+    intensities = fit_intensities(volume, target, acquired)
     keeps_plane = get_plane_model(request) != "off" and target.refines_plane
     run = Upscaling(
         request=request,
@@ -239,6 +239,13 @@ def run_request_steps(
     return Result(
         request, volume, stored, result, networks, device, agreement, seconds, tuple(told), thickness, acquired, found
     )
+
+
+def fit_intensities(volume: Volume, target: Target, acquired: AcquiredPlane | None = None) -> IntensityMap:
+    """Fit a volume's map of intensities: to the pixels that are started from, since stored ones ring beyond them."""
+    if acquired is None:
+        return IntensityMap.fit(volume.array)
+    return IntensityMap.fit(acquired.reduce(np.moveaxis(volume.array, target.axis, 0).astype(np.float32)))
 
 
 def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:
