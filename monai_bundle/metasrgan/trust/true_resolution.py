@@ -46,7 +46,7 @@ class AcquiredAxis:
         sharpness: dB, from the spectrum at the edge of the band down to the floor beyond it; 0 where there is no edge.
         confidence: 0 to 1, in the cause.
         cause: of `CAUSES`.
-        is_empty: whether what lies beyond is empty to the last digit: nothing was done to the image after it was filled.
+        is_empty: whether what lies beyond is empty to the last digit, as where nothing was done after filling it.
     """
 
     share: float
