@@ -107,7 +107,8 @@ def _measure_power(stack: np.ndarray, axis: int, spacing: float) -> tuple[np.nda
         Frequencies, (N,) cycles/mm, and the power there, (N,) dB.
     """
     step = -(-len(stack) // _SLICES)
-    lines = np.moveaxis(stack[(len(stack) - 1) % step // 2 :: step], axis, -1).astype(np.float32)
+    # In one order of memory, or sums would hang on how a volume is stored.
+    lines = np.ascontiguousarray(np.moveaxis(stack[(len(stack) - 1) % step // 2 :: step], axis, -1), np.float32)
     size = lines.shape[-1]
     # Ends that do not fit together would put power everywhere.
     taper = np.hanning(size + 2)[1:-1].astype(np.float32)
