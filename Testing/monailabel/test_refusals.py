@@ -53,7 +53,7 @@ def detail(answer: requests.Response, status: int) -> str:
         ({"scale": True}, "scale True is neither a text nor a number"),
         ('{"scale": NaN}', "scale"),
         ({}, "give exactly one of scale, spacing, isotropic and like (given: none)"),
-        ({"spacing": 40}, "does not upscale"),
+        ({"spacing": 40, "method": "bspline"}, "does not upscale"),
         ({"scale": 2, "method": "magic"}, "method 'magic' is unknown"),
         (
             {"scale": 2, "weights": "/x.pt"},

@@ -157,7 +157,9 @@ def test_of_an_interpolated_volume_a_server_gives_what_this_computer_gives(addre
     node, logic = head("Interpolated", shape=(96, 80, 4), acquired=64), module.MetaSRGANLogic()
     here, there = (logic.process(node, scale=2, **asked, **more) for more in ({}, {"server": address, "token": TOKEN}))
     np.testing.assert_array_equal(read_voxels(there.outputVolume), read_voxels(here.outputVolume))
-    assert there.agreement == here.agreement
+    # What it was before what was measured was put back, the server alone knows.
+    for name in ("rms", "worst"):
+        assert getattr(there.agreement, name) == pytest.approx(getattr(here.agreement, name), rel=1e-3)
     assert ("acquired 1." in here.how) == ("acquired" in asked)
     assert there.how.partition(", on ")[0] == here.how.partition(", on ")[0]
 
