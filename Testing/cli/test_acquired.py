@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_info_says_what_was_acquired_across_slices(
     ],
 )
 def test_the_files_hold_what_the_library_gives_and_the_summary_says_what_was_acquired(
-    flags: str, asked: dict[str, object], scan: Volume, folder: Path, capsys: pytest.CaptureFixture[str]
+    flags: str, asked: dict[str, Any], scan: Volume, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = run_request(Request(**asked), scan)
     assert wanted.acquired is not None

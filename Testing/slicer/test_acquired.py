@@ -12,9 +12,10 @@ import pytest
 import slicer
 import torch
 from metasrgan.networks.loading import load_model
-from metasrgan.trust.true_resolution import measure_true_resolution
+from metasrgan.trust.true_resolution import TrueResolution, measure_true_resolution
 from metasrgan.upscaling.pipeline import run_request
 from metasrgan.upscaling.request import Request
+from metasrgan.volumes.volume import Volume
 from MetaSRGANLib import preview
 from MetaSRGANLib.nodes import view_volume
 from module_under_test import ROOT, module
@@ -71,9 +72,9 @@ def test_what_was_acquired_is_said_and_its_own_grid_can_be_filled_where_the_volu
 
 
 def test_a_volume_is_measured_once_until_its_voxels_change(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = []
+    measured: list[Volume] = []
 
-    def measure(volume: object) -> object:
+    def measure(volume: Volume) -> TrueResolution:
         measured.append(volume)
         return measure_true_resolution(volume)
 

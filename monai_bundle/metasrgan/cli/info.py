@@ -50,7 +50,7 @@ def _describe_pixels(volume: Volume, found: TrueResolution, axis: int) -> str:
     fill = Request(scale=1, axis=axis)
     start = choose_start(fill, volume, choose_target(fill, volume.grid), measure=lambda _: found)
     if start.acquired is None:
-        return describe_true_resolution(found, volume.spacing, axis)
+        return describe_true_resolution(found, tuple(volume.spacing), axis)
     causes = sorted({found.axes[each].cause for each in list_plane_axes(axis) if found.axes[each].is_sure})
     return f"{start.acquired.describe()} ({' and '.join(causes)}); --scale 1 fills its own grid"
 
