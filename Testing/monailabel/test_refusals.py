@@ -72,7 +72,7 @@ def detail(answer: requests.Response, status: int) -> str:
         ({"scale": 2, "clip": "hard"}, "clip 'hard' is unknown; choose from soft, input, none"),
         ({"scale": 2, "acquired": "scanner"}, "acquired 'scanner' is unknown; choose from auto, stored, or give"),
         ({"scale": 2, "acquired": [1, 2, 3]}, "acquired '1,2,3' is unknown"),
-        ({"scale": 2, "acquired": {"mm": 1}}, "is neither a text nor a number"),
+        ({"scale": 2, "acquired": {"mm": 1}}, "is unknown; choose from auto, stored, or give"),
         ({"scale": 2, "acquired": [0.5, 1]}, "0.5 mm is finer than the stored pixels (1 × 1 mm)"),
         ({"scale": 1, "acquired": "stored"}, "scale 1"),
         ({"spacing": 1.2}, "the result would be nowhere finer than what was acquired"),
