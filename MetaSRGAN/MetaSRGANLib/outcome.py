@@ -59,10 +59,8 @@ def describe_result(result: Result, name: str) -> str:
 
 def format_gain(result: Result) -> str:
     """Return what was done to a volume's resolution, such as "in plane ×2; through plane ×5", and from which pixels."""
-    gain = re.sub(r"\bx(?=\d)", "×", describe_resolution(result.target))
-    if result.acquired is None:
-        return gain
-    return f"{'its own grid filled' if result.target.keeps_all else gain}; {result.acquired.describe()}"
+    gain = re.sub(r"\bx(?=\d)", "×", describe_resolution(result.start, result.acquired is not None))
+    return gain if result.acquired is None else f"{gain}; {result.acquired.describe()}"
 
 
 def format_agreement(agreement: Agreement | None) -> str:

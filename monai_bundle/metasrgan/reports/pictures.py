@@ -130,8 +130,10 @@ def _measure_step(positions: np.ndarray) -> float:
 
 def _describe(target: Target, acquired: AcquiredPlane | None) -> list[str]:
     """How much finer a result is than its input, and what that was."""
-    done = f"×{target.scale:.4g}" if target.keeps_slices else describe_resolution(target)
-    return [done, *([] if acquired is None else [acquired.describe()])]
+    if acquired is None:
+        return [f"×{target.scale:.4g}" if target.keeps_slices else describe_resolution(target)]
+    done = describe_resolution(target.start_from(acquired.shape), from_acquired=True)
+    return [f"×{target.scale:.4g}" if target.keeps_slices else done, acquired.describe()]
 
 
 def _shorten(name: str) -> str:

@@ -42,11 +42,8 @@ def summarise_report(report: Mapping[str, Any]) -> str:
     resolution = report.get("Resolution", f"in plane x{scale}; through plane unchanged")
     only_in_plane = resolution == f"in plane x{scale}; through plane unchanged"
     gain = f"×{scale}" if only_in_plane else re.sub(r"\bx(?=\d)", "×", resolution)
-    interpolated = report.get("AcquiredFrom", "stored") != "stored"
-    if interpolated and report["OutputShape"] == report["InputShape"]:
-        gain = "its own grid filled"
     done = f"{report['Output']}: {size} voxels of {spacing} mm, {gain} by {report['Method']}, {report['Seconds']:.1f} s"
-    if interpolated:
+    if report.get("AcquiredFrom", "stored") != "stored":
         done += f"; {report['Acquired']}"
     if report["DataConsistency"] is not None:
         done += f"; {describe_agreement(report.get('DataConsistencyModel', 'mean'), report['DataConsistency'])}"
