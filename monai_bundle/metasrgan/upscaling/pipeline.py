@@ -299,6 +299,7 @@ def measure_agreement_steps(
     if slices is None and target.treat(target.axis) is not Treatment.KEEP:
         return None
     keeper = make_data_consistency(request, target) if keeper is None else keeper
+    intensities = fit_intensities(volume, target, acquired) if intensities is None else intensities
     reduce = None if acquired is None else acquired.reduce
     return (yield from keeper.measure_steps(volume, result, target, intensities, slices, reduce))
 
