@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from metasrgan.image.interpolation import apply_along, make_interpolation_matrix
 from metasrgan.volumes.volume import Volume
 
 SAMPLE = Path(__file__).resolve().parents[1] / "monai_bundle" / "metasrgan" / "volumes" / "sample" / "t1ce_glioma.nrrd"
@@ -26,6 +27,20 @@ def head(shape: tuple[int, int, int] = (40, 36, 4), spacing: tuple[float, float,
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = (-18.0, -21.5, 7.25)
     return Volume(array.clip(0).round().astype(np.int16), affine, name="head")
+
+
+def interpolated_head(pixels: tuple[int, int] = (96, 80), acquired: tuple[int, int] = (64, 80)) -> Volume:
+    """A head as a scanner stores it that acquired fewer pixels: the rest of k-space zeros, int16, 1 × 1 × 4 mm."""
+    volume = head((*acquired, 4))
+    array = volume.array.astype(np.float32)
+    for axis, (size, fewer) in enumerate(zip(pixels, acquired)):
+        array = apply_along(make_zero_filling(fewer, size), array, axis)
+    return Volume(array.clip(0).round().astype(np.int16), volume.affine, name="interpolated head")
+
+
+def make_zero_filling(fewer: int, size: int) -> np.ndarray:
+    """(size, fewer), from pixels to more of them on the same field of view, as scanners do it."""
+    return make_interpolation_matrix("zerofill", (np.arange(size) + 0.5) * fewer / size - 0.5, fewer)
 
 
 def save(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:

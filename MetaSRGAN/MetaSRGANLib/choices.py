@@ -49,6 +49,13 @@ class Method(Labelled):
     ZEROFILL = ("zerofill", "Zero-filling (sinc)")
 
 
+class Pixels(Labelled):
+    """What of the stored pixels was measured: what the network starts from."""
+
+    ACQUIRED = ("auto", "As acquired (automatic)")
+    STORED = ("stored", "As stored")
+
+
 class Consistency(Labelled):
     """Whether what was measured is kept, and by which model of acquisition."""
 

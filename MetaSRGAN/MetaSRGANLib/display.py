@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from .choices import Method, Resolution, Weights
 from .outcome import Outcome, format_agreement
-from .preview import preview_run
+from .preview import Resolutions, preview_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ class Display:
 
     def __init__(self, ui: Any) -> None:
         self.ui = ui
+        self._resolutions = Resolutions()
         ui.intendedUseLabel.text = INTENDED_USE
         ui.progressBar.visible = False
         self.list_devices({})
@@ -59,7 +60,8 @@ class Display:
     def show_parameters(self, parameters: Any, running: bool) -> None:
         """Show the choices, and what Apply would give or why it can give nothing."""
         self._show_choices(parameters)
-        preview, label, button = preview_run(parameters), self.ui.previewLabel, self.ui.applyButton
+        preview = preview_run(parameters, self._resolutions)
+        label, button = self.ui.previewLabel, self.ui.applyButton
         self.ui.ownWeightsStateLabel.text = preview.weights
         label.text = preview.problem or preview.text
         label.styleSheet = "color: #b3261e" if preview.problem and parameters.inputVolume else ""
@@ -80,7 +82,7 @@ class Display:
         for widget in (ui.thicknessLabel, ui.thicknessSpinBox, ui.profileLabel, ui.profileComboBox):
             widget.enabled = parameters.target.refines_slices
         network, here = parameters.method is Method.NETWORK, not parameters.server.strip()
-        for widget in (ui.weightsLabel, ui.weightsComboBox):
+        for widget in (ui.weightsLabel, ui.weightsComboBox, ui.pixelsLabel, ui.pixelsComboBox):
             widget.enabled = network
         for widget in (ui.deviceLabel, ui.deviceComboBox):
             widget.enabled = network and here

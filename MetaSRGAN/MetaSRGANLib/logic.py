@@ -76,8 +76,8 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             tell: called with each sentence for the log.
             model: another name of ``weights``.
             **asked: what to do: fields of `metasrgan.upscaling.request.Request` by name, such as isotropic, scale or
-                spacing, slice_spacing, slice_thickness, axis, method, consistent, shoulder, weights, device, dtype and
-                clip.
+                spacing, slice_spacing, slice_thickness, acquired, axis, method, consistent, shoulder, weights, device,
+                dtype and clip.
 
         Raises:
             metasrgan.errors.MetaSRGANError: as `process`.

@@ -9,7 +9,7 @@ from typing import Any, Self
 from metasrgan import INTENDED_USE, __version__
 from metasrgan.geometry.grid import format_shape
 from metasrgan.geometry.orientation import PLANES, find_plane_axis, name_plane
-from metasrgan.geometry.target import Target, Treatment
+from metasrgan.geometry.target import Treatment
 from metasrgan.trust.consistency import Agreement, describe_agreement
 from metasrgan.upscaling.result import Result, describe_resolution
 
@@ -52,14 +52,15 @@ def describe_result(result: Result, name: str) -> str:
     how = ", weights ".join([result.request.method, *([" and ".join(weights)] if weights else [])])
     # A label map's voxels are copied, and nothing can be added to them.
     kept = "" if result.request.method == "nearest" else f"what was measured is {_KEPT[str(result.request.consistent)]}"
-    gain, agreement = format_gain(result.target), format_agreement(result.agreement)
+    gain, agreement = format_gain(result), format_agreement(result.agreement)
     parts = [f"metasrgan {__version__}: {name} by {how}", gain, kept, agreement, *result.warnings, INTENDED_USE]
     return "; ".join(part for part in parts if part)
 
 
-def format_gain(target: Target) -> str:
-    """Return what an upscaling does to a volume's resolution, such as "in plane ×2; through plane ×5"."""
-    return re.sub(r"\bx(?=\d)", "×", describe_resolution(target))
+def format_gain(result: Result) -> str:
+    """Return what was done to a volume's resolution, such as "in plane ×2; through plane ×5", and from which pixels."""
+    gain = re.sub(r"\bx(?=\d)", "×", describe_resolution(result.start, result.acquired is not None))
+    return gain if result.acquired is None else f"{gain}; {result.acquired.describe()}"
 
 
 def format_agreement(agreement: Agreement | None) -> str:
@@ -97,7 +98,7 @@ class Outcome:
             inputVolume,
             outputVolume,
             _choose_plane(result).capitalize(),
-            f"{format_shape(target.shape)} voxels, {format_gain(target)}, by {_METHODS.get(method, method)}, "
+            f"{format_shape(target.shape)} voxels, {format_gain(result)}, by {_METHODS.get(method, method)}, "
             f"on {result.device}",
             result.agreement,
             result.seconds,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .choices import Axis, Consistency, Method, Resolution, SliceProfile, Weights
+from .choices import Axis, Consistency, Method, Pixels, Resolution, SliceProfile, Weights
 
 
 @parameterNodeWrapper
@@ -22,6 +22,7 @@ class MetaSRGANParameterNode:
     sliceSpacing - mm from slice to slice.
     axis - along which slices are taken.
     method - network or interpolation.
+    pixels - what the network starts from: the pixels that the scanner acquired, or those that it stored.
     consistent - whether what was measured is put back into the result, and by which model of acquisition.
     sliceThickness - mm, of slices that are made finer; 0 for slices that touch.
     sliceProfile - by which such slices were measured.
@@ -35,11 +36,12 @@ class MetaSRGANParameterNode:
     inputVolume: vtkMRMLScalarVolumeNode
     target: Resolution = Resolution.SCALE
     isotropic: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
-    scale: Annotated[float, WithinRange(1.1, 4.0)] = 2.0
+    scale: Annotated[float, WithinRange(1.0, 4.0)] = 2.0
     spacing: Annotated[float, WithinRange(0.01, 10.0)] = 0.5
     sliceSpacing: Annotated[float, WithinRange(0.01, 10.0)] = 1.0
     axis: Axis = Axis.AUTO
     method: Method = Method.NETWORK
+    pixels: Pixels = Pixels.ACQUIRED
     consistent: Consistency = Consistency.KSPACE
     sliceThickness: Annotated[float, WithinRange(0.0, 50.0)] = 0.0
     sliceProfile: SliceProfile = SliceProfile.SMOOTHED_BOX
@@ -73,6 +75,7 @@ def collect_asked(parameters: Any) -> dict[str, Any]:
         asked["slice_thickness"] = parameters.sliceThickness or None
         asked["slice_profile"] = parameters.sliceProfile.word
     if parameters.method is Method.NETWORK:
+        asked["acquired"] = parameters.pixels.word
         asked["weights"] = (
             parameters.ownWeights if parameters.weights is Weights.OWN else parameters.weights.word or None
         )

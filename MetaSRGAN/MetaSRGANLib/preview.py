@@ -9,9 +9,11 @@ from metasrgan.errors import MetaSRGANError, UsageError
 from metasrgan.geometry.grid import format_shape
 from metasrgan.geometry.target import Target, Treatment
 from metasrgan.networks.weights import find_weights
+from metasrgan.trust.true_resolution import TrueResolution, measure_true_resolution
 from metasrgan.upscaling.pipeline import count_result_bytes, estimate_memory
-from metasrgan.upscaling.plan import choose_target, choose_thickness, settle
+from metasrgan.upscaling.plan import choose_target, choose_thickness, needs_plane_network, settle
 from metasrgan.upscaling.request import Request, check_for_server
+from metasrgan.upscaling.start import Start, choose_start
 from metasrgan.upscaling.steps import count_network_voxels, list_factor_warnings
 from metasrgan.volumes.volume import Volume
 from slicer.i18n import tr as _
@@ -21,7 +23,8 @@ from .choices import Method, Weights
 from .parameters import collect_asked
 
 # Seconds of one CPU core for a million voxels that a network is given, whatever the factor, by `upscale` on a server's
-# core (AVX-512, PyTorch 2.13, one thread): of the network with one factor, and of the deeper one with a factor an axis.
+# core (AVX-512, PyTorch 2.13, one thread): of the network that makes the plane finer, and of the deeper one that makes
+# slices finer.
 CORE_SECONDS = (7.0, 18.0)
 
 
@@ -39,8 +42,33 @@ class Preview(NamedTuple):
     weights: str = ""
 
 
-def preview_run(parameters: Any) -> Preview:
-    """Return what Apply would give with these parameters of the panel."""
+class Resolutions:
+    """The true resolution of the volume that was asked for last: measured once, until its voxels change."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._found: TrueResolution | None = None
+
+    def measure(self, node: Any, volume: Volume) -> TrueResolution:
+        """Return what was acquired of a volume.
+
+        Args:
+            node: its vtkMRMLScalarVolumeNode.
+            volume: a view of it, of `nodes.view_volume`.
+        """
+        key = (node.GetID(), node.GetImageData().GetMTime(), volume.affine.tobytes())
+        if self._found is None or self._key != key:
+            self._key, self._found = key, measure_true_resolution(volume)
+        return self._found
+
+
+def preview_run(parameters: Any, resolutions: Resolutions) -> Preview:
+    """Return what Apply would give with these parameters of the panel.
+
+    Args:
+        parameters: of the panel.
+        resolutions: what was measured of its volume.
+    """
     if not parameters.inputVolume:
         return Preview(_("Select a volume"))
     weights, asked = "", collect_asked(parameters)
@@ -54,38 +82,50 @@ def preview_run(parameters: Any) -> Preview:
             weights = _("found {name}, SHA-256 {sha256}…").format(name=path.name, sha256=sha256[:12])
         volume = nodes.view_volume(parameters.inputVolume)
         nodes.check_output(parameters.inputVolume, parameters.outputVolume)
+        request = Request(**asked)
+        start = choose_start(
+            request,
+            volume,
+            choose_target(request, volume.grid),
+            measure=lambda each: resolutions.measure(parameters.inputVolume, each),
+        )
+        if start.target.keeps_all:
+            raise UsageError(_("Nothing to fill: all pixels of this volume were acquired; choose finer ones"))
         if parameters.weights is Weights.GAN:
-            _check_plane(Request(**asked), volume)
+            _check_plane(start)
         here = not parameters.server.strip() and parameters.device in ("auto", "cpu")
-        return Preview(text=describe_run(Request(**asked), volume, on_cpu=here), weights=weights)
+        return Preview(text=describe_run(request, volume, start, on_cpu=here), weights=weights)
     except MetaSRGANError as error:
         return Preview(str(error), weights=weights)
 
 
-def describe_run(request: Request, volume: Volume, on_cpu: bool) -> str:
+def describe_run(request: Request, volume: Volume, start: Start, on_cpu: bool) -> str:
     """Return the sizes, the spacings, the memory and the time of a run, a line each, and warnings where one is due.
 
     Args:
         request: what is asked.
         volume: the input.
+        start: the grid, and the pixels that are started from.
         on_cpu: whether a CPU of this computer may do it, for which alone the time is told.
     """
-    target = choose_target(request, volume.grid)
-    request = settle(request, volume.is_scan, target)
-    choose_thickness(request, volume, target)
+    target = start.stored
+    request = settle(request, volume.is_scan, start.target)
+    choose_thickness(request, volume, start.target)
+    by_plane_network = needs_plane_network(start.target, target.refines_thick_pixels)
     # A copy of the input, so that it may change meanwhile, and the result twice when it moves into the scene.
     memory = estimate_memory(request, volume, target) + count_result_bytes(request, volume, target)
     lines = [
         f"{format_shape(volume.array.shape)} → {format_shape(target.shape)} voxels",
         f"pixels {_format_change(target.plane, volume.spacing, target)}, "
         f"slices {_format_change((target.axis,), volume.spacing, target)}",
+        *([] if start.acquired is None else [start.acquired.describe()]),
         f"about {format_bytes(memory)} of memory",
     ]
     if on_cpu and request.method == "net":
-        voxels = count_network_voxels(request, target)
+        voxels = count_network_voxels(request, start.target, by_plane_network)
         seconds = sum(each * count / 1e6 for each, count in zip(CORE_SECONDS, voxels))
         lines[-1] += f", {format_estimate(seconds)} on one CPU core, less on more"
-    return "\n".join([*lines, *list_factor_warnings(request, target)])
+    return "\n".join([*lines, *list_factor_warnings(request, start.target, by_plane_network)])
 
 
 def format_bytes(count: int) -> str:
@@ -110,13 +150,15 @@ def format_estimate(seconds: float) -> str:
     return f"about {-(-seconds // 60):.0f} min" if seconds < 3600 else f"about {seconds / 3600:.1f} h"
 
 
-def _check_plane(request: Request, volume: Volume) -> None:
-    """Refuse weights that upscale in plane where nothing is made finer there.
+def _check_plane(start: Start) -> None:
+    """Refuse weights that upscale in plane where nothing is made finer there by one factor.
+
+    Where the acquired pixels are not square, such weights go on from the stored ones.
 
     Raises:
         UsageError: nothing is.
     """
-    if not choose_target(request, volume.grid).is_square:
+    if not (start.target.is_square or start.stored.is_square):
         raise UsageError(_("These weights upscale in plane alone, which is not asked for; select Automatic (Advanced)"))
 
 

@@ -16,6 +16,7 @@ from metasrgan.upscaling.plan import Networks, choose_target, choose_thickness, 
 from metasrgan.upscaling.remote import Server, read_token
 from metasrgan.upscaling.request import Request
 from metasrgan.upscaling.result import Result
+from metasrgan.upscaling.start import choose_start, heed_report
 from metasrgan.volumes.itk import read_itk, write_itk
 from metasrgan.volumes.volume import Volume
 
@@ -43,7 +44,9 @@ def run_request_on_server_steps(
         metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid.
     """
     started = time.monotonic()
-    target = choose_target(request, volume.grid)
+    # What makes no sense for this volume is refused before it is sent.
+    start = choose_start(request, volume, choose_target(request, volume.grid))
+    target = start.stored
     server = Server(address, token or read_token(None))
     with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
         source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
@@ -57,10 +60,24 @@ def run_request_on_server_steps(
     for text in warnings:
         warn(text)
     seconds = time.monotonic() - started
-    settled = settle(request, volume.is_scan, target)
-    thickness = choose_thickness(settled, volume, target)
+    start = heed_report(start, report)
+    settled = settle(request, volume.is_scan, start.target)
+    thickness = choose_thickness(settled, volume, start.target)
     agreement = None
     if check_consistency:
-        slices = make_slice_consistency(settled, target, thickness)
-        agreement = yield from measure_agreement_steps(settled, volume, result, target, slices)
-    return Result(settled, volume, target, result, Networks(), address, agreement, seconds, warnings, thickness)
+        slices = make_slice_consistency(settled, start.target, thickness)
+        agreement = yield from measure_agreement_steps(settled, volume, result, start.target, slices, start.acquired)
+    return Result(
+        settled,
+        volume,
+        target,
+        result,
+        Networks(),
+        address,
+        agreement,
+        seconds,
+        warnings,
+        thickness,
+        start.acquired,
+        start.resolution,
+    )

@@ -31,6 +31,7 @@ def test_info_shows_a_volumes_grid(folder: Path, capsys: pytest.CaptureFixture[s
     assert facts.pop("slices").startswith("along axis 2 ")
     assert facts.pop("intensity") == f"{head().array.min()} … {head().array.max()}"
     assert facts.pop("isotropic").endswith("--isotropic gives 40 × 36 × 16 voxels of 1 mm")
+    assert facts.pop("pixels").startswith("acquired as stored, 1.00 ")
     assert facts == {"voxels": "40 × 36 × 4, int16", "spacing": "1 × 1 × 4 mm", "axes": "RAS"}
 
 

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command_line import contents, run
 from metasrgan import Request, read, run_request, write
 from metasrgan.errors import WriteError
+from metasrgan.networks import loading
 from metasrgan.reports.files import write_server_result
 from metasrgan.upscaling.remote import Server
+from phantoms import interpolated_head
+from untrained import meta_srgan
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,6 +74,34 @@ def test_a_server_gives_the_volume_the_report_and_the_picture_that_this_machine_
     np.testing.assert_array_equal(read("b.nii").array, read("a.nii").array)
     assert (folder / "b.png").read_bytes() == (folder / "a.png").read_bytes()
     here, there = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
+    assert there | {"Seconds": 0} == here | {"Seconds": 0, "Output": "b.nii", "Server": server}
+
+
+@pytest.mark.parametrize(
+    ("asked", "started"),
+    [
+        ("--scale 1", "spectrum"),
+        ("--scale 4/3", "spectrum"),
+        ("--scale 2 --method zerofill --acquired 1.5,1", "asked"),
+        # These have one factor for both axes.
+        ("--scale 2 --model gan", "stored"),
+    ],
+)
+def test_of_an_interpolated_scan_a_server_gives_what_this_machine_gives(
+    asked: str, started: str, folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(interpolated_head(), "filled.nii.gz")
+    torch.save(meta_srgan(blocks=2, factors=2).state_dict(), "two.pt")
+    two, load = loading.load_model("two.pt"), loading.load_model
+    # In place of the shipped weights ones with a factor for rows and one for columns.
+    monkeypatch.setattr(loading, "load_model", lambda name=None: load(name) if name == "gan" else two)
+    for name, more in (("a", ""), ("b", f"--server {server}")):
+        files = f"-o {name}.nii --report {name}.json --qc {name}.png"
+        assert run(f"upscale -i filled.nii.gz {asked} {files} -q {more}") == 0
+    np.testing.assert_array_equal(read("b.nii").array, read("a.nii").array)
+    assert (folder / "b.png").read_bytes() == (folder / "a.png").read_bytes()
+    here, there = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
+    assert here["AcquiredFrom"] == started
     assert there | {"Seconds": 0} == here | {"Seconds": 0, "Output": "b.nii", "Server": server}
 
 

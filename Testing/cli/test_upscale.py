@@ -173,9 +173,9 @@ def test_what_makes_no_sense_is_refused_by_name_and_value_before_any_volume_is_r
 @pytest.mark.parametrize(
     ("asked", "code", "said"),
     [
-        ("--spacing 1", 64, "a finer spacing"),
+        ("--spacing 1.2", 64, "a finer spacing"),
         ("--scale 2 --device cuda:99", 64, "'cuda:99' is not there; use auto or cpu"),
-        ("--like scan.nii.gz", 65, "the reference does not fit"),
+        ("--like scan.nii.gz --method bspline", 65, "the reference does not fit"),
         ("--like gone.nii", 66, "gone.nii: no such file"),
         ("--scale 2 -o same.nii.gz --overwrite", 73, "same.nii.gz: is read"),
         ("--scale 2 --report same.json --overwrite", 73, "same.json: is read"),

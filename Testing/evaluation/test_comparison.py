@@ -17,13 +17,15 @@ from metasrgan.evaluation.comparison import compare, pool, reduce_volume
 from metasrgan.evaluation.gains import measure_gain
 from metasrgan.evaluation.metrics import METRICS
 from metasrgan.evaluation.tables import format_table, write_csv
+from metasrgan.evaluation.through_plane import compare_through_plane
 from metasrgan.geometry.grid import scale_grid
 from metasrgan.image.degradation import DEGRADATIONS
 from metasrgan.image.intensity import IntensityMap
 from metasrgan.networks.loading import load_model
 from metasrgan.progress import Progress
+from metasrgan.upscaling import start
 from metasrgan.upscaling.pipeline import upscale
-from metasrgan.upscaling.request import METHODS
+from metasrgan.upscaling.request import METHODS, Request
 from metasrgan.volumes.files import read
 from metasrgan.volumes.volume import Volume
 from phantoms import SAMPLE, head
@@ -309,3 +311,24 @@ def test_the_default_weights_do_not_oversharpen_what_a_sharper_filter_reduced(de
     found = compare(sample(), scale, degradation, ["net:off", "bicubic"], axis=2)
     for figure in METRICS:
         assert found.mean("net:off", figure) > found.mean("bicubic", figure)
+
+
+# ---- what is compared --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("through_plane", [False, True])
+def test_every_method_starts_from_what_was_reduced_whatever_its_spectrum_says(
+    through_plane: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    def note(request: Request, *_: object) -> None:
+        asked.append(request)
+
+    monkeypatch.setattr(start, "measure_resolution", note)
+    if through_plane:
+        compare_through_plane(head((24, 26, 36), (1.0, 1.0, 1.0)), 3, "gaussian", ["net", "bspline"])
+    else:
+        compare(head((48, 44, 2)), 2, "kspace", ["net", "bspline"])
+    assert [each.method for each in asked] == ["net", "bspline"]
+    assert {each.acquired for each in asked} == {"stored"}

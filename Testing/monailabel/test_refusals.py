@@ -53,7 +53,7 @@ def detail(answer: requests.Response, status: int) -> str:
         ({"scale": True}, "scale True is neither a text nor a number"),
         ('{"scale": NaN}', "scale"),
         ({}, "give exactly one of scale, spacing, isotropic and like (given: none)"),
-        ({"spacing": 40}, "does not upscale"),
+        ({"spacing": 40, "method": "bspline"}, "does not upscale"),
         ({"scale": 2, "method": "magic"}, "method 'magic' is unknown"),
         (
             {"scale": 2, "weights": "/x.pt"},
@@ -70,6 +70,12 @@ def detail(answer: requests.Response, status: int) -> str:
         ('{"scale": 2, "shoulder": NaN}', "shoulder nan is no part of the band"),
         ({"scale": 2, "shoulder": 0.1, "consistent": "off"}, "consistent 'off' has no band"),
         ({"scale": 2, "clip": "hard"}, "clip 'hard' is unknown; choose from soft, input, none"),
+        ({"scale": 2, "acquired": "scanner"}, "acquired 'scanner' is unknown; choose from auto, stored, or give"),
+        ({"scale": 2, "acquired": [1, 2, 3]}, "acquired '1,2,3' is unknown"),
+        ({"scale": 2, "acquired": {"mm": 1}}, "is unknown; choose from auto, stored, or give"),
+        ({"scale": 2, "acquired": [0.5, 1]}, "0.5 mm is finer than the stored pixels (1 × 1 mm)"),
+        ({"scale": 1, "acquired": "stored"}, "scale 1"),
+        ({"spacing": 1.2}, "the result would be nowhere finer than what was acquired"),
         ({"scale": 2, "result_extension": ".exe"}, "result_extension '.exe' is unknown; choose from .nii.gz, .nii,"),
         ({"scale": 2, "sharpen": 1}, "parameter 'sharpen' is unknown; choose from scale, spacing,"),
         ({"scale": 2, "device": "cuda"}, "parameter 'device' is unknown; choose from scale, spacing, isotropic,"),
@@ -172,7 +178,7 @@ def test_volumes_that_cannot_be_upscaled_are_a_422_or_a_400(server: Running, str
         (server, labels, {"scale": 2}, 422, "a.nii.gz: looks like a label map"),
         (server, coarse * np.nan, {"scale": 2}, 422, "a.nii.gz: there are NaN"),
         (server, four, {"scale": 2}, 422, "a.nii.gz: 4 dimensions"),
-        (server, coarse, {"spacing": 2}, 400, "give a scale above 1"),
+        (server, coarse, {"spacing": 2}, 400, "nowhere finer than what was acquired"),
         (strict, large, linear, 422, "a.nii.gz: would take 0.3 GiB of memory, and this server gives 0.3; use"),
     ):
         nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "a.nii.gz")

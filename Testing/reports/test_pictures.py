@@ -20,10 +20,11 @@ from metasrgan.evaluation.pictures import draw_comparison, draw_scales, draw_spe
 from metasrgan.image.degradation import zero_fill
 from metasrgan.reports.pictures import draw_qc
 from metasrgan.reports.sidecar import compare_agreement
+from metasrgan.reports.spectra import measure_spectra
 from metasrgan.upscaling.pipeline import run_request, upscale
 from metasrgan.upscaling.request import Request
 from metasrgan.volumes.volume import Volume
-from phantoms import head
+from phantoms import head, interpolated_head
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -123,6 +124,55 @@ def test_the_left_column_is_b_spline_as_it_is() -> None:
     image = pixels(draw_qc(result.source, result.volume, result.target))
     right = image[len(image) // 8 : len(image) * 7 // 8, image.shape[1] * 2 // 3 + 10 :]
     assert right.max() < 0.05
+
+
+# ---- the spectra of a scan that was interpolated -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [0, 17, 30])
+def test_the_spectra_show_what_was_empty_and_what_fills_it_in_whatever_order_axes_are_stored(index: int) -> None:
+    volume = reordered(interpolated_head(), *ORDERS_AND_SIGNS[index])
+    result = run_request(Request(scale=2, axis="axial", method="zerofill", acquired=_along_x(volume, 1.5)), volume)
+    assert result.acquired is not None
+    # In place of the result a volume that holds something at every frequency.
+    noise = np.random.default_rng(0).normal(100, 20, result.volume.array.shape).astype(np.float32)
+    across, along = measure_spectra(volume, replace(result.volume, array=noise), result.target, result.acquired)
+    assert (across.name, along.name) == ("L-R", "P-A")
+    assert across.acquired == pytest.approx(1 / 3)
+    assert along.acquired is None
+    assert across.nyquist == along.nyquist == 0.5
+    frequency, power = across.before
+    assert frequency[-1] == pytest.approx(0.5, abs=0.02)
+    assert power[frequency > 0.36].max() < power[frequency < 0.31].min() - 10
+    frequency, power = along.before
+    assert power[frequency > 0.36].max() > power[frequency < 0.31].min() - 10
+    frequency, power = across.after
+    assert frequency[-1] == pytest.approx(1, abs=0.02)
+    assert np.ptp(power[frequency > 0.1]) < 10
+
+
+def _along_x(volume: Volume, size: float) -> str:
+    """Sizes in mm along the two axes of axial slices of which the one along left-right is this."""
+    axes = [int(np.abs(volume.affine[:3, axis]).argmax()) for axis in range(3)]
+    return ",".join(str(size if world == 0 else 1) for world in axes if world != 2)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_spectra_are_a_row_below_the_planes_with_the_acquired_edge_marked(scale: int) -> None:
+    result = run_request(Request(scale=scale, method="zerofill", acquired="1.5,1"), interpolated_head())
+    plain, image = (
+        pixels(draw_qc(result.source, result.volume, result.target, "", acquired))
+        for acquired in (None, result.acquired)
+    )
+    assert image.shape[1] == plain.shape[1]
+    more = len(image) - len(plain)
+    assert 0.2 * image.shape[1] < more < 0.5 * image.shape[1]
+    # The dashed line of gold on the left, none on the right, where all that is stored was acquired.
+    red, green, blue = np.moveaxis(image[-more - 40 : -40], 2, 0)
+    marked = ((red > 0.8) & (green > 0.6) & (blue < 0.3)).sum(0)
+    half = image.shape[1] // 2
+    assert marked[:half].max() > 0.3 * more
+    assert marked[half:].max() < 0.1 * more
 
 
 # ---- the comparison ----------------------------------------------------------------------------------------

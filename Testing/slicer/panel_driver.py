@@ -113,6 +113,14 @@ def _find_list(box: Any) -> Any:
     return box if isinstance(box, QtWidgets.QComboBox) else box.findChild(QtWidgets.QComboBox)
 
 
+def _zero_fill(array: np.ndarray, size: int) -> np.ndarray:
+    """More pixels along the first axis, as scanners make them."""
+    from metasrgan.image.interpolation import apply_along, make_interpolation_matrix
+
+    positions = (np.arange(size) + 0.5) * len(array) / size - 0.5
+    return apply_along(make_interpolation_matrix("zerofill", positions, len(array)), array, 0).clip(0)
+
+
 def list_volumes() -> list[str]:
     """The names of the scene's volumes."""
     return [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
@@ -129,13 +137,20 @@ def head(
     dtype: str = "int16",
     seed: int = 0,
     spacing: tuple[float, float, float] = (1, 1, 4),
+    acquired: int | None = None,
 ) -> Any:
-    """A volume node with blobs and noise, slices along K; nothing in it is symmetric."""
+    """A volume node with blobs and noise, slices along K; nothing in it is symmetric.
+
+    Where fewer pixels along I were acquired than are stored, the rest of k-space is zeros.
+    """
     rng = np.random.default_rng(seed)
-    axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
-    array = rng.uniform(0, 12, shape)
+    measured = (acquired or shape[0], *shape[1:])
+    axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in measured), indexing="ij")
+    array = rng.uniform(0, 12, measured)
     for at, width, height in (((0.2, -0.1, 0.1), 0.6, 120), ((-0.4, 0.3, -0.2), 0.25, 90)):
         array += height * np.exp(-sum((axis - each) ** 2 for axis, each in zip(axes, at, strict=True)) / width**2)
+    if acquired is not None:
+        array = _zero_fill(array, shape[0])
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.astype(dtype).T))
     matrix = vtk.vtkMatrix4x4()

@@ -76,7 +76,10 @@ def test_what_apply_would_give_is_shown_as_it_is_chosen(panel: Panel) -> None:
     [
         ({"inputSelector": "Empty"}, "Empty: the volume is empty; load an image into it"),
         ({"outputSelector": "T1"}, "would replace the input"),
-        ({"targetComboBox": "Pixel size", "spacingSpinBox": "1.2"}, "does not upscale"),
+        ({"targetComboBox": "Pixel size", "spacingSpinBox": "1.2"}, "nowhere finer"),
+        ({"scaleSpinBox": "1"}, "all pixels of this volume were acquired"),
+        ({"scaleSpinBox": "1", "pixelsComboBox": "As stored"}, "does not upscale"),
+        ({"scaleSpinBox": "1", "methodComboBox": "B-spline interpolation"}, "does not upscale"),
         ({"targetComboBox": "Make isotropic", "isotropicSpinBox": "4"}, "cannot be made finer"),
         ({"targetComboBox": "Slice spacing", "sliceSpacingSpinBox": "5"}, "cannot be made finer"),
         ({"targetComboBox": "Slice spacing", "thicknessSpinBox": "20"}, "does not fit slices 4 mm apart"),
@@ -95,9 +98,9 @@ def test_what_is_in_the_way_is_said_and_apply_is_off(panel: Panel, values: dict[
     assert not panel.ui.applyButton.enabled
 
 
-def test_a_step_of_the_scale_is_a_tenth_and_its_ends_are_those_of_training(panel: Panel) -> None:
+def test_a_step_of_the_scale_is_a_tenth_from_the_volumes_own_pixels_to_the_end_of_training(panel: Panel) -> None:
     box = panel.ui.scaleSpinBox
-    for steps, value in ((1, 2.1), (100, 4.0), (-100, 1.1)):
+    for steps, value in ((1, 2.1), (100, 4.0), (-100, 1.0)):
         box.stepBy(steps)
         assert box.value == pytest.approx(value)
     panel.type(box, "9")
@@ -503,6 +506,7 @@ def test_a_saved_scene_brings_every_choice_back(panel: Panel, tmp_path: Path) ->
         "targetComboBox": "Pixel size",
         "axisComboBox": "Axial",
         "weightsComboBox": OWN,
+        "pixelsComboBox": "As stored",
         "consistentComboBox": "Kept: means, for averaged images",
     }
     weights = str(MODELS / "model.pt")

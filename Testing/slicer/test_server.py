@@ -148,6 +148,29 @@ def test_another_grid_than_was_asked_for_is_refused(panel: Panel, monkeypatch: p
     assert list_volumes() == ["T1"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"method": "zerofill", "acquired": "1.5,1"}, {"weights": "gan"}, {"method": "bspline"}],
+    ids=str,
+)
+def test_of_an_interpolated_volume_a_server_gives_what_this_computer_gives(address: str, asked: dict[str, str]) -> None:
+    node, logic = head("Interpolated", shape=(96, 80, 4), acquired=64), module.MetaSRGANLogic()
+    here, there = (logic.process(node, scale=2, **asked, **more) for more in ({}, {"server": address, "token": TOKEN}))
+    np.testing.assert_array_equal(read_voxels(there.outputVolume), read_voxels(here.outputVolume))
+    # What it was before what was measured was put back, the server alone knows.
+    for name in ("rms", "worst"):
+        assert getattr(there.agreement, name) == pytest.approx(getattr(here.agreement, name), rel=1e-3)
+    assert ("acquired 1." in here.how) == ("acquired" in asked)
+    assert there.how.partition(", on ")[0] == here.how.partition(", on ")[0]
+
+
+def test_what_is_finer_nowhere_is_refused_as_here_before_it_is_sent() -> None:
+    node, logic = head("T1"), module.MetaSRGANLogic()
+    for server in ("", "http://127.0.0.1:9"):
+        with pytest.raises(ValueError, match="nowhere finer than what was acquired"):
+            logic.process(node, spacing=1.8, server=server)
+
+
 def test_a_result_from_a_server_measured_again_is_the_input(panel: Panel, address: str) -> None:
     node = head("Floats", dtype="float32")
     outcome = module.MetaSRGANLogic().process(node, scale=1.5, server=address, token=TOKEN)

@@ -209,9 +209,9 @@ def test_words_say_what_was_acquired_in_the_plane() -> None:
     doubted, soft = AcquiredAxis(0.8, 8.0, 0.3, "zero-filled"), AcquiredAxis(1.0, 0.0, 0.3, "resampled")
     unknown = AcquiredAxis(1.0, 0.0, 0.0, "native")
     for axes, words in {
-        (native, half, native): "acquired 0.78 x 1.04 mm, stored 0.78 x 0.78",
-        (native, native, half): "acquired as stored, 0.78 x 0.78 mm",
-        (native, doubted, half): "0.78 x 0.97",
+        (native, half, native): "acquired 0.78 × 1.04 mm, stored 0.78 × 0.78",
+        (native, native, half): "acquired as stored, 0.78 × 0.78 mm",
+        (native, doubted, half): "0.78 × 0.97",
         (native, soft, native): "not known",
         (unknown, unknown, native): "too little",
     }.items():

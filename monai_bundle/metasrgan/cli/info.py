@@ -10,9 +10,11 @@ import numpy as np
 from .. import INTENDED_USE, __version__
 from ..errors import MetaSRGANError
 from ..geometry.grid import LARGEST_THROUGH_PLANE, format_shape, was_trained_through_plane
-from ..geometry.orientation import measure_anisotropy, name_axis_codes
+from ..geometry.orientation import list_plane_axes, measure_anisotropy, name_axis_codes
+from ..trust.true_resolution import TrueResolution, describe_true_resolution, measure_true_resolution
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request
+from ..upscaling.start import choose_start
 from ..volumes.volume import Volume
 from .console import say
 
@@ -35,16 +37,33 @@ def _describe_volume(path: Path) -> None:
     say(f"  axes       {name_axis_codes(volume.affine)}")
     say(f"  intensity  {volume.array.min():.6g} … {volume.array.max():.6g}")
     axis, ratio = measure_anisotropy(volume.affine)
-    say(f"  slices     along axis {axis} unless --axis says otherwise{_describe_thickness(volume)}")
-    for note in volume.notes:
+    found = measure_true_resolution(volume)
+    say(f"  pixels     {_describe_pixels(volume, found, axis)}")
+    say(f"  slices     {_describe_slices(volume, found, axis)}")
+    for note in (*volume.notes, *found.notes):
         say(f"  note       {note}")
     say(f"  isotropic  {_describe_isotropic(volume, ratio)}")
 
 
-def _describe_thickness(volume: Volume) -> str:
-    if volume.slice_thickness is None:
-        return ""
-    return f"; {volume.slice_thickness:.4g} mm thick, by {volume.thickness_source}"
+def _describe_pixels(volume: Volume, found: TrueResolution, axis: int) -> str:
+    """What was acquired in the plane of slices along an axis, and what that is good for."""
+    fill = Request(scale=1, axis=axis)
+    start = choose_start(fill, volume, choose_target(fill, volume.grid), measure=lambda _: found)
+    if start.acquired is None:
+        return describe_true_resolution(found, tuple(volume.spacing), axis)
+    causes = sorted({found.axes[each].cause for each in list_plane_axes(axis) if found.axes[each].is_sure})
+    return f"{start.acquired.describe()} ({' and '.join(causes)}); --scale 1 fills its own grid"
+
+
+def _describe_slices(volume: Volume, found: TrueResolution, axis: int) -> str:
+    """Which slices are taken, how thick they are where that is known, and what they were before interpolation."""
+    told = f"along axis {axis} unless --axis says otherwise"
+    if volume.slice_thickness is not None:
+        told += f"; {volume.slice_thickness:.4g} mm thick, by {volume.thickness_source}"
+    if found.axes[axis].is_sure:
+        spacing = volume.spacing[axis]
+        told += f"; acquired {found.spacing[axis]:.2f} mm, stored {spacing:.2f} ({found.axes[axis].cause})"
+    return told
 
 
 def _describe_isotropic(volume: Volume, ratio: float) -> str:

@@ -240,6 +240,7 @@ def _make_request(
     """What a method is asked, and of which network."""
     model = models.get(method.name)
     name = method.name if model is None else "net"
+    # What was reduced here is what was measured, whatever its spectrum looks like.
     request = Request(
         scale=scale, axis=axis, method=name, consistent=method.consistent, device=device, acquired="stored"
     )

@@ -176,6 +176,8 @@ def compare_through_plane(
     for method in parsed:
         request = Request(
             like=truth_volume.grid,
+            # The truth's pixels are as the input's: they stay as they are.
+            acquired="stored",
             axis=chosen,
             method=method.name,
             consistent=None if method.name == "net" and method.consistent != "profile" else method.consistent,

@@ -13,6 +13,7 @@ from ..progress import Progress
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request
 from ..upscaling.result import Result
+from ..upscaling.start import choose_start, heed_report
 from ..volumes.files import read, write
 from ..volumes.staging import write_all
 from .sidecar import compare_agreement, encode_report
@@ -47,7 +48,7 @@ def write_result(
     if qc is not None:
         from .pictures import draw_qc
 
-        parts[qc] = draw_qc(result.source, result.volume, result.target, compare_agreement(described))
+        parts[qc] = draw_qc(result.source, result.volume, result.target, compare_agreement(described), result.acquired)
     write_all(parts, lambda: write(result.volume, output, overwrite=overwrite))
     return described
 
@@ -88,8 +89,9 @@ def write_server_result(
             from .pictures import draw_qc
 
             volume = read(source)
-            target = choose_target(request, volume.grid)
-            parts[qc] = draw_qc(volume, read(received), target, compare_agreement(described))
+            start = choose_start(request, volume, choose_target(request, volume.grid))
+            acquired = heed_report(start, described).acquired
+            parts[qc] = draw_qc(volume, read(received), start.stored, compare_agreement(described), acquired)
 
         def move() -> None:
             try:

@@ -10,6 +10,7 @@ from ..geometry.orientation import match_world_axes
 from ..geometry.target import Target, Treatment
 from ..image.averaging import average_onto
 from ..image.interpolation import make_interpolation_matrix
+from ..upscaling.acquired import AcquiredPlane
 from ..upscaling.result import describe_resolution
 from ..volumes.volume import Volume
 from .drawing import (
@@ -25,26 +26,35 @@ from .drawing import (
     show_image,
     turn_upright,
 )
+from .spectra import draw_curves, measure_spectra
 
 _LONGEST_NAME = 60
+# Of the panels with spectra, height over a column's width.
+_SPECTRA_TALL = 0.7
 
 
-def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "") -> bytes:
+def draw_qc(
+    volume: Volume, result: Volume, target: Target, agreement: str = "", acquired: AcquiredPlane | None = None
+) -> bytes:
     """Draw a result in three planes through its middle; a PNG's content.
 
-    From left to right: where slices were made finer the input as it is, then B-spline | result | difference.
+    From left to right: where slices were made finer the input as it is, then B-spline | result | difference. Below
+    them, where fewer pixels were started from than are stored, the spectra along the plane's two axes.
 
     Args:
         volume: the input.
         result: its upscaling.
-        target: the grid it is on.
+        target: the grid it is on, from the stored pixels.
         agreement: of the result with the input, in words, to be written below; see `metasrgan.reports.sidecar`.
+        acquired: the pixels that were started from, where they are fewer than the stored ones.
     """
     affine = volume.affine @ np.diag([*(_measure_step(line) for line in target.positions), 1.0])
     axes = (target.axis, *target.plane)
     fine_slices, array = target.view_as_slices(result.array), np.moveaxis(volume.array, target.axis, 0)
     images = [_cut(array, [_interpolate(target, axis) for axis in axes]), _cut(fine_slices, None)]
-    titles = ["B-spline", "result", "result − B-spline, in % of the range"]
+    # On its own grid, B-spline is the input.
+    plain = "input" if target.keeps_all else "B-spline"
+    titles = [plain, "result", f"result − {plain}, in % of the range"]
     if target.treat(target.axis) is not Treatment.KEEP:
         images.insert(0, _cut(array, [_pick(target, axis) for axis in axes]))
         titles.insert(0, "input")
@@ -63,8 +73,9 @@ def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "")
     # Of a single slice, or nearly so, at least a line is seen.
     tall = [min(max(each, 0.05), 3.0) for each in tall]
     count = len(titles)
+    tall += [] if acquired is None else [_SPECTRA_TALL * count / 2]
     figure = make_figure(count, [*tall, 0.05])
-    grid = figure.add_gridspec(4, count, height_ratios=[*tall, 0.05])
+    grid = figure.add_gridspec(len(tall) + 1, count, height_ratios=[*tall, 0.05])
     for index, (line, aspect) in enumerate(zip(upright, aspects)):
         above = titles if index == 0 else [""] * count
         panels = [figure.add_subplot(grid[index, place]) for place in range(count)]
@@ -72,11 +83,15 @@ def draw_qc(volume: Volume, result: Volume, target: Target, agreement: str = "")
             show_image(panel, image, title, aspect)
         show_difference(panels[-1], line[-1] - line[-2], LARGEST_ADDITION, above[-1], aspect)
         add_letters(panels[0], affine, shown[order[index]])
-    add_note(figure.add_subplot(grid[3, :-1]), agreement)
-    below = figure.add_subplot(grid[3, count - 1])
+    if acquired is not None:
+        halves = grid[3, :].subgridspec(1, 2)
+        for place, spectra in enumerate(measure_spectra(volume, result, target, acquired)):
+            draw_curves(figure.add_subplot(halves[place]), spectra, with_words=place == 0)
+    add_note(figure.add_subplot(grid[-1, :-1]), agreement)
+    below = figure.add_subplot(grid[-1, count - 1])
     below.axis("off")
     add_colour_bar(figure, below.inset_axes((0.1, 0, 0.8, 1)), LARGEST_ADDITION)
-    add_headline(figure, f"{_shorten(Path(volume.name).name)}, {_describe(target)}")
+    add_headline(figure, ", ".join([_shorten(Path(volume.name).name), *_describe(target, acquired)]))
     return encode_png(figure)
 
 
@@ -113,8 +128,12 @@ def _measure_step(positions: np.ndarray) -> float:
     return float(positions[1] - positions[0]) if len(positions) > 1 else 1.0
 
 
-def _describe(target: Target) -> str:
-    return f"×{target.scale:.4g}" if target.keeps_slices else describe_resolution(target)
+def _describe(target: Target, acquired: AcquiredPlane | None) -> list[str]:
+    """How much finer a result is than its input, and what that was."""
+    if acquired is None:
+        return [f"×{target.scale:.4g}" if target.keeps_slices else describe_resolution(target)]
+    done = describe_resolution(target.start_from(acquired.shape), from_acquired=True)
+    return [f"×{target.scale:.4g}" if target.keeps_slices else done, acquired.describe()]
 
 
 def _shorten(name: str) -> str:

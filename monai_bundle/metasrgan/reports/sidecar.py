@@ -43,6 +43,8 @@ def summarise_report(report: Mapping[str, Any]) -> str:
     only_in_plane = resolution == f"in plane x{scale}; through plane unchanged"
     gain = f"×{scale}" if only_in_plane else re.sub(r"\bx(?=\d)", "×", resolution)
     done = f"{report['Output']}: {size} voxels of {spacing} mm, {gain} by {report['Method']}, {report['Seconds']:.1f} s"
+    if report.get("AcquiredFrom", "stored") != "stored":
+        done += f"; {report['Acquired']}"
     if report["DataConsistency"] is not None:
         done += f"; {describe_agreement(report.get('DataConsistencyModel', 'mean'), report['DataConsistency'])}"
     return f"{done}\n{INTENDED_USE}"

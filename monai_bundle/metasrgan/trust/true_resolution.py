@@ -108,7 +108,7 @@ def measure_true_resolution(volume: Volume) -> TrueResolution:
 
 
 def describe_true_resolution(found: TrueResolution, spacing: tuple[float, ...], slice_axis: int) -> str:
-    """Say in words what was acquired in the plane of a volume's slices, such as "acquired 0.78 x 1.04 mm, ...".
+    """Say in words what was acquired in the plane of a volume's slices, such as "acquired 0.78 × 1.04 mm, ...".
 
     Args:
         found: of the volume.
@@ -116,10 +116,10 @@ def describe_true_resolution(found: TrueResolution, spacing: tuple[float, ...], 
         slice_axis: the array's axis across slices.
     """
     plane = [axis for axis in range(3) if axis != slice_axis]
-    stored = " x ".join(f"{spacing[axis]:.2f}" for axis in plane)
+    stored = " × ".join(f"{spacing[axis]:.2f}" for axis in plane)
     causes = sorted({found.axes[axis].cause for axis in plane if found.axes[axis].is_sure})
     if causes:
-        acquired = " x ".join(f"{found.spacing[axis]:.2f}" for axis in plane)
+        acquired = " × ".join(f"{found.spacing[axis]:.2f}" for axis in plane)
         return f"acquired {acquired} mm, stored {stored} ({' and '.join(causes)})"
     if any(found.axes[axis].cause == "resampled" for axis in plane):
         return f"stored {stored} mm, soft or resampled: what was acquired is not known"
@@ -127,7 +127,7 @@ def describe_true_resolution(found: TrueResolution, spacing: tuple[float, ...], 
         return f"stored {stored} mm, too little to tell what was acquired"
     doubted = [axis for axis in plane if found.axes[axis].cause != "native"]
     if doubted:
-        acquired = " x ".join(f"{spacing[axis] / found.axes[axis].share:.2f}" for axis in plane)
+        acquired = " × ".join(f"{spacing[axis] / found.axes[axis].share:.2f}" for axis in plane)
         return f"stored {stored} mm, perhaps acquired {acquired}, not sure"
     return f"acquired as stored, {stored} mm"
 

@@ -7,6 +7,7 @@ that were acquired, which loses nothing, and go from there to the wanted grid in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,14 +65,21 @@ def _format(sizes: list[float]) -> str:
     return " × ".join(f"{size:.2f}" for size in sizes)
 
 
-def measure_resolution(request: Request, volume: Volume) -> TrueResolution | None:
+def measure_resolution(
+    request: Request, volume: Volume, measure: Callable[[Volume], TrueResolution] = measure_true_resolution
+) -> TrueResolution | None:
     """Measure a volume's true resolution where a request hangs on it; None where it does not.
 
     Interpolation takes stored pixels as they come: it adds nothing beyond what was measured anyway.
+
+    Args:
+        request: what is asked.
+        volume: the input.
+        measure: does it, or remembers.
     """
     if request.acquired != "auto" or request.method != "net" or not volume.is_scan:
         return None
-    return measure_true_resolution(volume)
+    return measure(volume)
 
 
 def choose_acquired(

@@ -24,21 +24,20 @@ from ..image.slice_profile import PROFILES
 from ..progress import Progress, finish
 from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
-from .acquired import AcquiredPlane, choose_acquired, measure_resolution
+from .acquired import AcquiredPlane
 from .plan import (
     Networks,
     Thickness,
-    check_finer,
     choose_networks,
     choose_target,
     choose_thickness,
-    fits_plane,
     get_plane_model,
     load_own,
     settle,
 )
 from .request import Request
 from .result import Result
+from .start import choose_start
 from .steps import Upscaling, choose_dtype, upscale_steps
 
 if TYPE_CHECKING:
@@ -191,18 +190,8 @@ def run_request_steps(
         device, load = str(resolve_device(request.device)), load or load_model
         own = load_own(request, load, model)
     started = time.monotonic()
-    found = measure_resolution(request, volume)
-    acquired = choose_acquired(request, volume, stored, found)
-    target = stored if acquired is None else stored.start_from(acquired.shape)
-    if acquired is not None and own is not None and request.acquired == "auto" and not fits_plane(own, target):
-        warn_once(
-            f"the scanner interpolated these pixels ({acquired.describe()}), but weights {own.path.name} have one "
-            "factor for both axes; going on from the stored pixels"
-        )
-        acquired, target = None, stored
-    check_finer(request, target, None if acquired is None else acquired.spacing)
-    if target.keeps_all:
-        warn_once("nothing to fill: as many pixels were acquired as are wanted, and they stay as they are")
+    start = choose_start(request, volume, stored, own=own, warn=warn_once)
+    target, acquired = start.target, start.acquired
     request = settle(request, volume.is_scan, target)
     networks = Networks()
     if request.method == "net" and not target.keeps_all:
@@ -237,7 +226,18 @@ def run_request_steps(
             request, volume, result, target, slices, acquired, keeper, intensities
         )
     return Result(
-        request, volume, stored, result, networks, device, agreement, seconds, tuple(told), thickness, acquired, found
+        request,
+        volume,
+        stored,
+        result,
+        networks,
+        device,
+        agreement,
+        seconds,
+        tuple(told),
+        thickness,
+        acquired,
+        start.resolution,
     )
 
 
@@ -299,6 +299,7 @@ def measure_agreement_steps(
     if slices is None and target.treat(target.axis) is not Treatment.KEEP:
         return None
     keeper = make_data_consistency(request, target) if keeper is None else keeper
+    intensities = fit_intensities(volume, target, acquired) if intensities is None else intensities
     reduce = None if acquired is None else acquired.reduce
     return (yield from keeper.measure_steps(volume, result, target, intensities, slices, reduce))
 

@@ -181,7 +181,7 @@ def choose_networks(
     """
     if request.method != "net":
         return Networks()
-    needs_plane = target.refines_plane and not thick
+    needs_plane = needs_plane_network(target, thick)
     needs_stack = thick or target.treat(target.axis) is Treatment.REFINE
     in_plane = through_plane = None
     if own is not None and own.generator.made_for == "through_plane":
@@ -199,6 +199,16 @@ def choose_networks(
     if in_plane is None and needs_plane:
         in_plane = load(choose_weights(get_plane_model(request)))
     return Networks(in_plane, through_plane)
+
+
+def needs_plane_network(target: Target, thick: bool) -> bool:
+    """Whether a network of in-plane factors makes the plane finer, not one that makes slices finer.
+
+    Args:
+        target: the grid, from the pixels that are started from.
+        thick: as for `choose_networks`.
+    """
+    return target.refines_plane and not thick
 
 
 def fits_plane(model: Model, target: Target) -> bool:

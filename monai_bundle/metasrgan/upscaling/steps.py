@@ -110,7 +110,7 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
         MemoryError, RuntimeError: not enough memory, even for a little at a time.
     """
     target = run.target
-    for warning in list_factor_warnings(run.request, target, run.networks):
+    for warning in list_factor_warnings(run.request, target, run.networks.in_plane is not None):
         run.warn(warning)
     above, *beside = _find_outside(target)
     if any(each.any() for each in (above, *beside)):
@@ -213,15 +213,16 @@ def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.rint(batch).clip(limits.min, limits.max).astype(dtype)
 
 
-def count_network_voxels(request: Request, target: Target) -> tuple[int, int]:
+def count_network_voxels(request: Request, target: Target, by_plane_network: bool) -> tuple[int, int]:
     """Return how many voxels the networks are given, by which the time grows that they take; each pass counts its own.
 
     Args:
         request: settled.
-        target: the grid.
+        target: the grid, from the pixels that are started from.
+        by_plane_network: as for `list_factor_warnings`.
 
     Returns:
-        Those of the network with one factor, and of the one with a factor an axis.
+        Those of the network that makes the plane finer, and of the one that makes slices finer.
     """
     if request.method != "net":
         return 0, 0
@@ -233,7 +234,7 @@ def count_network_voxels(request: Request, target: Target) -> tuple[int, int]:
         slices = len(target.positions[target.axis])
     finer = sum(target.treat(axis) is Treatment.REFINE for axis in target.plane)
     plane = slices * rows * columns
-    return (plane, given) if target.is_square else (0, given + plane * finer)
+    return (plane, given) if by_plane_network else (0, given + plane * finer)
 
 
 def _find_averaged_shape(target: Target) -> tuple[int, int, int]:
@@ -245,13 +246,14 @@ def _find_averaged_shape(target: Target) -> tuple[int, int, int]:
     return slices, rows, columns
 
 
-def list_factor_warnings(request: Request, target: Target, networks: Networks) -> list[str]:
+def list_factor_warnings(request: Request, target: Target, by_plane_network: bool) -> list[str]:
     """Return what the user should know before a run: what the networks were not trained for, and too few slices.
 
     Args:
         request: settled.
         target: the grid, from the pixels that are started from.
-        networks: that do it.
+        by_plane_network: whether a network of in-plane factors makes the plane finer, as of
+            `metasrgan.upscaling.plan.needs_plane_network`.
     """
     if request.method != "net":
         return []
@@ -261,7 +263,7 @@ def list_factor_warnings(request: Request, target: Target, networks: Networks) -
             f"scale {target.scale:.4g} is outside 1.1 … 4.0, which the network was trained for; compare with bspline"
         )
     for axis in (target.axis, *(() if target.is_square else target.plane)):
-        factor, in_plane = target.factors[axis], axis != target.axis and networks.in_plane is not None
+        factor, in_plane = target.factors[axis], axis != target.axis and by_plane_network
         if target.treat(axis) is Treatment.INTERPOLATE and not in_plane:
             found.append(
                 f"a factor of {factor:.4g} along axis {axis} leaves the network nothing to add; B-spline does it"
