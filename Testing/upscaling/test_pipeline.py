@@ -372,7 +372,7 @@ class Hungry(MetaSRGAN):
     """The shipped network, failing a few times as torch does where memory runs out; knows where it was moved."""
 
     def __init__(self, failures: int) -> None:
-        super().__init__()
+        super().__init__(factors=MODEL.generator.factors)
         self.load_state_dict(MODEL.generator.state_dict())
         self.failures, self.devices = failures, list[str]()
         self.model = replace(MODEL, generator=self.eval())

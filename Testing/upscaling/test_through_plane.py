@@ -288,15 +288,18 @@ def test_pixels_averaged_down_alike_but_for_a_headers_rounding_are_told_once() -
     assert result.describe("out.nii")["Resolution"] == "in plane averaged down by 2.32721; through plane x6.6"
 
 
-def test_pixels_that_are_not_square_are_made_finer_along_one_axis_at_a_time() -> None:
+@pytest.mark.parametrize("seen_from_the_side", [False, True])
+def test_pixels_that_are_not_square_are_made_finer_by_a_factor_an_axis(seen_from_the_side: bool) -> None:
     shape = (20, 16, 4)
-    volume = head(shape, centred(affine_of((0.5, 1.5, 2.0)), shape))
-    result = run_request(Request(spacing=0.5), volume)
+    volume = head(shape, centred(affine_of((0.5, 1.5, 1.2 if seen_from_the_side else 2.0)), shape))
+    result = run_request(Request(spacing=0.5, axis=2), volume)
     assert result.volume.array.shape == (20, 48, 4)
     report = result.describe("out.nii")
     assert report["Resolution"] == "in plane unchanged and x3; through plane unchanged"
-    assert report["Model"] is None
-    assert report["ThroughPlaneModel"]["File"] == "model_through_plane.pt"
+    # Along the axis of the slices it is not k-space that ends, but a slice profile.
+    used, unused = ("ThroughPlaneModel", "Model") if seen_from_the_side else ("Model", "ThroughPlaneModel")
+    assert report[unused] is None
+    assert report[used]["File"] == ("model_through_plane.pt" if seen_from_the_side else "model.pt")
     both = run(volume, spacing=0.4, clip="none", dtype="float32")
     spline = run(volume, spacing=0.4, clip="none", dtype="float32", method="bspline")
     assert both.array.shape == spline.array.shape == (25, 60, 4)
@@ -345,9 +348,9 @@ def test_weights_are_taken_for_what_they_are_of_and_refused_for_nothing() -> Non
     assert (both["Model"]["File"], both["ThroughPlaneModel"]["File"]) == ("model_gan.pt", "model_through_plane.pt")
     both = run_request(Request(slice_spacing=2, scale=2), volume, model=MODEL).describe("out.nii")
     assert (both["Model"]["File"], both["ThroughPlaneModel"]["File"]) == ("model.pt", "model_through_plane.pt")
-    with pytest.raises(UsageError, match=r"model_gan.pt have one factor.*leave them out"):
+    with pytest.raises(UsageError, match=r"model_gan.pt were made to upscale in plane.*leave them out"):
         run_request(Request(slice_spacing=2, weights="gan"), volume)
-    with pytest.raises(UsageError, match=r"model_through_plane.pt have a factor an axis.*leave them out"):
+    with pytest.raises(UsageError, match=r"model_through_plane.pt were made to make slices finer.*leave them out"):
         run_request(Request(scale=2, weights="through_plane"), volume)
 
 

@@ -178,7 +178,9 @@ class Target:
 
     @property
     def refines_thick_pixels(self) -> bool:
-        """Whether an axis of the plane that is made finer is the one along which the input was cut into slices."""
+        """Whether an axis of the plane that is made finer by itself is the one along which the input has its slices."""
+        if self.is_square:
+            return False
         spacing = [factor * size for factor, size in zip(self.factors, self._spacing_by_input)]
         for axis, other in (self.plane, self.plane[::-1]):
             coarsest = spacing[axis] >= max(spacing) * (1 - SPACING_TOLERANCE)
@@ -195,7 +197,8 @@ class Target:
     @property
     def keeps_all(self) -> bool:
         """Whether the output's voxels are the input's."""
-        return all(self.treat(axis) is Treatment.KEEP for axis in range(3))
+        same = all(abs(factor - 1) <= SPACING_TOLERANCE for factor in self.factors)
+        return same and all(self.treat(axis) is Treatment.KEEP for axis in range(3))
 
     def start_from(self, shape: tuple[int, int, int]) -> Target:
         """Return the same grid for an input of other voxels on the same field of view.

@@ -39,6 +39,9 @@ _SOFTER = 0.75
 _SOFTNESS_DB = (15, 30, 50, 75, 100, 130, 170, 220, 300)
 # So much a Hamming window has fallen well before its edge, in power.
 _HAMMING_DB = 14.0
+# An empty band's edge falls so many times further than the spectrum does before and after it, by this part of the whole
+# between four terms, and lies at most this far below the strongest frequency. Fewer terms than these are chance.
+_STEEPER, _AT_ONCE, _DEEPEST_EDGE_DB, _FEWEST_TERMS = 2.0, 0.6, 70.0, 4
 # By which part of itself a window reaches beyond its share, in the order of `_make_windows`.
 _WINDOW_EDGES = (0.0, 0.0, *(_FERMI_EDGE * width for width in _FERMI_WIDTHS), *(0.0 for _ in _FERMI_WIDTHS[1:]))
 
@@ -243,22 +246,24 @@ def _find_fall(power: np.ndarray) -> tuple[int, float]:
     """Return the first empty term of a spectrum, and by how many dB it falls there; 0 dB where it does not."""
     level = np.log(power + 1e-12 * power.max()) / _NEPERS
     count = len(level)
-    near = max(2, round(0.03 * count))
+    near = max(_FEWEST_TERMS, round(0.03 * count))
     best = (count, 0.0)
     for edge in range(max(2 * near, round(0.25 * count)), int(NATIVE_SHARE * count) + 1):
         before, inside, beyond, after = (
             float(np.median(level[start : start + near] if start < count else level[-near:]))
             for start in (edge - 2 * near, edge - near, edge, edge + near)
         )
-        fall = inside - beyond - max(0.0, before - inside, beyond - after)
+        slope = max(0.0, before - inside, beyond - after)
         # And nothing rises again.
-        fall = min(fall, inside - float(np.percentile(level[edge:], 90)))
-        if fall > best[1]:
-            best = (edge, fall)
+        drop = min(inside - beyond, inside - float(np.percentile(level[edge:], 90)))
+        # Images that are smooth throughout fall ever steeper, far below where any scan's band could end.
+        if drop - slope > max(best[1], _STEEPER * slope) and inside > level.max() - _DEEPEST_EDGE_DB:
+            best = (edge, drop - slope)
     edge, fall = best
     if not fall:
         return count, 0.0
     # Medians fall alike at neighbouring terms; the edge is where one term has the largest part of the fall.
-    first = max(1, edge - near)
-    steps = level[first - 1 : edge + near - 1] - level[first : edge + near]
-    return first + int(np.argmax(steps)), fall
+    terms = np.arange(max(2, edge - near), min(edge + near, count - 1))
+    first = int(terms[np.argmax(level[terms - 1] - level[terms])])
+    at_once = level[first - 2 : first].mean() - level[first : first + 2].mean()
+    return (first, fall) if at_once > _AT_ONCE * fall else (count, 0.0)
