@@ -86,7 +86,7 @@ def test_the_files_hold_what_the_library_gives_and_the_summary_says_what_was_acq
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ("--spacing 1.8 --model two.pt", "the result would be nowhere finer than what was acquired"),
+        ("--spacing 1.8 --model two.pt", "nowhere finer than what was acquired"),
         ("--scale 1 --acquired stored", "scale 1"),
         ("--scale 2 --acquired 0.5", "0.5 mm is finer than the stored pixels"),
         ("--scale 2 --acquired scanner", "acquired 'scanner' is unknown"),

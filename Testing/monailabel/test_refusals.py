@@ -75,7 +75,7 @@ def detail(answer: requests.Response, status: int) -> str:
         ({"scale": 2, "acquired": {"mm": 1}}, "is unknown; choose from auto, stored, or give"),
         ({"scale": 2, "acquired": [0.5, 1]}, "0.5 mm is finer than the stored pixels (1 × 1 mm)"),
         ({"scale": 1, "acquired": "stored"}, "scale 1"),
-        ({"spacing": 1.2}, "the result would be nowhere finer than what was acquired"),
+        ({"spacing": 1.2}, "nowhere finer than what was acquired"),
         ({"scale": 2, "result_extension": ".exe"}, "result_extension '.exe' is unknown; choose from .nii.gz, .nii,"),
         ({"scale": 2, "sharpen": 1}, "parameter 'sharpen' is unknown; choose from scale, spacing,"),
         ({"scale": 2, "device": "cuda"}, "parameter 'device' is unknown; choose from scale, spacing, isotropic,"),

@@ -151,10 +151,17 @@ def test_pixels_between_stored_and_acquired_ones_are_made_and_coarser_ones_refus
     result = run(volume, spacing=1.2)
     assert result.volume.spacing.round(6).tolist() == [1.2, 1.2, 5.0]
     assert result.describe("out.nii")["Resolution"].startswith("in plane x1.11111 and averaged down by 1.2 (from")
-    with pytest.raises(UsageError, match=r"nowhere finer than what was acquired.*needs no network.*a finer spacing"):
+    with pytest.raises(
+        UsageError,
+        match=r"spacing 1.4: nowhere finer than what was acquired \(1.333 × 1 mm\).*needs no network.*a finer",
+    ):
         run(volume, spacing=1.4)
     with pytest.raises(UsageError, match=r"acquired 0.7: 0.7 mm is finer than the stored pixels.*larger"):
         run(volume, scale=2, acquired=0.7)
+    with pytest.raises(UsageError, match=r"acquired 1000,1: 1000 mm is more than 8 stored pixels.*smaller"):
+        run(volume, scale=2, acquired="1000,1")
+    with pytest.raises(UsageError, match=r"acquired 1,2: method nearest picks stored voxels.*leave it out"):
+        run(volume, None, scale=2, acquired="1,2", method="nearest")
 
 
 def test_weights_of_one_factor_go_on_from_the_stored_pixels_and_say_so() -> None:

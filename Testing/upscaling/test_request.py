@@ -33,6 +33,9 @@ ASKED: dict[str, Any] = {
 }  # fmt: skip
 
 
+NO_SIZES: list[Any] = ["thin", "", "0", "-1,2", "1,2,3", "nan", "inf,1", 0, [], (1, 2, 3)]
+
+
 @pytest.mark.parametrize("make", [Request, lambda **asked: Request.from_json(asked)], ids=["made", "from JSON"])
 @pytest.mark.parametrize(
     ("asked", "named"),
@@ -66,8 +69,7 @@ ASKED: dict[str, Any] = {
         ({"scale": 2, "shoulder": float("nan")}, "shoulder nan"),
         ({"scale": 2, "shoulder": 0.1, "consistent": "off"}, "shoulder 0.1.*'off' has no band"),
         ({"scale": 2, "shoulder": 0.1, "method": "nearest"}, "shoulder 0.1.*'nearest' has no band"),
-        *(({"scale": 2, "acquired": wrong}, "acquired .* is unknown.*auto, stored.*0.9,1.2")
-          for wrong in ("thin", "", "0", "-1,2", "1,2,3", "nan", "inf,1", 0, [], (1, 2, 3))),
+        *(({"scale": 2, "acquired": wrong}, "acquired .* is unknown.*auto, stored.*0.9,1.2") for wrong in NO_SIZES),
         ({"scale": 1, "acquired": "stored"}, "scale 1 does not"), ({"scale": 1, "method": "zerofill"}, "scale 1 does"),
     ],
     ids=str,
@@ -155,7 +157,7 @@ def test_a_report_says_of_a_request_what_has_no_line_of_its_own() -> None:
 )
 def test_acquired_sizes_are_taken_however_they_are_written(written: Any) -> None:
     assert Request(scale=1, acquired=written).acquired_sizes == (0.9, 1.2)
-    assert Request(scale=2, acquired=0.9).acquired_sizes == (0.9, 0.9)
+    assert Request.from_json({"scale": 2, "acquired": 0.9}).acquired_sizes == (0.9, 0.9)
     assert Request(scale=2).acquired_sizes is Request(scale=2, acquired="stored").acquired_sizes is None
 
 

@@ -110,21 +110,24 @@ class _InPlaneComparer(Comparer["Comparison"]):
         networks = any(parse_method(word).name == "net" for word in conditions.methods)
         super().__init__(conditions.pair(), networks, options)
         self.methods, self.every, self.scales, self.axis = conditions.methods, conditions.every, conditions.scales, axis
+        self.slice_axes: dict[str, int] = {}
 
     def check(self, volume: Volume) -> None:
         """As `Comparer.check`."""
         from ..evaluation.comparison import check_comparable
 
         for scale in self.scales:
-            check_comparable(volume, scale, self.axis)
+            check_comparable(volume, scale, self.slice_axes[volume.name])
 
     def take_truth(self, volume: Volume) -> Volume:
         """As `Comparer.take_truth`: the pixels that were acquired, where the scanner interpolated."""
         from ..evaluation.truth import reduce_to_acquired
 
+        # Of the stored volume: acquired pixels may be longer than its slices are thick.
+        axis = self.slice_axes[volume.name] = choose_slice_axis(volume.affine, self.axis)
         if self.options.acquired == "stored":
             return volume
-        truth = reduce_to_acquired(volume, list_plane_axes(choose_slice_axis(volume.affine, self.axis)))
+        truth = reduce_to_acquired(volume, list_plane_axes(axis))
         if truth is not volume:
             self.warn(
                 f"{volume.name}: the scanner interpolated it; compared with the pixels that it acquired, "
@@ -141,7 +144,7 @@ class _InPlaneComparer(Comparer["Comparison"]):
             Scale(condition.scale),
             condition.degradation,
             self.methods,
-            axis=self.axis,
+            axis=self.slice_axes[volume.name],
             models=self.models,
             device=self.device,
             progress=progress,

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import INTENDED_USE, __version__
 from ..errors import MetaSRGANError
-from ..geometry.grid import LARGEST_THROUGH_PLANE, format_shape, was_trained_through_plane
+from ..geometry.grid import LARGEST_THROUGH_PLANE, format_shape, format_size, was_trained_through_plane
 from ..geometry.orientation import list_plane_axes, measure_anisotropy, name_axis_codes
 from ..trust.true_resolution import TrueResolution, describe_true_resolution, measure_true_resolution
 from ..upscaling.plan import choose_target
@@ -47,6 +47,9 @@ def _describe_volume(path: Path) -> None:
 
 def _describe_pixels(volume: Volume, found: TrueResolution, axis: int) -> str:
     """What was acquired in the plane of slices along an axis, and what that is good for."""
+    if not volume.is_scan:
+        stored = format_size([volume.spacing[each] for each in list_plane_axes(axis)])
+        return f"{stored} mm, as stored: the header says that these are no intensities of a scan"
     fill = Request(scale=1, axis=axis)
     start = choose_start(fill, volume, choose_target(fill, volume.grid), measure=lambda _: found)
     if start.acquired is None:

@@ -6,12 +6,11 @@ would be marked down, and a network learns to leave it empty.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 
 import numpy as np
 
-from ..image.acquired import reduce_axis
+from ..image.acquired import count_terms, reduce_axis
 from ..trust.true_resolution import measure_true_resolution
 from ..volumes.volume import Volume
 
@@ -29,8 +28,7 @@ def reduce_to_acquired(volume: Volume, axes: Collection[int] = (0, 1, 2)) -> Vol
     array, transform = volume.array, np.eye(4)
     for axis, found in enumerate(measure_true_resolution(volume).axes):
         if found.is_sure and axis in axes:
-            # Of a share that is none of whole pixels, a little more than was acquired.
-            array = reduce_axis(array, axis, math.ceil(array.shape[axis] * found.share - 1e-6))
+            array = reduce_axis(array, axis, count_terms(array.shape[axis], found.share))
             step = volume.array.shape[axis] / array.shape[axis]
             transform[axis, axis], transform[axis, 3] = step, (step - 1) / 2
     return volume if array is volume.array else volume.replace_voxels(array, volume.affine @ transform, transform)

@@ -6,10 +6,22 @@ A scanner that measures fewer pixels than it stores fills the rest of k-space wi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .acquisition import evaluate_cosines
 from .interpolation import apply_along
+
+
+def count_terms(size: int, share: float) -> int:
+    """Return how many whole pixels hold a share of an axis's band: a little more than that where it is none of them.
+
+    Args:
+        size: n, stored pixels.
+        share: more than 0, up to 1.
+    """
+    return min(size, max(1, math.ceil(size * share - 1e-6)))
 
 
 def make_reduction_matrix(size: int, terms: int) -> np.ndarray:

@@ -131,7 +131,7 @@ def _measure_step(positions: np.ndarray) -> float:
 def _describe(target: Target, acquired: AcquiredPlane | None) -> list[str]:
     """How much finer a result is than its input, and what that was."""
     if acquired is None:
-        return [f"×{target.scale:.4g}" if target.keeps_slices else describe_resolution(target)]
+        return [f"×{target.scale:.4g}" if target.is_square and target.keeps_slices else describe_resolution(target)]
     done = describe_resolution(target.start_from(acquired.shape), from_acquired=True)
     return [f"×{target.scale:.4g}" if target.keeps_slices else done, acquired.describe()]
 

@@ -42,6 +42,8 @@ _HAMMING_DB = 14.0
 # An empty band's edge falls so many times further than the spectrum does before and after it, by this part of the whole
 # between four terms, and lies at most this far below the strongest frequency. Fewer terms than these are chance.
 _STEEPER, _AT_ONCE, _DEEPEST_EDGE_DB, _FEWEST_TERMS = 2.0, 0.6, 70.0, 4
+# Scanners fill up to twice the pixels, seldom thrice; below, smooth things fall onto their noise as steeply.
+_LEAST_EMPTY = 0.35
 # By which part of itself a window reaches beyond its share, in the order of `_make_windows`.
 _WINDOW_EDGES = (0.0, 0.0, *(_FERMI_EDGE * width for width in _FERMI_WIDTHS), *(0.0 for _ in _FERMI_WIDTHS[1:]))
 
@@ -248,7 +250,7 @@ def _find_fall(power: np.ndarray) -> tuple[int, float]:
     count = len(level)
     near = max(_FEWEST_TERMS, round(0.03 * count))
     best = (count, 0.0)
-    for edge in range(max(2 * near, round(0.25 * count)), int(NATIVE_SHARE * count) + 1):
+    for edge in range(max(2 * near, round(_LEAST_EMPTY * count)), int(NATIVE_SHARE * count) + 1):
         before, inside, beyond, after = (
             float(np.median(level[start : start + near] if start < count else level[-near:]))
             for start in (edge - 2 * near, edge - near, edge, edge + near)

@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import UsageError
-from ..geometry.grid import format_size
-from ..geometry.orientation import SPACING_TOLERANCE, list_plane_axes
+from ..geometry.grid import ABSURD_SCALE, format_size
+from ..geometry.orientation import SPACING_TOLERANCE
 from ..geometry.target import Target
-from ..image.acquired import make_reduction_matrix
+from ..image.acquired import count_terms, make_reduction_matrix
 from ..image.interpolation import apply_matrices
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume
@@ -99,11 +99,11 @@ def choose_acquired(
         UsageError: sizes that are finer than the stored pixels.
     """
     shape, spacing = list(target.shape_in), volume.spacing
-    sizes = _find_sizes(request, volume, target, found)
+    sizes = find_sizes(request, volume, target, found)
     for axis, size in sizes.items():
         # The result's pixels are as much finer than the acquired ones as this.
         factor = target.factors[axis] * size / spacing[axis]
-        terms = max(1, int(np.ceil(shape[axis] * spacing[axis] / size - 1e-6)))
+        terms = count_terms(shape[axis], spacing[axis] / size)
         if factor > 1 + SPACING_TOLERANCE and terms < shape[axis]:
             shape[axis] = terms
     first, second, third = shape
@@ -114,16 +114,28 @@ def choose_acquired(
     return AcquiredPlane(target.shape_in, (first, second, third), (i, j, k), target.plane, source)
 
 
-def _find_sizes(request: Request, volume: Volume, target: Target, found: TrueResolution | None) -> dict[int, float]:
-    """The sizes in mm of acquired pixels, by axis of the plane, where they are not the stored ones."""
+def find_sizes(request: Request, volume: Volume, target: Target, found: TrueResolution | None) -> dict[int, float]:
+    """Return the sizes in mm of acquired pixels, by axis of the plane, where they may not be the stored ones.
+
+    Args:
+        request, volume, target, found: as for `choose_acquired`.
+
+    Raises:
+        UsageError: sizes that are finer than the stored pixels, or absurdly larger.
+    """
     asked = request.acquired_sizes
     if asked is None:
         return {axis: found.spacing[axis] for axis in target.plane if found is not None and found.axes[axis].is_sure}
+    own = format_size([volume.spacing[axis] for axis in target.plane])
     for axis, size in zip(target.plane, asked):
         if size < volume.spacing[axis] * (1 - _ROUNDED):
-            own = format_size([volume.spacing[each] for each in list_plane_axes(target.axis)])
             raise UsageError(
                 f"acquired {request.acquired}: {size:g} mm is finer than the stored pixels ({own} mm), and no more "
                 "was acquired than stored; give larger sizes"
+            )
+        if size > volume.spacing[axis] * ABSURD_SCALE:
+            raise UsageError(
+                f"acquired {request.acquired}: {size:g} mm is more than {ABSURD_SCALE} stored pixels ({own} mm), more "
+                "than any scanner fills in; give smaller sizes"
             )
     return dict(zip(target.plane, asked))

@@ -74,8 +74,9 @@ class TurnedEngine(Engine):
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`."""
         turned = (slices.swapaxes(1, 2) if self.transposed else slices)[self.turn]
-        finer = (yield from self.engine.run(np.ascontiguousarray(turned)))[self.turn]
-        return np.ascontiguousarray(finer.swapaxes(1, 2) if self.transposed else finer)
+        # A copy: a row of one pixel that was turned about is contiguous to numpy, and torch refuses its stride.
+        finer = (yield from self.engine.run(np.array(turned, order="C")))[self.turn]
+        return np.array(finer.swapaxes(1, 2) if self.transposed else finer, order="C")
 
     def give_way(self) -> str | None:
         """As `Engine.give_way`."""

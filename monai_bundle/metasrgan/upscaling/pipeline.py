@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 WORKING_MEMORY = 250 * 2**20
 
 
+# Voxels by which the intensities of acquired pixels are mapped.
+_VOXELS_TO_FIT = 8_000_000
+
+
 class UpscaleWarning(UserWarning):
     """Something that the user should know about a result."""
 
@@ -245,7 +249,10 @@ def fit_intensities(volume: Volume, target: Target, acquired: AcquiredPlane | No
     """Fit a volume's map of intensities: to the pixels that are started from, since stored ones ring beyond them."""
     if acquired is None:
         return IntensityMap.fit(volume.array)
-    return IntensityMap.fit(acquired.reduce(np.moveaxis(volume.array, target.axis, 0).astype(np.float32)))
+    slices = np.moveaxis(volume.array, target.axis, 0)
+    # Of large volumes every nth slice: percentiles need no more, and all reduced ones would take its memory again.
+    some = slices[:: -(-slices.size // _VOXELS_TO_FIT)]
+    return IntensityMap.fit(acquired.reduce(some.astype(np.float32)))
 
 
 def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:

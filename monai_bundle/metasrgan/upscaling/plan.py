@@ -48,13 +48,13 @@ def choose_target(request: Request, grid: Grid) -> Target:
     return match_grid(grid.shape, grid.affine, request.like, request.axis, request.may_stay)
 
 
-def check_finer(request: Request, target: Target, acquired: Sequence[float] | None = None) -> None:
+def check_finer(request: Request, target: Target, acquired: Sequence[float]) -> None:
     """Refuse a grid that is nowhere finer than what was acquired, but for the input's own.
 
     Args:
         request: what is asked.
         target: the grid, from the pixels that are started from.
-        acquired: mm, (3,), their sizes where they are known.
+        acquired: (3,) mm, the sizes of acquired pixels.
 
     Raises:
         UsageError: such a grid.
@@ -62,10 +62,10 @@ def check_finer(request: Request, target: Target, acquired: Sequence[float] | No
     finer = any(target.treat(axis) in (Treatment.REFINE, Treatment.INTERPOLATE) for axis in range(3))
     if finer or target.keeps_all:
         return
-    of = "" if acquired is None else f" ({format_size([acquired[axis] for axis in target.plane])} mm)"
+    asked = ", ".join(f"{name} {value}" for name, value in request.asked.items())
     raise UsageError(
-        f"the result would be nowhere finer than what was acquired{of}, which needs no network; give a finer spacing, "
-        "or average the scan down by another tool"
+        f"{asked}: nowhere finer than what was acquired ({format_size([acquired[axis] for axis in target.plane])} mm), "
+        "which needs no network; give a finer spacing, or average the scan down by another tool"
     )
 
 

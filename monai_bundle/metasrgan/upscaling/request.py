@@ -190,6 +190,11 @@ class Request:
 
     def _check_choices(self) -> None:
         """Refuse words that are unknown, or that the method does not heed."""
+        if self.method == "nearest" and self.acquired_sizes is not None:
+            raise UsageError(
+                f"acquired {self.acquired}: method nearest picks stored voxels, and cannot start from others; leave it "
+                "out, or choose another method"
+            )
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)
             if known and value not in known and value != each.default:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..geometry.target import Target
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume
-from .acquired import AcquiredPlane, choose_acquired, measure_resolution
+from .acquired import AcquiredPlane, choose_acquired, find_sizes, measure_resolution
 from .plan import check_finer, fits_plane
 from .request import Request
 
@@ -70,9 +70,12 @@ def choose_start(
                 "factor for both axes; going on from the stored pixels"
             )
         start = Start(stored, None, found)
-    check_finer(request, start.target, None if start.acquired is None else start.acquired.spacing)
+    sizes = find_sizes(request, volume, stored, found)
+    check_finer(request, start.target, [sizes.get(axis, float(volume.spacing[axis])) for axis in range(3)])
     if start.target.keeps_all and warn is not None:
-        warn("nothing to fill: as many pixels were acquired as are wanted, and they stay as they are")
+        known = found is not None or request.acquired_sizes is not None
+        why = "as many pixels were acquired as are wanted" if known else "the pixels are taken as they are stored"
+        warn(f"nothing to fill: {why}, and they stay as they are")
     return start
 
 
