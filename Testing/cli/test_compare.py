@@ -196,7 +196,7 @@ def test_slices_are_thickened_and_compared_by_default_as_the_help_says(folder: P
         ("--method net:kspace", 64, "choose from net, net:profile"), ("--method linear:1", 64, "only net cuts"),
         ("--central 4", 64, "central 4 slices are too few"), ("--axis up", 64, "'up' is unknown"),
         ("-i scan.nii.gz", 65, "scan.nii.gz: slices 4 mm apart with pixels of 1 mm are thick already"),
-        ("-i cube.nii scan.nii.gz", 65, "scan.nii.gz: slices 4 mm apart"), ("--model kept", 64, "have one factor"),
+        ("-i cube.nii scan.nii.gz", 65, "scan.nii.gz: slices 4 mm apart"), ("--model kept", 64, "were made to upscale in plane"),
     ],
 )  # fmt: skip
 def test_a_comparison_through_the_plane_that_cannot_be_made_is_refused(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
 from ..geometry.grid import format_size, isotropic_grid, match_grid, respace_grid, scale_grid
-from ..geometry.orientation import choose_slice_axis
+from ..geometry.orientation import SPACING_TOLERANCE, choose_slice_axis
 from ..geometry.scale import Scale
 from ..geometry.target import Grid, Target, Treatment
 from ..image.slice_profile import THICKEST, THINNEST
@@ -59,8 +59,8 @@ def check_finer(request: Request, target: Target, acquired: Sequence[float]) -> 
     Raises:
         UsageError: such a grid.
     """
-    finer = any(target.treat(axis) in (Treatment.REFINE, Treatment.INTERPOLATE) for axis in range(3))
-    if finer or target.keeps_all:
+    moved = any(target.treat(axis) in (Treatment.REFINE, Treatment.INTERPOLATE) for axis in range(3))
+    if moved or target.keeps_all or max(target.factors) > 1 + SPACING_TOLERANCE:
         return
     asked = ", ".join(f"{name} {value}" for name, value in request.asked.items())
     raise UsageError(
