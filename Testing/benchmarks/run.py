@@ -1,7 +1,7 @@
 """Measure everything side by side and write docs/benchmarks.md and docs/benchmarks.png.
 
 make bench                                                  some fifteen minutes
-.venv/bin/python Testing/benchmarks/run.py --quick --output /tmp/bench    half a minute: proves that it runs
+.venv/bin/python Testing/benchmarks/run.py --quick --output bench    half a minute: proves that it runs
 """
 
 from __future__ import annotations

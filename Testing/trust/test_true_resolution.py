@@ -220,3 +220,37 @@ def test_words_say_what_was_acquired_in_the_plane() -> None:
         )
         found = TrueResolution(axes, (first, second, third))
         assert words in describe_true_resolution(found, (0.78, 0.78, 6.5), 2)
+
+
+@pytest.mark.parametrize("share", [50 / 96, 72 / 96, 84 / 96])
+@pytest.mark.parametrize("periodic", [False, True])
+def test_a_band_that_is_empty_in_the_whole_image_is_counted_and_acted_on(share: float, periodic: bool) -> None:
+    size, kept = 96, round(96 * share)
+    native = anatomy((kept, 110, 6)) + noise((kept, 110, 6), 0.01).real
+    if periodic:
+        # As a scanner does, and its magnitude; an image of fewer pixels, and a few frequencies more or less at either end.
+        spectrum = np.fft.fftshift(np.fft.fft(native, axis=0), axes=0)
+        padded = np.zeros((size, 110, 6), complex)
+        start = size // 2 - kept // 2
+        padded[start : start + kept] = spectrum
+        stored = np.abs(np.fft.ifft(np.fft.ifftshift(padded, axes=0), axis=0))
+    else:
+        stored = store_finer(native, 0, size)
+    found = measure(stored).axes[0]
+    assert abs(found.share - share) <= (1.5 / size if periodic else 1e-9)
+    assert found.is_sure
+    assert measure(stored).axes[1].cause == "native"
+
+
+def test_what_is_done_to_a_filled_image_leaves_no_empty_band() -> None:
+    stored = store_finer(anatomy((72, 110, 6)), 0, 96)
+    assert measure(stored).axes[0].is_empty
+    assert not measure(stored + noise(stored.shape, 0.02).real).axes[0].is_empty
+
+
+@pytest.mark.parametrize("width", [1.5, 3.0, 6.0])
+def test_smooth_things_have_no_edge_however_steeply_they_fall(width: float) -> None:
+    x, y = np.meshgrid(np.arange(120) - 57.3, np.arange(100) - 44.1, indexing="ij")
+    blob = np.exp(-(x**2 + y**2) / (2 * width**2))[..., None] * np.ones(3)
+    for array in (blob, blob + 0.01 * np.random.default_rng(0).uniform(size=blob.shape)):
+        assert not any(axis.is_sure for axis in measure(array).axes)

@@ -167,7 +167,7 @@ class Target:
 
     @property
     def is_square(self) -> bool:
-        """Whether slices are upscaled by one factor, but for a header's rounding, as the in-plane network does."""
+        """Whether slices are upscaled by one factor, but for a header's rounding, as weights of one factor need it."""
         rows, columns = (self.factors[axis] for axis in self.plane)
         return min(rows, columns) > 1 and abs(rows - columns) <= SPACING_TOLERANCE * max(rows, columns)
 

@@ -19,7 +19,7 @@ up to its head, of which there are two:
 
 - **one factor**, as published: 1/r, of the mean of both factors. They are meant to be equal, and differ where a
   header was rounded; nothing is trained on clearly different ones.
-- **two factors**: 1/r of rows and 1/r of columns, for slices that are thick along one axis only.
+- **two factors**: 1/r of rows and 1/r of columns, for pixels that were acquired at unlike sizes, and for thick slices.
 """
 
 from typing import Final, List, Tuple
@@ -135,7 +135,7 @@ class MetaUpscale(nn.Module):
                 raise ValueError("positions lie outside the features; pad the image first")
         inverse_scales = [1 / row_scale, 1 / column_scale] if self.factors == 2 else [2 / (row_scale + column_scale)]
         row_ratio, column_ratio = find_period(row_starts, row_scale), find_period(column_starts, column_scale)
-        # Of two axes that both repeat, the one whose kernels are more at a time.
+        # Of two axes that both repeat, the one of fewer phases, which takes fewer kernels.
         if column_ratio[0] > 0 and (row_ratio[0] == 0 or column_ratio[0] <= row_ratio[0]):
             _, phases = find_sources(column_ratio[0], column_ratio[0], column_ratio[1])
             kernels = self._predict_grid(row_offsets, phases, inverse_scales).to(features.dtype)

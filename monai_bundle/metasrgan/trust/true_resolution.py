@@ -43,10 +43,11 @@ class AcquiredAxis:
 
     Attributes:
         share: acquired part of the stored band, more than 0 to 1; 1 for a native axis.
-        sharpness: dB, from the spectrum at the edge of the band down to the floor beyond it; 0 where there is no edge.
+        sharpness: dB, from the spectrum at the edge of the band down to the floor beyond it; of an empty one only what
+            it falls more there than before and after; 0 where there is no edge.
         confidence: 0 to 1, in the cause.
         cause: of `CAUSES`.
-        is_empty: whether what lies beyond is empty to the last digit, as where nothing was done after filling it.
+        is_empty: whether the whole image's spectrum falls there at once, as where nothing was done after filling it.
     """
 
     share: float

@@ -102,8 +102,8 @@ def upscale(
         InputMissingError: no weights.
 
     Warns:
-        UpscaleWarning: the network was not trained for the scale, there are few slices, or the reference reaches beyond
-            the field of view.
+        UpscaleWarning: the network was not trained for the scale, there are few slices or nothing to fill, the
+            reference reaches beyond the field of view, or weights of one factor meet pixels that were interpolated.
     """
     if like is not None:
         check_grid(like)

@@ -28,7 +28,7 @@ class Result:
     Attributes:
         request: what was asked.
         source: the volume that was upscaled.
-        target: the grid.
+        target: the grid, from the stored pixels.
         volume: the result, on the target's grid.
         networks: with their weights; none for an interpolation, and for what a server did.
         device: that the network ran on; "cpu" for an interpolation, the address for a server.
