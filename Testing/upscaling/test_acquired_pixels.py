@@ -116,6 +116,7 @@ def test_auto_takes_what_the_spectrum_is_sure_of_and_the_report_says_so() -> Non
     assert report["AcquiredSpacing"][1:] == [1.0, 5.0]
     assert abs(report["TrueResolution"]["Share"][0] - 0.75) < 0.04
     assert report["TrueResolution"]["Cause"][0] == "zero-filled"
+    assert report["AcquiredLeftOut"] < 1e-3
     told = run(stored_volume(), scale=2).describe("out.nii")
     assert (told["AcquiredFrom"], "TrueResolution" in told) == ("asked", False)
 
@@ -172,6 +173,8 @@ def test_weights_of_one_factor_go_on_from_the_stored_pixels_and_say_so() -> None
     assert (auto.volume.array == run(volume, ONE_FACTOR, scale=2, acquired="stored").volume.array).all()
     with pytest.raises(UsageError, match=r"one.pt have one factor for both axes"):
         run(volume, ONE_FACTOR, scale=2)
+    with pytest.raises(UsageError, match=r"one.pt have one factor.*cannot fill pixels.*acquired 1.3.*scale above 1"):
+        run(volume, ONE_FACTOR, scale=1, acquired="auto")
 
 
 @pytest.mark.parametrize("turn", ["transposed", "flipped"])

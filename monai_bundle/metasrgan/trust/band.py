@@ -42,6 +42,7 @@ _HAMMING_DB = 14.0
 # An empty band's edge falls so many times further than the spectrum does before and after it, by this part of the whole
 # between four terms, and lies at most this far below the strongest frequency. Fewer terms than these are chance.
 _STEEPER, _AT_ONCE, _DEEPEST_EDGE_DB, _FEWEST_TERMS = 2.0, 0.6, 70.0, 4
+_RISE_DB = 3.0
 # Scanners fill up to twice the pixels, seldom thrice; below, smooth things fall onto their noise as steeply.
 _LEAST_EMPTY = 0.35
 # By which part of itself a window reaches beyond its share, in the order of `_make_windows`.
@@ -258,6 +259,9 @@ def _find_fall(power: np.ndarray) -> tuple[int, float]:
         slope = max(0.0, before - inside, beyond - after)
         # And nothing rises again.
         drop = min(inside - beyond, inside - float(np.percentile(level[edge:], 90)))
+        # A spike in k-space, and what leaks of it, rises first; a band does not.
+        if inside - before > _RISE_DB:
+            continue
         # Images that are smooth throughout fall ever steeper, far below where any scan's band could end.
         if drop - slope > max(best[1], _STEEPER * slope) and inside > level.max() - _DEEPEST_EDGE_DB:
             best = (edge, drop - slope)

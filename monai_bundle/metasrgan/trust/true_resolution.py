@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..volumes.volume import Volume
-from .band import NATIVE_SHARE, Band, find_empty_band, fit_band, measure_spectrum
+from .band import NATIVE_SHARE, Band, Spectrum, find_empty_band, fit_band, measure_spectrum
 
 CAUSES = ("native", "zero-filled", "interpolated", "resampled")
 # "auto" acts on an estimate from this confidence on, and on a share up to this one. Beyond it there
@@ -35,6 +35,9 @@ _SOFT_DB = 75.0
 # A fall as deep as this, more than the spectrum falls before and after it, at one frequency of the whole image. Of
 # scans that are known to be native the deepest is 3 dB.
 _EMPTY_DB = (5.0, 11.0)
+# A rhythm alone may be that of the anatomy, of a spike in k-space, or of an image that was reduced by short kernels.
+# What interpolation made lies beyond the share and is weak; otherwise there is something to lose.
+_WEAK_DB = (12.0, 14.0)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class AcquiredAxis:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the axis may be reduced to its share: what would be left out is empty beyond doubt."""
+        """Whether the axis may be reduced to its share: what would be left out is empty, or as good as."""
         return (
             self.cause in ("zero-filled", "interpolated")
             and (self.share <= SURE_SHARE or self.is_empty)
@@ -156,7 +159,7 @@ def _measure_axis(volume: Volume, axis: int) -> AcquiredAxis:
         return UNKNOWN
     fitted = fit_band(spectrum)
     rate, strength = _find_rhythm(planes, weights)
-    return _judge(fitted, rate, strength)
+    return _judge(fitted, rate, strength, spectrum)
 
 
 def _choose_partner(volume: Volume, axis: int) -> int:
@@ -247,13 +250,14 @@ def _find_peak(size: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     return float(rates[peak]), float(excess[peak])
 
 
-def _judge(band: Band, rate: float, strength: float) -> AcquiredAxis:
+def _judge(band: Band, rate: float, strength: float, spectrum: Spectrum) -> AcquiredAxis:
     """Weigh the cliff and the rhythm against each other."""
     rhythm = _ramp(strength, 7, 11)
     if rhythm >= SURE_CONFIDENCE:
         # Rates above half a cycle a pixel look like what is missing to a whole one.
         share = min((rate, 1 - rate), key=lambda each: abs(each - band.share))
-        return AcquiredAxis(float(share), max(band.cliff, 0.0), rhythm, "interpolated")
+        fall = _measure_fall(spectrum, share)
+        return AcquiredAxis(float(share), max(fall, 0.0), rhythm * _ramp(fall, *_WEAK_DB), "interpolated")
     if band.share > NATIVE_SHARE:
         return AcquiredAxis(1.0, 0.0, 1.0, "native")
     sureness = _ramp(band.cliff, 8, 16) * _ramp(band.advantage, 1.15, 1.6)
@@ -262,6 +266,13 @@ def _judge(band: Band, rate: float, strength: float) -> AcquiredAxis:
     if band.softness >= _SOFT_DB:
         return AcquiredAxis(1.0, 0.0, 0.3, "resampled")
     return AcquiredAxis(1.0, 0.0, 1 - sureness, "native")
+
+
+def _measure_fall(spectrum: Spectrum, share: float) -> float:
+    """Return by how many dB what lies beyond a share is weaker than what lies just inside."""
+    inside = (spectrum.frequency > share - 0.15) & (spectrum.frequency < share - 0.03)
+    beyond = spectrum.frequency > min(share + 0.04, spectrum.frequency[-2])
+    return float(spectrum.level[inside].mean() - spectrum.level[beyond].mean()) if inside.any() else 0.0
 
 
 def _ramp(value: float, low: float, high: float) -> float:

@@ -60,6 +60,16 @@ class AcquiredPlane:
         """Reduce stored slices, float32 (N, H, W), to what was acquired of them, (N, H', W')."""
         return apply_matrices(self._matrices[0], slices, self._matrices[1])
 
+    def measure_left_out(self, slices: np.ndarray) -> float:
+        """Return the root mean square of what stored slices, float32 (N, H, W), hold beyond what was acquired.
+
+        Noise that was rounded, or rectified by a magnitude, and the end of a window; little, or the pixels are not so.
+        """
+        # Zero-filling is the reduction's transpose but for what keeps constants constant.
+        rows, columns = (matrix.T * (matrix.shape[1] / matrix.shape[0]) for matrix in self._matrices)
+        rest = slices - apply_matrices(rows, self.reduce(slices), columns)
+        return float(np.sqrt(np.mean(rest.astype(np.float64) ** 2)))
+
 
 def _format(sizes: list[float]) -> str:
     return " × ".join(f"{size:.2f}" for size in sizes)

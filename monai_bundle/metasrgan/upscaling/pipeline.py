@@ -229,6 +229,9 @@ def run_request_steps(
         agreement = yield from measure_agreement_steps(
             request, volume, result, target, slices, acquired, keeper, intensities
         )
+    left_out = None
+    if acquired is not None:
+        left_out = acquired.measure_left_out(intensities.forward(_take_some_slices(volume, stored)))
     return Result(
         request,
         volume,
@@ -242,6 +245,7 @@ def run_request_steps(
         thickness,
         acquired,
         start.resolution,
+        left_out,
     )
 
 
@@ -249,10 +253,13 @@ def fit_intensities(volume: Volume, target: Target, acquired: AcquiredPlane | No
     """Fit a volume's map of intensities: to the pixels that are started from, since stored ones ring beyond them."""
     if acquired is None:
         return IntensityMap.fit(volume.array)
+    return IntensityMap.fit(acquired.reduce(_take_some_slices(volume, target).astype(np.float32)))
+
+
+def _take_some_slices(volume: Volume, target: Target) -> np.ndarray:
+    """Every nth slice of a large volume: fitting needs no more, and more would take the volume's memory again."""
     slices = np.moveaxis(volume.array, target.axis, 0)
-    # Of large volumes every nth slice: percentiles need no more, and all reduced ones would take its memory again.
-    some = slices[:: -(-slices.size // _VOXELS_TO_FIT)]
-    return IntensityMap.fit(acquired.reduce(some.astype(np.float32)))
+    return slices[:: -(-slices.size // _VOXELS_TO_FIT)]
 
 
 def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:

@@ -39,6 +39,7 @@ class Result:
         thickness: of the input's slices, where they were made finer.
         acquired: the pixels that were started from, where they are fewer than the stored ones.
         resolution: what the input's spectrum says was acquired; None where nothing hung on it.
+        left_out: root mean square of what stored pixels hold beyond the acquired ones, a part of the tissue's range.
     """
 
     request: Request
@@ -53,6 +54,7 @@ class Result:
     thickness: Thickness | None = None
     acquired: AcquiredPlane | None = None
     resolution: TrueResolution | None = None
+    left_out: float | None = None
 
     @property
     def start(self) -> Target:
@@ -95,6 +97,8 @@ class Result:
         if self.acquired is not None:
             said = {"Acquired": self.acquired.describe(), "AcquiredFrom": self.acquired.source}
             said["AcquiredSpacing"] = [round(size, 9) for size in self.acquired.spacing]
+            # The agreement is with acquired pixels; this is by how much the stored ones are others.
+            said["AcquiredLeftOut"] = None if self.left_out is None else float(f"{self.left_out:.3g}")
         if self.resolution is not None:
             axes = self.resolution.axes
             said["TrueResolution"] = {

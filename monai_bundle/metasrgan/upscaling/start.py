@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from ..geometry.target import Target
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume
@@ -64,6 +65,11 @@ def choose_start(
     start = Start(stored, choose_acquired(request, volume, stored, found), found)
     acquired = start.acquired
     if acquired is not None and own is not None and request.acquired == "auto" and not fits_plane(own, start.target):
+        if stored.keeps_all:
+            raise UsageError(
+                f"weights {own.path.name} have one factor for both axes, and cannot fill pixels that were acquired at "
+                f"others ({acquired.describe()}); leave them out, or give a scale above 1"
+            )
         if warn is not None:
             warn(
                 f"the scanner interpolated these pixels ({acquired.describe()}), but weights {own.path.name} have one "
