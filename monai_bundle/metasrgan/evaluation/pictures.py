@@ -17,6 +17,7 @@ from ..reports.drawing import (
     add_colour_bar,
     add_headline,
     add_letters,
+    compute_aspect,
     encode_png,
     make_figure,
     show_difference,
@@ -46,13 +47,14 @@ def draw_comparison(comparison: Comparison, methods: Sequence[str] | None = None
     top, bottom, left, right = crop
     part = choose_part(truth, crop)
 
-    tall = (bottom - top) / (right - left)
-    figure = make_figure(len(columns), [tall, 1.0, tall])
-    axes = figure.subplots(3, len(columns), height_ratios=[tall, 1.0, tall])
+    aspect = compute_aspect(comparison.affine, shown)
+    tall = (bottom - top) / (right - left) * aspect
+    figure = make_figure(len(columns), [tall, aspect, tall])
+    axes = figure.subplots(3, len(columns), height_ratios=[tall, aspect, tall])
     for place, (column, panels) in enumerate(zip(columns, axes.T)):
-        _draw_column(panels, *column, truth, crop, part)
+        _draw_column(panels, *column, truth, crop, part, aspect)
         if place >= 2:
-            show_difference(panels[2], (column[1] - truth)[top:bottom, left:right], LARGEST_ERROR)
+            show_difference(panels[2], (column[1] - truth)[top:bottom, left:right], LARGEST_ERROR, aspect=aspect)
         else:
             panels[2].axis("off")
     add_letters(axes[0][0], comparison.affine, shown)
@@ -81,14 +83,14 @@ def draw_spectra(comparison: Comparison, methods: Sequence[str] | None = None) -
     row, column, side = choose_part(truth, crop)
     part = np.s_[row : row + side, column : column + side]
     window = choose_window(truth[part])
-    band = 1 / comparison.scale
+    band, aspect = 1 / comparison.scale, compute_aspect(comparison.affine, shown)
     columns = [("ground truth", truth)]
     columns += [(name_method(each), comparison.images[each][index]) for each in methods or comparison.images]
     figure = make_figure(len(columns), [1.0, 1.0, 1.0])
     axes = figure.subplots(3, len(columns))
     for (title, image), panels in zip(columns, axes.T):
         enlarged = turn_upright(image[part], comparison.affine, shown)
-        show_image(panels[0], enlarged, title, window=window, smooth=False)
+        show_image(panels[0], enlarged, title, aspect, window, smooth=False)
         for panel, each, called in (
             (panels[1], image, "spectrum"),
             (panels[2], image - truth, "spectrum of the error"),
@@ -213,16 +215,19 @@ def _draw_column(
     truth: np.ndarray,
     crop: tuple[int, int, int, int],
     part: tuple[int, int, int],
+    aspect: float,
 ) -> None:
     """Show an image, which may be finer than the truth, and a part of it below, by the contrast of the truth's."""
-    (top, _, left, _), (row, column, side) = crop, part
+    (top, bottom, left, right), (row, column, side) = crop, part
     window = choose_window(truth[row : row + side, column : column + side])
     finer = image.shape[0] / truth.shape[0]
-    show_image(panels[0], _cut_out(image, finer, *crop), title)
-    corner = ((column - left) * finer - 0.5, (row - top) * finer - 0.5)
-    panels[0].add_patch(Rectangle(corner, side * finer, side * finer, fill=False, edgecolor="gold"))
+    show_image(panels[0], _cut_out(image, finer, *crop), title, aspect)
+    # In parts of the panel, as in `draw_spectra`.
+    width, height = side / (right - left), side / (bottom - top)
+    corner = ((column - left) / (right - left), 1 - (row - top) / (bottom - top) - height)
+    panels[0].add_patch(Rectangle(corner, width, height, transform=panels[0].transAxes, fill=False, edgecolor="gold"))
     enlarged = _cut_out(image, finer, row, row + side, column, column + side)
-    show_image(panels[1], enlarged, window=window, smooth=False)
+    show_image(panels[1], enlarged, aspect=aspect, window=window, smooth=False)
 
 
 def _format_figures(comparison: Comparison, method: str) -> str:

@@ -91,7 +91,8 @@ def draw_qc(
     below = figure.add_subplot(grid[-1, count - 1])
     below.axis("off")
     add_colour_bar(figure, below.inset_axes((0.1, 0, 0.8, 1)), LARGEST_ADDITION)
-    add_headline(figure, ", ".join([_shorten(Path(volume.name).name), *_describe(target, acquired)]))
+    first, *further = _describe(target, acquired)
+    add_headline(figure, "\n".join([f"{_shorten(Path(volume.name).name)}, {first}", *further]))
     return encode_png(figure)
 
 
@@ -133,7 +134,7 @@ def _describe(target: Target, acquired: AcquiredPlane | None) -> list[str]:
     if acquired is None:
         return [f"×{target.scale:.4g}" if target.is_square and target.keeps_slices else describe_resolution(target)]
     done = describe_resolution(target.start_from(acquired.shape), from_acquired=True)
-    return [f"×{target.scale:.4g}" if target.keeps_slices else done, acquired.describe()]
+    return [f"×{target.scale:.4g}" if target.is_square and target.keeps_slices else done, acquired.describe()]
 
 
 def _shorten(name: str) -> str:
