@@ -339,7 +339,9 @@ def test_the_command_line_ends_with_the_code_that_it_has_without_a_server(
     ):
         assert said in command_line("-i", volume, *words, "--scale", "2", "--token-file", token, code=code)
     words += ["-i", source]
-    assert "does not upscale" in command_line(*words, "--spacing", "40", "--token-file", token, code=64)
+    assert "nowhere finer than what was acquired" in command_line(
+        *words, "--spacing", "40", "--token-file", token, code=64
+    )
     assert "wants a token" in command_line(*words, "--scale", "2", code=69)
     command_line(*words, "--scale", "2", "--token-file", token)
     command_line(*words, "--scale", "2", "--overwrite", env={"METASRGAN_TOKEN": TOKEN})

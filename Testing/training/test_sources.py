@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from metasrgan.errors import DataError, InputMissingError, UsageError
-from metasrgan.training import sources
+from metasrgan.evaluation import truth
 from metasrgan.training.sources import (
     Group,
     Slice,
@@ -76,7 +76,7 @@ def test_volumes_are_reduced_to_what_was_measured_along_the_axes_that_slices_hav
     measured = make_texture(48, 72, 60)
     nib.save(nib.Nifti1Image(interpolate(measured, 0, 64), np.diag([0.75, 1, 1, 1])), tmp_path / "a.nii.gz")
     axes = (SimpleNamespace(is_sure=True, share=0.75), *[SimpleNamespace(is_sure=False, share=0.5)] * 2)
-    monkeypatch.setattr(sources, "measure_true_resolution", lambda _: SimpleNamespace(axes=axes))
+    monkeypatch.setattr(truth, "measure_true_resolution", lambda _: SimpleNamespace(axes=axes))
     source: dict[str, Any] = {"volume": tmp_path / "a.nii.gz"}
     (stored,), (reduced,) = load_groups([source]), load_groups([source], "auto")
     assert [each[0].image.shape for each in stored.planes] == [(72, 60), (64, 60), (64, 72)]

@@ -23,7 +23,7 @@ from .band import NATIVE_SHARE, Band, Spectrum, find_empty_band, fit_band, measu
 CAUSES = ("native", "zero-filled", "interpolated", "resampled")
 # "auto" acts on an estimate from this confidence on, and on a share up to this one. Beyond it there
 # is less to gain than to lose.
-SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.845
+SURE_CONFIDENCE, SURE_SHARE = 0.5, 0.839
 # An axis of fewer voxels has too few frequencies for a cliff to be told from chance.
 FEWEST_VOXELS = 32
 # Looked at are at most this many planes, the middle of large ones, and about this many voxels in all.
@@ -260,7 +260,7 @@ def _judge(band: Band, rate: float, strength: float, spectrum: Spectrum) -> Acqu
         return AcquiredAxis(float(share), max(fall, 0.0), rhythm * _ramp(fall, *_WEAK_DB), "interpolated")
     if band.share > NATIVE_SHARE:
         return AcquiredAxis(1.0, 0.0, 1.0, "native")
-    sureness = _ramp(band.cliff, 8, 16) * _ramp(band.advantage, 1.15, 1.6)
+    sureness = _ramp(band.cliff, 9, 17) * _ramp(band.advantage, 1.15, 1.6)
     if sureness > 0.1:
         return AcquiredAxis(band.share, band.cliff, sureness, "zero-filled")
     if band.softness >= _SOFT_DB:
