@@ -11,6 +11,7 @@ from pathlib import Path
 import metasrgan
 import numpy as np
 import pytest
+from metasrgan.networks.loading import load_model
 from metasrgan.networks.weights import SHIPPED, read_checksums
 from PIL import Image
 
@@ -118,3 +119,17 @@ def test_the_version_goes_up_whenever_weights_change() -> None:
     checksums = read_checksums(ROOT / "monai_bundle" / "models")
     for name in SHIPPED.values():
         assert f"`{name}` {checksums[name][:12]}" in newest_release()[1]
+
+
+def test_the_model_card_is_of_the_weights_that_are_shipped() -> None:
+    models = ROOT / "monai_bundle" / "models"
+    card = (models / "README.md").read_text(encoding="utf-8")
+    for name, digest in read_checksums(models).items():
+        assert f"`{digest}`" in card, f"{name} is another one than the model card says"
+    for name, (factors, parameters) in {
+        "kept": (2, "562,182"), "free": (2, "562,182"), "gan": (1, "561,926"), "through_plane": (2, "1,377,425")
+    }.items():  # fmt: skip
+        generator = load_model(name).generator
+        assert (generator.factors, f"{sum(each.numel() for each in generator.parameters()):,}") == (factors, parameters)
+        assert parameters in card
+        assert generator.made_for == ("through_plane" if name == "through_plane" else "in_plane")
