@@ -43,6 +43,8 @@ _HAMMING_DB = 14.0
 # between four terms, and lies at most this far below the strongest frequency. Fewer terms than these are chance.
 _STEEPER, _AT_ONCE, _DEEPEST_EDGE_DB, _FEWEST_TERMS = 2.0, 0.6, 70.0, 4
 _RISE_DB = 3.0
+# A spectrum that is a mean over fewer lines falls by chance.
+_FEWEST_LINES = 48
 # Scanners fill up to twice the pixels, seldom thrice; below, smooth things fall onto their noise as steeply.
 _LEAST_EMPTY = 0.35
 # By which part of itself a window reaches beyond its share, in the order of `_make_windows`.
@@ -235,6 +237,8 @@ def find_empty_band(planes: np.ndarray) -> tuple[float, float]:
     from scipy import fft
 
     size = planes.shape[1]
+    if planes.shape[0] * planes.shape[2] < _FEWEST_LINES:
+        return 1.0, 0.0
     mirrored = (fft.dct(planes, axis=1, norm="ortho") ** 2).mean((0, 2), dtype=np.float64)
     periodic = (np.abs(fft.rfft(planes, axis=1)) ** 2).mean((0, 2), dtype=np.float64)
     # Terms of a mirrored image are half a period apart, of a periodic one a whole, to either side of the first.

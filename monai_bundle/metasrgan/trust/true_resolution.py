@@ -260,7 +260,7 @@ def _judge(band: Band, rate: float, strength: float, spectrum: Spectrum) -> Acqu
         return AcquiredAxis(float(share), max(fall, 0.0), rhythm * _ramp(fall, *_WEAK_DB), "interpolated")
     if band.share > NATIVE_SHARE:
         return AcquiredAxis(1.0, 0.0, 1.0, "native")
-    sureness = _ramp(band.cliff, 9, 17) * _ramp(band.advantage, 1.15, 1.6)
+    sureness = _ramp(band.cliff, 10, 18) * _ramp(band.advantage, 1.15, 1.6)
     if sureness > 0.1:
         return AcquiredAxis(band.share, band.cliff, sureness, "zero-filled")
     if band.softness >= _SOFT_DB:
