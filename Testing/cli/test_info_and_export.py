@@ -109,8 +109,8 @@ def test_demo_compares_and_upscales_the_sample_and_says_where_to_look(
     assert run("demo --threads 1 --device cpu") == 0
     out, err = capsys.readouterr()
     assert {path.name for path in (folder / "demo").iterdir()} == DEMO
-    assert "the scanner interpolated it; compared with the pixels that it acquired" in err
-    assert err.count("\n") == 1
+    # Of this small part of the sample the spectrum is not sure; of the whole one it is, and that is told.
+    assert err == ""
     for said in ("comparison_kspace_x2.png ", "t1ce_glioma_x2.png ", "t1ce_glioma_x2.nii.gz "):
         assert f"  demo/{said}" in out
     assert INTENDED_USE in out

@@ -15,8 +15,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..geometry.grid import ABSURD_SCALE, format_size
-from ..geometry.orientation import SPACING_TOLERANCE
-from ..geometry.target import Target
+from ..geometry.target import SMALLEST_REFINEMENT, Target
 from ..image.acquired import count_terms, make_reduction_matrix
 from ..image.interpolation import apply_matrices
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
@@ -97,7 +96,8 @@ def choose_acquired(
 ) -> AcquiredPlane | None:
     """Return the acquired pixels that a volume is upscaled from; None for the stored ones.
 
-    An axis whose wanted pixels are no finer than the acquired ones starts from the stored ones: it needs no network.
+    An axis whose wanted pixels are no finer than the acquired ones, or hardly, starts from the stored ones: there is
+    nothing for a network to add.
 
     Args:
         request: what is asked.
@@ -114,7 +114,7 @@ def choose_acquired(
         # The result's pixels are as much finer than the acquired ones as this.
         factor = target.factors[axis] * size / spacing[axis]
         terms = count_terms(shape[axis], spacing[axis] / size)
-        if factor > 1 + SPACING_TOLERANCE and terms < shape[axis]:
+        if factor >= SMALLEST_REFINEMENT and terms < shape[axis]:
             shape[axis] = terms
     first, second, third = shape
     if (first, second, third) == target.shape_in:
