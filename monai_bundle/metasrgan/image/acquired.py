@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from .acquisition import evaluate_cosines
+from .acquisition import model_truncation
 from .interpolation import apply_along
 
 
@@ -22,17 +22,6 @@ def count_terms(size: int, share: float) -> int:
         share: more than 0, up to 1.
     """
     return min(size, max(1, math.ceil(size * share - 1e-6)))
-
-
-def make_reduction_matrix(size: int, terms: int) -> np.ndarray:
-    """Return the k-space truncation of an axis to its first terms, float32 (K, n), which leaves constants as they are.
-
-    Args:
-        size: n, stored pixels.
-        terms: K, 1 … n, and as many pixels on the same field of view.
-    """
-    stored, acquired = (evaluate_cosines(np.arange(each, dtype=np.float64), each, terms) for each in (size, terms))
-    return np.asarray(np.sqrt(terms / size) * acquired @ stored.T, np.float32)
 
 
 def reduce_axis(array: np.ndarray, axis: int, terms: int) -> np.ndarray:
@@ -56,4 +45,4 @@ def reduce_axis(array: np.ndarray, axis: int, terms: int) -> np.ndarray:
         raise ValueError(f"terms {terms} are none of an axis of {size} pixels; give 1 to {size}")
     if terms == size:
         return array.astype(np.float32)
-    return apply_along(make_reduction_matrix(size, terms), array, axis)
+    return apply_along(model_truncation(size, terms).measure, array, axis)

@@ -82,6 +82,19 @@ def model_kspace(positions: np.ndarray, size: int, band: float = 1.0, shoulder: 
     )
 
 
+def model_truncation(fine: int, coarse: int) -> Acquisition:
+    """Model an axis of fewer pixels over the field of view of a finer one, from the same outer edge.
+
+    Args:
+        fine: N, pixels of which the high spatial frequencies are cut off.
+        coarse: n, pixels that hold the others.
+
+    Returns:
+        With K = n.
+    """
+    return model_kspace((np.arange(fine) + 0.5) * coarse / fine - 0.5, coarse)
+
+
 def model_mean(positions: np.ndarray, size: int, width: float) -> Acquisition:
     """Model an axis each of whose pixels is the mean over its area.
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .acquisition import Acquisition, evaluate_cosines, model_kspace
+from .acquisition import evaluate_cosines, model_truncation
 from .averaging import average_down
 
 DEGRADATIONS = ("bicubic_aa", "bilinear_aa", "area", "kspace", "kspace_hamming")
@@ -142,7 +142,7 @@ def _make_filter(name: str, low: int, high: int) -> Tensor:
 
     if name == "area":
         return torch.from_numpy(average_down(low, high))
-    measure = _model_axis(low, high).measure
+    measure = model_truncation(high, low).measure
     if name == "kspace":
         return torch.from_numpy(measure)
     frequency = np.arange(low) / low
@@ -156,9 +156,4 @@ def _make_completion(high: int, low: int) -> Tensor:
     """(high, low): LR pixels to the HR pixels that hold just their frequencies."""
     import torch
 
-    return torch.from_numpy(_model_axis(low, high).complete)
-
-
-def _model_axis(low: int, high: int) -> Acquisition:
-    """How an axis of ``low`` pixels comes of one of ``high`` over the same field of view."""
-    return model_kspace((np.arange(high) + 0.5) * low / high - 0.5, low)
+    return torch.from_numpy(model_truncation(high, low).complete)

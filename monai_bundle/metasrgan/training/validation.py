@@ -124,24 +124,21 @@ class BorderedInferer(Inferer):
         rows, columns = (
             find_centres(size, each.numerator, each.denominator) for size, each in zip(detail.shape[2:], factors)
         )
-        return network.add_base(detail, inputs, rows, columns)
+        return self._finish(inputs, network.add_base(detail, inputs, rows, columns), factors)
+
+    def _finish(self, inputs: Tensor, prediction: Tensor, factors: tuple[Scale, Scale]) -> Tensor:
+        """What is made of a prediction: nothing more."""
+        return prediction
 
 
 class ProjectedInferer(BorderedInferer):
-    """The same, with what was measured put back, as users get it: see `metasrgan.training.projection.put_back`."""
+    """The same, with what was measured put back, as users get it: see `metasrgan.training.projection.put_back`.
 
-    def __call__(
-        self,
-        inputs: Tensor,
-        network: MetaSRGAN | ByTwo,
-        *_: Any,
-        scale: float,
-        column_scale: float | None = None,
-        **__: Any,
-    ) -> Tensor:
-        """As `BorderedInferer`, for slices whose sizes the scales multiply to whole ones."""
-        prediction = super().__call__(inputs, network, scale=scale, column_scale=column_scale)
-        return put_back(inputs, prediction, Scale(scale), None if column_scale is None else Scale(column_scale))
+    Slices' sizes must be such that the scales multiply them to whole ones.
+    """
+
+    def _finish(self, inputs: Tensor, prediction: Tensor, factors: tuple[Scale, Scale]) -> Tensor:
+        return put_back(inputs, prediction, *factors)
 
 
 class MeanOverSlices(Metric):

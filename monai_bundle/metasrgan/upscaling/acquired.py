@@ -7,7 +7,7 @@ that were acquired, which loses nothing, and go from there to the wanted grid in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,8 @@ import numpy as np
 from ..errors import UsageError
 from ..geometry.grid import ABSURD_SCALE, format_size
 from ..geometry.target import SMALLEST_REFINEMENT, Target
-from ..image.acquired import count_terms, make_reduction_matrix
+from ..image.acquired import count_terms
+from ..image.acquisition import Acquisition, model_truncation
 from ..image.interpolation import apply_matrices
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume
@@ -45,9 +46,10 @@ class AcquiredPlane:
     source: str
 
     @cached_property
-    def _matrices(self) -> tuple[np.ndarray, np.ndarray]:
-        rows, columns = (make_reduction_matrix(self.stored[axis], self.shape[axis]) for axis in self.plane)
-        return rows, columns
+    def _axes(self) -> list[Acquisition | None]:
+        """How the acquired pixels come of the stored ones along rows and columns; None where they are those."""
+        sizes = [(self.stored[axis], self.shape[axis]) for axis in self.plane]
+        return [None if stored == acquired else model_truncation(stored, acquired) for stored, acquired in sizes]
 
     def describe(self) -> str:
         """Return the sizes of pixels in words, such as "acquired 0.78 × 1.04 mm, stored 0.78 × 0.78"."""
@@ -57,15 +59,15 @@ class AcquiredPlane:
 
     def reduce(self, slices: np.ndarray) -> np.ndarray:
         """Reduce stored slices, float32 (N, H, W), to what was acquired of them, (N, H', W')."""
-        return apply_matrices(self._matrices[0], slices, self._matrices[1])
+        rows, columns = (None if axis is None else axis.measure for axis in self._axes)
+        return apply_matrices(rows, slices, columns)
 
     def measure_left_out(self, slices: np.ndarray) -> float:
         """Return the root mean square of what stored slices, float32 (N, H, W), hold beyond what was acquired.
 
         Noise that was rounded, or rectified by a magnitude, and the end of a window; little, or the pixels are not so.
         """
-        # Zero-filling is the reduction's transpose but for what keeps constants constant.
-        rows, columns = (matrix.T * (matrix.shape[1] / matrix.shape[0]) for matrix in self._matrices)
+        rows, columns = (None if axis is None else axis.complete for axis in self._axes)
         rest = slices - apply_matrices(rows, self.reduce(slices), columns)
         return float(np.sqrt(np.mean(rest.astype(np.float64) ** 2)))
 
@@ -91,25 +93,19 @@ def measure_resolution(
     return measure(volume)
 
 
-def choose_acquired(
-    request: Request, volume: Volume, target: Target, found: TrueResolution | None
-) -> AcquiredPlane | None:
+def choose_acquired(volume: Volume, target: Target, sizes: Mapping[int, float], source: str) -> AcquiredPlane | None:
     """Return the acquired pixels that a volume is upscaled from; None for the stored ones.
 
     An axis whose wanted pixels are no finer than the acquired ones, or hardly, starts from the stored ones: there is
     nothing for a network to add.
 
     Args:
-        request: what is asked.
         volume: the input.
         target: the grid, as of `metasrgan.upscaling.plan.choose_target`.
-        found: of `measure_resolution`.
-
-    Raises:
-        UsageError: sizes that are finer than the stored pixels.
+        sizes: of `find_sizes`.
+        source: who says so: "asked" or "spectrum".
     """
     shape, spacing = list(target.shape_in), volume.spacing
-    sizes = find_sizes(request, volume, target, found)
     for axis, size in sizes.items():
         # The result's pixels are as much finer than the acquired ones as this.
         factor = target.factors[axis] * size / spacing[axis]
@@ -120,7 +116,6 @@ def choose_acquired(
     if (first, second, third) == target.shape_in:
         return None
     i, j, k = (float(size) * old / new for size, old, new in zip(spacing, target.shape_in, shape))
-    source = "asked" if found is None else "spectrum"
     return AcquiredPlane(target.shape_in, (first, second, third), (i, j, k), target.plane, source)
 
 
@@ -128,7 +123,10 @@ def find_sizes(request: Request, volume: Volume, target: Target, found: TrueReso
     """Return the sizes in mm of acquired pixels, by axis of the plane, where they may not be the stored ones.
 
     Args:
-        request, volume, target, found: as for `choose_acquired`.
+        request: what is asked.
+        volume: the input.
+        target: the grid, as of `metasrgan.upscaling.plan.choose_target`.
+        found: of `measure_resolution`.
 
     Raises:
         UsageError: sizes that are finer than the stored pixels, or absurdly larger.

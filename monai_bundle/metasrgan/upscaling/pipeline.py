@@ -223,15 +223,15 @@ def run_request_steps(
     result = yield from upscale_steps(run)
     seconds = time.monotonic() - started
     agreement: Agreement | None = None
+    left_out: float | None = None
     if check_consistency:
         # What was put back is counted by the one that did it.
         keeper = run.plane_keeper if target.keeps_slices else None
         agreement = yield from measure_agreement_steps(
             request, volume, result, target, slices, acquired, keeper, intensities
         )
-    left_out = None
-    if acquired is not None:
-        left_out = acquired.measure_left_out(intensities.forward(_take_some_slices(volume, stored)))
+        if acquired is not None:
+            left_out = acquired.measure_left_out(intensities.forward(_take_some_slices(volume, stored)))
     return Result(
         request,
         volume,

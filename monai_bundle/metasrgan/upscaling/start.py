@@ -62,7 +62,9 @@ def choose_start(
         UsageError: a request that makes no sense for this volume.
     """
     found = measure_resolution(request, volume, measure)
-    start = Start(stored, choose_acquired(request, volume, stored, found), found)
+    sizes = find_sizes(request, volume, stored, found)
+    source = "asked" if found is None else "spectrum"
+    start = Start(stored, choose_acquired(volume, stored, sizes, source), found)
     acquired = start.acquired
     if acquired is not None and own is not None and request.acquired == "auto" and not fits_plane(own, start.target):
         if stored.keeps_all:
@@ -76,7 +78,6 @@ def choose_start(
                 "factor for both axes; going on from the stored pixels"
             )
         start = Start(stored, None, found)
-    sizes = find_sizes(request, volume, stored, found)
     check_finer(request, start.target, [sizes.get(axis, float(volume.spacing[axis])) for axis in range(3)])
     if start.target.keeps_all and warn is not None:
         known = found is not None or request.acquired_sizes is not None
