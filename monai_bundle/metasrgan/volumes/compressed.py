@@ -1,0 +1,191 @@
+"""Bytes of a file from a stranger, plain or compressed: as many as were asked for, verified to the end.
+
+Nothing is believed of a size that a header declares: memory is taken as bytes come, no stream is unpacked beyond what
+was declared, and checksums are verified, which most readers skip since they stop after the last voxel.
+"""
+
+from __future__ import annotations
+
+import bz2
+import zlib
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import DataError
+
+_CHUNK = 1 << 20
+# Deflate makes at most 1,032 bytes of one, bzip2 about a million; more than that is not in a file.
+_MOST_OF_ONE = {"gzip": 1032, "zlib": 1032, "bzip2": 1 << 20}
+# What may follow the voxels: programs pad files to whole blocks.
+MOST_PADDING = 1 << 16
+
+
+class ByteReader:
+    """Reads a file's bytes, unpacked, from where it stands.
+
+    Args:
+        file: opened for reading bytes, seekable; the caller closes it.
+        packing: "gzip" (one member after another), "zlib", "bzip2", or "" for bytes as they are.
+        name: of the file, for messages.
+    """
+
+    def __init__(self, file: BinaryIO, packing: str, name: str) -> None:
+        self._file, self._packing, self._name = file, packing, name
+        here = file.tell()
+        self._left = file.seek(0, 2) - here
+        file.seek(here)
+        self._stream = _start(packing)
+        self._packed = b""
+        self._ready = b""
+
+    def require(self, size: int) -> None:
+        """Refuse a size that the rest of the file cannot hold, whatever it unpacks to, before anything is read.
+
+        Raises:
+            DataError: it cannot.
+        """
+        most = (self._left + len(self._packed)) * _MOST_OF_ONE.get(self._packing, 1) + len(self._ready)
+        if size > most:
+            raise DataError(
+                f"{self._name}: its header declares {size} bytes of voxels, more than the file can hold; it is damaged "
+                "or cut short"
+            )
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes.
+
+        Raises:
+            DataError: the file ends before, or is damaged.
+        """
+        self.require(size)
+        parts, missing = [], size
+        while missing:
+            part = self._take(missing)
+            if not part:
+                raise DataError(f"{self._name}: is cut short, {missing} of {size} bytes are missing")
+            parts.append(part)
+            missing -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def read_array(self, dtype: np.dtype, count: int) -> np.ndarray:
+        """Read so many numbers: (count,), writable, in the file's byte order.
+
+        Raises:
+            DataError: as `read`.
+        """
+        size = dtype.itemsize * count
+        self.require(size)
+        # Pages that nothing is written to take no memory yet, so this believes nobody.
+        numbers = np.empty(size, np.uint8)
+        view, done = memoryview(numbers), 0
+        if not self._packing:
+            while done < size and (got := self._file.readinto(view[done : done + _CHUNK])):  # type: ignore[attr-defined]
+                done += got
+            self._left -= done
+        while self._packing and done < size and (part := self._take(min(size - done, _CHUNK))):
+            view[done : done + len(part)] = part
+            done += len(part)
+        if done < size:
+            raise DataError(f"{self._name}: is cut short, {size - done} of {size} bytes of voxels are missing")
+        return numbers.view(dtype)
+
+    def read_line(self, longest: int) -> bytes:
+        """Read a line, without its end; empty lines and the end of the file give b"".
+
+        Raises:
+            DataError: it is longer, or the file is damaged.
+        """
+        line = b""
+        while len(line) <= longest:
+            if b"\n" in self._ready:
+                head, _, self._ready = self._ready.partition(b"\n")
+                line += head
+                if len(line) > longest:
+                    break
+                return line.rstrip(b"\r")
+            line += self._ready
+            self._ready = b""
+            more = self._take(4096)
+            if not more:
+                return line.rstrip(b"\r")
+            self._ready = more
+        raise DataError(f"{self._name}: a line of its header has more than {longest} bytes; it is damaged")
+
+    def check_end(self, most: int = MOST_PADDING) -> None:
+        """Read to the end of the file, which verifies checksums.
+
+        Args:
+            most: bytes that may follow what was read.
+
+        Raises:
+            DataError: more follow, or the file is damaged.
+        """
+        if not self._packing:
+            if self._left + len(self._ready) > most:
+                raise DataError(
+                    f"{self._name}: {self._left + len(self._ready)} bytes follow the voxels that its header declares; "
+                    "the header is damaged"
+                )
+            return
+        follow = len(self._ready)
+        self._ready = b""
+        while part := self._take(_CHUNK):
+            follow += len(part)
+            if follow > most:
+                raise DataError(
+                    f"{self._name}: more bytes follow than the voxels that its header declares; the header is damaged"
+                )
+
+    def _take(self, most: int) -> bytes:
+        """The next bytes, at least one and so many at most; none at the end."""
+        if self._ready:
+            part, self._ready = self._ready[:most], self._ready[most:]
+            return part
+        if self._stream is None:
+            part = self._file.read(min(most, _CHUNK))
+            self._left -= len(part)
+            return part
+        try:
+            return self._unpack(min(most, _CHUNK))
+        except (OSError, ValueError, EOFError, zlib.error) as error:
+            raise DataError(f"{self._name}: is damaged, its compressed bytes do not unpack ({error})") from error
+
+    def _unpack(self, most: int) -> bytes:
+        assert self._stream is not None
+        while True:
+            if self._stream.eof:
+                rest = self._stream.unused_data or self._packed
+                rest += b"" if rest else self._fetch()
+                # Blocks of zeros may pad a stream; what else follows is another member, of gzip and bzip2.
+                while rest and not rest.strip(b"\0"):
+                    rest = self._fetch()
+                if not rest or self._packing == "zlib":
+                    self._packed = b""
+                    return b""
+                self._packed, self._stream = rest.lstrip(b"\0"), _start(self._packing)
+                assert self._stream is not None
+            if isinstance(self._stream, bz2.BZ2Decompressor):
+                waiting = b"" if not self._stream.needs_input else self._packed or self._fetch()
+                ended = self._stream.needs_input and not waiting
+                self._packed = b""
+            else:
+                waiting = self._stream.unconsumed_tail or self._packed or self._fetch()
+                ended, self._packed = not waiting, b""
+            part = self._stream.decompress(waiting, most)
+            if part:
+                return part
+            if ended and not self._stream.eof:
+                raise DataError(f"{self._name}: is cut short, its compressed bytes end in the middle")
+
+    def _fetch(self) -> bytes:
+        packed = self._file.read(_CHUNK)
+        self._left -= len(packed)
+        return packed
+
+
+def _start(packing: str) -> zlib._Decompress | bz2.BZ2Decompressor | None:
+    """A decompressor at the start of a stream; zlib's verifies gzip's checksum and size where told of gzip."""
+    if packing == "bzip2":
+        return bz2.BZ2Decompressor()
+    return zlib.decompressobj({"gzip": zlib.MAX_WBITS | 16, "zlib": zlib.MAX_WBITS}[packing]) if packing else None
