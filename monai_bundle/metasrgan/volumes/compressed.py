@@ -78,7 +78,7 @@ class ByteReader:
         self.require(size)
         # Pages that nothing is written to take no memory yet, so this believes nobody.
         numbers = np.empty(size, np.uint8)
-        view, done = memoryview(numbers), 0
+        view, done = numbers.data, 0
         if not self._packing:
             while done < size and (got := self._file.readinto(view[done : done + _CHUNK])):  # type: ignore[attr-defined]
                 done += got
