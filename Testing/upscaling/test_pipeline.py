@@ -340,7 +340,7 @@ def test_a_reference_up_to_the_very_edge_does_not_warn_and_its_voxels_may_be_any
 
 def test_a_volume_and_a_reference_that_are_none_are_refused() -> None:
     for array, affine, said in (
-        (np.zeros((3, 4, 5, 2)), STRAIGHT, "4 dimensions"),
+        (np.zeros((3, 4, 5, 2, 2)), STRAIGHT, "5 dimensions"),
         (np.zeros((3, 4, 5)), np.zeros((4, 4)), "singular"),
     ):
         bad = Volume(array, affine, name="bad.nii")

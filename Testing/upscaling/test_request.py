@@ -28,7 +28,7 @@ ASKED: dict[str, Any] = {
     "scale": "1.50", "spacing": 0.5, "isotropic": True, "slice_spacing": 0.75, "slice_thickness": 2.5,
     "slice_profile": "box", "passes": 1,
     "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
-    "acquired": "0.9,1.2", "axis": "coronal", "method": "bspline", "consistent": "kspace", "shoulder": 0.25,
+    "acquired": "0.9,1.2", "frame": 3, "axis": "coronal", "method": "bspline", "consistent": "kspace", "shoulder": 0.25,
     "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none",
 }  # fmt: skip
 
@@ -84,7 +84,7 @@ def test_what_makes_sense_for_no_volume_is_refused_by_name_and_value_with_the_wa
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({"scal": 2}, "'scal' is unknown.*scale, spacing, isotropic,.* like, acquired, axis"),
+        ({"scal": 2}, "'scal' is unknown.*scale, spacing, isotropic,.* like, acquired, frame, axis"),
         ({"scale": True}, "scale True"),
         ({"scale": 2, "method": ["net"]}, r"method \['net'\]"),
         ({"scale": 2, "weights": {}}, "weights {}"),

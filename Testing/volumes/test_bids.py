@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from made_volumes import AFFINES, affine_of, head, reordered
 from metasrgan import Volume, read, upscale, write
+from metasrgan.upscaling.pipeline import UpscaleWarning
 from metasrgan.volumes.bids import MAX_BYTES, add_slice_thickness, find_sidecar
 from metasrgan.volumes.files import survey
 
@@ -149,9 +150,11 @@ def known(affine: np.ndarray) -> Volume:
 
 def test_slices_that_stay_keep_their_thickness_and_new_ones_have_none() -> None:
     volume = known(affine_of((1.0, 1.0, 3.0)))
-    in_plane = upscale(volume, scale=2, method="bspline")
+    with pytest.warns(UpscaleWarning, match="a note"):
+        in_plane = upscale(volume, scale=2, method="bspline")
     assert (in_plane.slice_thickness, in_plane.thickness_source, in_plane.notes) == (2.5, "sidecar t2.json", ())
-    other = upscale(volume, scale=2, axis=0, method="bspline")
+    with pytest.warns(UpscaleWarning, match="a note"):
+        other = upscale(volume, scale=2, axis=0, method="bspline")
     assert (other.slice_thickness, other.thickness_source, other.notes) == (None, None, ())
 
 

@@ -366,7 +366,7 @@ def test_an_unknown_suffix_is_refused_with_those_known(tmp_path: Path, name: str
         (np.full(SHAPE, -np.inf), "infinite"),
         (np.ones(SHAPE, np.complex64), "2 values|complex"),
         (np.zeros(SHAPE, [("R", "u1"), ("G", "u1"), ("B", "u1")]), "colour"),
-        (numbers("int16", (3, 4, 5, 2)), "4 dimensions"),
+        (numbers("int16", (3, 4, 5, 2, 2)), "5 dimensions"),
         (numbers("int16", (3, 4, 5, 1, 3)), "5 dimensions"),
         (np.zeros((0, 3, 4), np.int16), "empty"),
     ],

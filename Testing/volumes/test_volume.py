@@ -66,7 +66,7 @@ def test_what_is_no_real_finite_number_is_refused_by_the_volumes_name(value: obj
         check_volume(Volume(np.full((3, 4, 5), value), np.eye(4), name="scan.nii"))
 
 
-@pytest.mark.parametrize("shape", [(), (3, 4), (3, 4, 5, 1), (3, 0, 5)])
+@pytest.mark.parametrize("shape", [(), (3, 4), (3, 4, 5, 1, 1), (3, 0, 5), (3, 4, 5, 0)])
 def test_other_than_three_dimensions_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=re.escape(f"{len(shape)} dimensions, shape {shape}") + "|empty"):
         check_grid(Volume(np.zeros(shape), np.eye(4)))

@@ -24,7 +24,7 @@ from ..networks.loading import Model
 from ..progress import Progress
 from ..upscaling.pipeline import run_request, warn_user
 from ..upscaling.request import Request
-from ..volumes.volume import Volume, check_volume, looks_like_labels
+from ..volumes.volume import Volume, check_volume, looks_like_labels, require_single
 from .methods import Method, parse_method
 from .metrics import METRICS, choose_border, crop_border
 
@@ -109,7 +109,7 @@ def check_comparable(volume: Volume, scale: Fraction, axis: str | int = "auto") 
         UsageError: an unknown axis.
         DataError: a label map, or fewer pixels than the scale's numerator.
     """
-    check_volume(volume)
+    check_volume(require_single(volume))
     if looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
     chosen = choose_slice_axis(volume.affine, axis)

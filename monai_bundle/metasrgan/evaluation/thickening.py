@@ -23,7 +23,7 @@ from ..geometry.orientation import (
 from ..geometry.scale import Scale
 from ..image.interpolation import apply_along
 from ..image.slice_profile import PROFILES, THICKEST, THINNEST, make_profile_matrix
-from ..volumes.volume import Volume, check_volume, looks_like_labels
+from ..volumes.volume import Volume, check_volume, looks_like_labels, require_single
 
 # Slices further apart than so many pixels are thick already: they are no truth for what is finer.
 _THICKEST_TRUTH = 1.5
@@ -115,7 +115,7 @@ def check_thickenable(volume: Volume, scale: Scale, axis: str | int = "auto") ->
         UsageError: an unknown axis.
         DataError: a label map, slices that are thick already, or too few voxels.
     """
-    check_volume(volume)
+    check_volume(require_single(volume))
     if looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
     chosen = choose_thickened_axis(volume.affine, axis)

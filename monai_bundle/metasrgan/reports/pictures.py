@@ -48,6 +48,8 @@ def draw_qc(
         agreement: of the result with the input, in words, to be written below; see `metasrgan.reports.sidecar`.
         acquired: the pixels that were started from, where they are fewer than the stored ones.
     """
+    # Of a series the first.
+    volume, result = volume.take(0), result.take(0)
     affine = volume.affine @ np.diag([*(_measure_step(line) for line in target.positions), 1.0])
     axes = (target.axis, *target.plane)
     fine_slices, array = target.view_as_slices(result.array), np.moveaxis(volume.array, target.axis, 0)

@@ -25,6 +25,7 @@ from ..upscaling.values import ACQUIRED
 from ..volumes.files import read
 from ..volumes.photographs import read_luminance
 from ..volumes.staging import make_folder, stage
+from ..volumes.volume import require_single
 from .patients import find_volumes
 
 INTENSITIES = ("percentiles", "8bit")
@@ -82,7 +83,7 @@ def read_volume_group(
     if acquired not in ACQUIRED:
         raise UsageError(f"acquired {acquired!r} is unknown; choose from {', '.join(ACQUIRED)}")
     path = Path(path)
-    scan = read(path)
+    scan = require_single(read(path))
     # Slices of one plane are taken one by one: how they were acquired through it is of no matter.
     across = {find_plane_axis(scan.affine, plane) for plane in planes}
     axes = [axis for axis in range(3) if across != {axis}]

@@ -21,8 +21,10 @@ from ..errors import DataError
 from ..geometry.target import Target, Treatment
 from ..image.intensity import IntensityMap
 from ..image.slice_profile import PROFILES
+from ..memory import require_memory
 from ..progress import Progress, finish
 from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
+from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
 from .acquired import AcquiredPlane
 from .plan import (
@@ -37,6 +39,7 @@ from .plan import (
 )
 from .request import Request
 from .result import Result
+from .series import pick_volume, run_series_steps
 from .start import choose_start
 from .steps import Upscaling, choose_dtype, upscale_steps
 
@@ -73,6 +76,7 @@ def upscale(
     passes: int | None = None,
     like: Volume | None = None,
     acquired: str | Sequence[float] = "auto",
+    frame: int | None = None,
     axis: str | int = "auto",
     method: str = "net",
     consistent: str | None = None,
@@ -87,8 +91,8 @@ def upscale(
 
     Args:
         volume: the input, which is left as it is.
-        scale, spacing, isotropic, slice_spacing, slice_thickness, slice_profile, passes, acquired, axis, method,
-            consistent, shoulder, device, dtype, clip: of the request.
+        scale, spacing, isotropic, slice_spacing, slice_thickness, slice_profile, passes, acquired, frame, axis,
+            method, consistent, shoulder, device, dtype, clip: of the request.
         like: a volume whose grid the result has exactly.
         model: loaded weights, of `metasrgan.load_model`, or what the request's ``weights`` may be.
         progress: called with each batch of slices done.
@@ -118,6 +122,7 @@ def upscale(
         passes=passes,
         like=None if like is None else like.grid,
         acquired=acquired,
+        frame=frame,
         axis=axis,
         method=method,
         consistent=consistent,
@@ -174,6 +179,45 @@ def run_request_steps(
         DataError: a volume that cannot be upscaled, or weights that are damaged.
         InputMissingError: no weights.
     """
+    check_volume(volume)
+    volume = pick_volume(request, volume)
+    told: set[str] = set()
+
+    def warn_once(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            warn(text)
+
+    models: dict[str, Model] = {}
+
+    def load_once(name: str) -> Model:
+        from ..networks.loading import load_model
+
+        if name not in models:
+            models[name] = (load or load_model)(name)
+        return models[name]
+
+    def run(each: Volume, resolution: TrueResolution | None = None) -> Generator[Progress, None, Result]:
+        return _run_volume_steps(request, each, model, load_once, check_consistency, warn_once, resolution)
+
+    require_memory(
+        volume.name,
+        estimate_memory(request, volume, choose_target(request, volume.grid)) - volume.array.nbytes,
+        "give a smaller scale, or a part of the volume",
+    )
+    return (yield from (run_series_steps(run, volume) if volume.is_series else run(volume)))
+
+
+def _run_volume_steps(
+    request: Request,
+    volume: Volume,
+    model: Model | None,
+    load: Callable[[str], Model],
+    check_consistency: bool,
+    warn: Callable[[str], None],
+    resolution: TrueResolution | None,
+) -> Generator[Progress, None, Result]:
+    """Run a request on one volume; ``resolution`` is what a spectrum says of it, where that is known."""
     told: list[str] = []
     device = "cpu"
 
@@ -182,29 +226,26 @@ def run_request_steps(
             told.append(text)
             warn(text)
 
-    check_volume(volume)
     stored = choose_target(request, volume.grid)
     if request.method != "nearest" and looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
+    for note in volume.notes:
+        warn_once(note)
     own = None
     if request.method == "net":
         from ..networks.devices import resolve_device
-        from ..networks.loading import load_model
 
-        device, load = str(resolve_device(request.device)), load or load_model
+        device = str(resolve_device(request.device))
         own = load_own(request, load, model)
     started = time.monotonic()
-    start = choose_start(request, volume, stored, own=own, warn=warn_once)
+    measure = measure_true_resolution if resolution is None else lambda _: resolution
+    start = choose_start(request, volume, stored, own=own, warn=warn_once, measure=measure)
     target, acquired = start.target, start.acquired
     request = settle(request, volume.is_scan, target)
     networks = Networks()
     if request.method == "net" and not target.keeps_all:
-        assert load is not None
         networks = choose_networks(request, target, load, own, stored.refines_thick_pixels)
     thickness = choose_thickness(request, volume, target)
-    if thickness is not None:
-        for note in volume.notes:
-            warn_once(note)
     slices = make_slice_consistency(request, target, thickness)
     intensities = fit_intensities(volume, target, acquired)
     keeps_plane = get_plane_model(request) != "off" and target.refines_plane
@@ -320,15 +361,16 @@ def measure_agreement_steps(
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
     """Return about how many bytes it takes to upscale a volume, the input and the result included."""
-    matrices = max(len(target.positions[axis]) * volume.array.shape[axis] for axis in target.plane)
+    matrices = max(len(target.positions[axis]) * volume.shape[axis] for axis in target.plane)
     stacks = 0
     if not target.keeps_slices and request.method != "nearest":
         # The slices in single precision, and those made of them while the plane is still to be made finer.
-        plane = int(np.prod([volume.array.shape[axis] for axis in target.plane], dtype=np.int64))
-        stacks = 4 * plane * (volume.array.shape[target.axis] + len(target.positions[target.axis]))
+        plane = int(np.prod([volume.shape[axis] for axis in target.plane], dtype=np.int64))
+        stacks = 4 * plane * (volume.shape[target.axis] + len(target.positions[target.axis]))
     return volume.array.nbytes + count_result_bytes(request, volume, target) + WORKING_MEMORY + 32 * matrices + stacks
 
 
 def count_result_bytes(request: Request, volume: Volume, target: Target) -> int:
     """Return how many bytes the result's voxels take."""
-    return int(np.prod(target.shape, dtype=np.int64)) * choose_dtype(request, volume).itemsize
+    voxels = int(np.prod(target.shape, dtype=np.int64)) * volume.count
+    return voxels * choose_dtype(request, volume).itemsize

@@ -87,6 +87,7 @@ class Request:
         acquired: what of the stored pixels was measured. "auto" takes those that the scanner acquired, where the scan's
             spectrum is sure that it interpolated them, for the method "net"; "stored" takes the stored ones; two sizes
             in mm, along the first and the second axis of the plane, as text such as "0.9,1.2", are taken as they are.
+        frame: of a series, which volume alone, counted from 0; None for every one.
         axis: along which slices are taken; see `metasrgan.geometry.orientation.choose_slice_axis`.
         method: "net", or an interpolation: "bspline", "bicubic", "linear", "zerofill" (sinc, the scanners' own), and
             for label maps "nearest".
@@ -132,6 +133,12 @@ class Request:
         "the plane's two axes, such as 0.9,1.2",
         in_report=True,
     )
+    frame: int | None = _ask(
+        None,
+        "of a file with several volumes, which one alone, counted from 0 (default: every one)",
+        flag="--volume",
+        kind=int,
+    )
     axis: str | int = _ask(
         "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", in_report=True
     )
@@ -170,6 +177,7 @@ class Request:
         object.__setattr__(self, "acquired", read_acquired(self.acquired))
         self._check_target()
         self._check_shoulder()
+        self._check_frame()
         check_axis(self.axis)
         check_device(self.device)
         if not isinstance(self.axis, str):
@@ -178,6 +186,15 @@ class Request:
         if self.weights is not None:
             object.__setattr__(self, "weights", str(self.weights))
         self._check_choices()
+
+    def _check_frame(self) -> None:
+        """Refuse what is no volume's number."""
+        if self.frame is None:
+            return
+        number = read_number("frame", self.frame, "a volume's number, counted from 0")
+        if not 0 <= number < 2**31 or number != int(number):
+            raise UsageError(f"frame {self.frame}: volumes are counted 0, 1, 2, …; give one of these")
+        object.__setattr__(self, "frame", int(number))
 
     def _check_shoulder(self) -> None:
         """Refuse a shoulder that is none, or that nothing heeds."""

@@ -21,10 +21,10 @@ SHEAR_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Volume:
-    """A 3-D image in space.
+    """A 3-D image in space, or a series of them on one grid.
 
     Attributes:
-        array: (I, J, K), real numbers, intensities already scaled.
+        array: (I, J, K), real numbers, intensities already scaled; of a series (I, J, K, T).
         affine: (4, 4), voxel indices to RAS mm.
         dtype: what its file stores; float32 where the file stores scaled integers. None: the array's.
         name: for messages, usually the file's path.
@@ -62,9 +62,28 @@ class Volume:
         return measure_spacing(self.affine)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(I, J, K), of a series too."""
+        return self.array.shape[:3]
+
+    @property
     def grid(self) -> Grid:
         """Where the voxels lie."""
-        return Grid(self.array.shape, self.affine, self.name)
+        return Grid(self.shape, self.affine, self.name)
+
+    @property
+    def is_series(self) -> bool:
+        """Whether there are several volumes, or one of a file that may hold several."""
+        return self.array.ndim == 4
+
+    @property
+    def count(self) -> int:
+        """How many volumes there are: 1, of a series T."""
+        return self.array.shape[3] if self.is_series else 1
+
+    def take(self, index: int) -> Volume:
+        """Return one volume of a series, counted from 0; its voxels are not copied."""
+        return replace(self, array=self.array[..., index]) if self.is_series else self
 
     def replace_voxels(self, array: np.ndarray, affine: np.ndarray, index_transform: np.ndarray) -> Volume:
         """Return this volume with other voxels; the slice thickness stays where the slices do, notes are not handed on.
@@ -94,11 +113,23 @@ class Volume:
         return bool(difference <= SPACING_TOLERANCE * np.linalg.norm(step))
 
 
+def require_single(volume: Volume) -> Volume:
+    """Return a volume that is no series.
+
+    Raises:
+        DataError: it is one.
+    """
+    if volume.is_series and volume.count != 1:
+        raise DataError(f"{volume.name}: holds {volume.count} volumes, one after another; extract one 3-D volume first")
+    return volume.take(0)
+
+
 def check_volume(volume: Volume) -> None:
     """Refuse what cannot be super-resolved.
 
     Raises:
-        DataError: not three-dimensional, empty, not real and finite numbers, or on a sheared or singular grid.
+        DataError: neither three-dimensional nor a series, empty, not real and finite numbers, or on a sheared or
+            singular grid.
     """
     array, name = volume.array, volume.name
     if array.dtype.fields is not None:
@@ -116,10 +147,10 @@ def check_grid(volume: Volume) -> None:
     """Refuse a volume whose voxels have no place on a rectangular grid, whatever they hold.
 
     Raises:
-        DataError: not three-dimensional, empty, or on a sheared or singular grid.
+        DataError: neither three-dimensional nor a series, empty, or on a sheared or singular grid.
     """
     shape, affine, name = volume.array.shape, volume.affine, volume.name
-    if len(shape) != 3:
+    if len(shape) not in (3, 4):
         raise DataError(f"{name}: {len(shape)} dimensions, shape {shape}; extract one 3-D volume first")
     if volume.array.size == 0:
         raise DataError(f"{name}: the volume is empty, its shape is {shape}")
