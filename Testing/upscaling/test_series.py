@@ -33,7 +33,8 @@ def make_series(count: int = 3, dtype: Any = np.int16) -> Volume:
 def test_each_volume_comes_out_as_if_it_were_alone(asked: dict[str, Any]) -> None:
     series = make_series()
     result = upscale(series, acquired="stored", **asked)
-    assert result.count == 3 and result.array.dtype == np.int16
+    assert result.count == 3
+    assert result.array.dtype == np.int16
     for index in range(3):
         alone = upscale(series.take(index), acquired="stored", **asked)
         assert np.array_equal(result.array[..., index], alone.array)
@@ -56,14 +57,16 @@ def test_progress_runs_once_through_all_volumes() -> None:
     told: list[Progress] = []
     run_request(Request(scale=2, method="bspline"), make_series(), progress=told.append)
     done = [step.done for step in told]
-    assert done == sorted(done) and told[-1].done == told[-1].total == 12
+    assert done == sorted(done)
+    assert told[-1].done == told[-1].total == 12
 
 
 def test_the_report_is_of_all_volumes() -> None:
     series = make_series()
     result = run_request(Request(scale=2, method="net"), series)
     report = result.describe("out.nii.gz")
-    assert report["InputShape"] == [24, 20, 4, 3] and report["OutputShape"] == [48, 40, 4, 3]
+    assert report["InputShape"] == [24, 20, 4, 3]
+    assert report["OutputShape"] == [48, 40, 4, 3]
     each = [run_request(Request(scale=2, method="net"), series.take(index)).agreement for index in range(3)]
     worst = max(agreement.worst for agreement in each if agreement is not None)
     assert report["DataConsistencyWorst"] == pytest.approx(worst, rel=0.01)

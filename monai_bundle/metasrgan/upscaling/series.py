@@ -33,7 +33,8 @@ def pick_volume(request: Request, volume: Volume) -> Volume:
         return volume
     if request.frame >= volume.count:
         raise UsageError(
-            f"frame {request.frame}: {volume.name} holds {volume.count} volumes, counted from 0; give 0 … {volume.count - 1}"
+            f"frame {request.frame}: {volume.name} holds {volume.count} volumes, counted from 0; "
+            f"give 0 … {volume.count - 1}"
         )
     return volume.take(request.frame)
 
