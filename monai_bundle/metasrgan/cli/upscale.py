@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..geometry.grid import format_shape
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request, check_for_server, list_fields
-from ..volumes.formats import SUFFIXES, list_parts
+from ..volumes.formats import WRITABLE, list_parts
 from ..volumes.volume import Volume
 from .arguments import check_suffix, set_threads
 from .console import ignore_warning, note, say, show_progress, tell_warning
@@ -22,7 +22,7 @@ def run_upscale(options: argparse.Namespace) -> None:
     from ..reports.sidecar import summarise_report
     from ..volumes.staging import check_outputs
 
-    for name, suffixes in (("output", SUFFIXES), ("report", (".json",)), ("qc", (".png",))):
+    for name, suffixes in (("output", WRITABLE), ("report", (".json",)), ("qc", (".png",))):
         check_suffix(name, getattr(options, name), suffixes)
     _check_where(options)
     set_threads(options)

@@ -16,6 +16,8 @@ PLANES = ("sagittal", "coronal", "axial")
 AXES = ("auto", *PLANES, "0", "1", "2")
 # Spacings closer than this part of each other are equal: a header's rounding.
 SPACING_TOLERANCE = 1e-3
+# Mm: no scanner places voxels as far away, and single precision, which most headers have, ends not far beyond.
+FARTHEST = 1e12
 # The ends of the world axes.
 ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -27,6 +29,47 @@ def measure_spacing(affine: np.ndarray) -> np.ndarray:
     [1.0, 2.0, 3.0]
     """
     return np.sqrt((np.asarray(affine, np.float64)[:3, :3] ** 2).sum(0))
+
+
+def is_singular(affine: np.ndarray) -> bool:
+    """Whether an affine, (4, 4), gives voxels no place in space: NaN, a voxel of no size, axes in one plane.
+
+    >>> is_singular(np.diag([1.0, 0.0, 1.0, 1.0])), is_singular(np.diag([1e-4, 1e-4, 1e-4, 1.0]))
+    (True, False)
+    """
+    with np.errstate(all="ignore"):
+        spacing = measure_spacing(affine)
+        # Of the directions and not of the affine, whose determinant is small on a microscope's grid too.
+        cosines = affine[:3, :3] / spacing
+        return not (
+            bool(np.isfinite(affine).all())
+            and float(np.abs(affine).max()) < FARTHEST
+            and float(spacing.min()) > 1 / FARTHEST
+            and abs(float(np.linalg.det(cosines))) >= 1e-6
+        )
+
+
+def straighten(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the affine, (4, 4), with the nearest axes that are at right angles, turned about the volume's centre.
+
+    Args:
+        affine: voxel indices to RAS mm, sheared a little.
+        shape: (I, J, K).
+    """
+    spacing = measure_spacing(affine)
+    # The nearest turn to a matrix is what is left of its singular value decomposition without the values.
+    left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
+    straight = affine.copy()
+    straight[:3, :3] = left @ right * spacing
+    centre = (np.array(shape[:3]) - 1) / 2
+    straight[:3, 3] += (affine - straight)[:3, :3] @ centre
+    return straight
+
+
+def measure_shear(affine: np.ndarray) -> float:
+    """Return the largest cosine between two axes of an affine, (4, 4), that is not singular; 0 at right angles."""
+    cosines = affine[:3, :3] / measure_spacing(affine)
+    return float(np.abs(cosines.T @ cosines - np.eye(3)).max())
 
 
 def list_plane_axes(axis: int) -> tuple[int, int]:

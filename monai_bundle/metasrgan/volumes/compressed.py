@@ -35,6 +35,7 @@ class ByteReader:
         here = file.tell()
         self._left = file.seek(0, 2) - here
         file.seek(here)
+        self._whole = self._left
         self._stream = _start(packing)
         self._packed = b""
         self._ready = b""
@@ -45,7 +46,8 @@ class ByteReader:
         Raises:
             DataError: it cannot.
         """
-        most = (self._left + len(self._packed)) * _MOST_OF_ONE.get(self._packing, 1) + len(self._ready)
+        # Of a packed file all is counted, since a decompressor holds back what it has read and not yet unpacked.
+        most = self._whole * _MOST_OF_ONE[self._packing] if self._packing else self._left + len(self._ready)
         if size > most:
             raise DataError(
                 f"{self._name}: its header declares {size} bytes of voxels, more than the file can hold; it is damaged "

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..errors import InputMissingError, OutputError
+from ..errors import DataError, InputMissingError, OutputError
 from .bids import add_slice_thickness
-from .formats import NIFTI, find_suffix, list_parts, require_suffix, split_suffix
+from .formats import (
+    DETACHED_NRRD,
+    METAIMAGE,
+    MGH,
+    NIFTI,
+    NRRD,
+    WRITABLE,
+    find_suffix,
+    list_parts,
+    require_suffix,
+    split_suffix,
+)
+from .identify import explain_file
 from .itk import check_itk_name, read_itk, read_itk_header, write_itk
-from .nifti import load_image, read_nifti, to_nibabel
+from .mgh import open_mgh
+from .nifti import open_nifti, to_nibabel
 from .staging import stage
-from .volume import Volume, check_grid, check_volume
+from .stored import Stored
+from .volume import Volume, check_grid, check_volume, straighten_grid
 
 
 def read(path: str | Path) -> Volume:
@@ -25,13 +39,44 @@ def read(path: str | Path) -> Volume:
         DataError: not a readable 3-D volume of real, finite numbers on an unsheared grid.
     """
     path = Path(path)
-    suffix = require_suffix(path)
     # Not Path.is_file, which raises for a name that is too long.
     if not os.path.isfile(path):
-        raise InputMissingError(f"{path}: no such file")
-    volume = read_nifti(path) if suffix in NIFTI else read_itk(path)
+        explanation = explain_file(path)
+        if explanation is None:
+            require_suffix(path)
+        raise InputMissingError(f"{path}: {explanation or 'no such file'}")
+    if find_suffix(path) is None and (explanation := explain_file(path)) is not None:
+        raise DataError(f"{path}: {explanation}")
+    require_suffix(path)
+    try:
+        volume = _read(path)
+    except PermissionError as error:
+        raise DataError(f"{path}: may not be read; ask its owner for permission") from error
+    except DataError as error:
+        explanation = explain_file(path)
+        if explanation is None:
+            raise
+        raise DataError(f"{path}: {explanation}") from error
+    volume = straighten_grid(volume)
     check_volume(volume)
     return add_slice_thickness(volume, path)
+
+
+def _read(path: Path) -> Volume:
+    stored = _open(path)
+    if stored is None:
+        return read_itk(path)
+    if stored.refusal is not None:
+        raise DataError(f"{path}: {stored.refusal}")
+    check_grid(straighten_grid(stored.blank))
+    return replace(stored.blank, array=stored.load())
+
+
+def _open(path: Path) -> Stored | None:
+    suffix = find_suffix(path)
+    if suffix in NRRD + DETACHED_NRRD + METAIMAGE:
+        return None
+    return open_mgh(path) if suffix in MGH else open_nifti(path)
 
 
 def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
@@ -42,7 +87,7 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
         OutputError: the file exists and ``overwrite`` is false, or it cannot be written.
     """
     path = Path(path)
-    suffix = require_suffix(path)
+    suffix = require_suffix(path, WRITABLE)
     if suffix not in NIFTI:
         check_itk_name(path)
     for part in list_parts(path):
@@ -90,7 +135,7 @@ def survey(path: Path) -> Volume | None:
 
 def _read_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     """The sizes that a file's header says, and its affine."""
-    if find_suffix(path) not in NIFTI:
+    stored = _open(path)
+    if stored is None:
         return read_itk_header(path)
-    image: Any = load_image(path)
-    return tuple(image.shape), np.asarray(image.affine, np.float64)
+    return stored.blank.array.shape, straighten_grid(stored.blank).affine

@@ -6,17 +6,28 @@ Nothing here opens a file (see `files`), so that 3D Slicer can use it without ni
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..geometry.orientation import SPACING_TOLERANCE, choose_slice_axis, measure_spacing
+from ..geometry.orientation import (
+    SPACING_TOLERANCE,
+    choose_slice_axis,
+    is_singular,
+    measure_shear,
+    measure_spacing,
+    straighten,
+)
 from ..geometry.target import Grid
+from .nifti_facts import carry_facts
 
 # A direction cosine off by more than this is a shear, not rounding in a header.
 SHEAR_TOLERANCE = 1e-3
+# One off by less is rounding for every reader.
+_ROUNDING = 5e-5
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,7 @@ class Volume:
             affine=affine,
             qform=qform,
             dtype=array.dtype,
+            facts=carry_facts(self.facts, index_transform, self.array.shape, array.shape),
             slice_thickness=self.slice_thickness if same else None,
             thickness_source=self.thickness_source if same else None,
             notes=(),
@@ -154,17 +166,28 @@ def check_grid(volume: Volume) -> None:
         raise DataError(f"{name}: {len(shape)} dimensions, shape {shape}; extract one 3-D volume first")
     if volume.array.size == 0:
         raise DataError(f"{name}: the volume is empty, its shape is {shape}")
-    # Of the directions and not of the affine, whose determinant is small on a microscope's grid too.
-    if (
-        not np.isfinite(affine).all()
-        or volume.spacing.min() == 0
-        or abs(np.linalg.det(affine[:3, :3] / volume.spacing)) < 1e-6
-    ):
+    if is_singular(affine):
         raise DataError(f"{name}: the affine is singular, so voxels have no place in space; repair the header")
-    cosines = affine[:3, :3] / volume.spacing
-    shear = float(np.abs(cosines.T @ cosines - np.eye(3)).max())
+    shear = measure_shear(affine)
     if shear > SHEAR_TOLERANCE:
         raise DataError(f"{name}: the affine is sheared (axes off by {shear:.3g}); resample it to a rectangular grid")
+
+
+def straighten_grid(volume: Volume) -> Volume:
+    """Return a volume whose axes are at right angles where they nearly are, and a note on it; any other as it is.
+
+    ITK refuses NIfTI files with more shear than it takes for rounding, which is less than what is taken here.
+    """
+    if is_singular(volume.affine) or not _ROUNDING < measure_shear(volume.affine) <= SHEAR_TOLERANCE:
+        return volume
+    affine, shape = straighten(volume.affine, volume.array.shape), volume.array.shape
+    corners = np.array(list(itertools.product(*((0, size - 1) for size in shape[:3]))))
+    moved = np.linalg.norm(corners @ (affine - volume.affine)[:3, :3].T + (affine - volume.affine)[:3, 3], axis=1).max()
+    note = (
+        f"header: axes are off right angles by {measure_shear(volume.affine):.2g} and were straightened, "
+        f"which moves no voxel by more than {moved:.2g} mm"
+    )
+    return replace(volume, affine=affine, notes=(*volume.notes, note))
 
 
 def looks_like_labels(volume: Volume) -> bool:

@@ -1,0 +1,155 @@
+"""Voxels as files hold them: so many numbers of a type from a byte on, plain or in gzip, and what makes values of them.
+
+NIfTI, Analyze and MGH are of this kind. Nothing is mapped into memory: a file that is cut short meanwhile ends the
+process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from nibabel.volumeutils import apply_read_scaling
+
+from ..errors import DataError
+from .compressed import MOST_PADDING, ByteReader
+from .stored import Stored, make_blank
+from .volume import Volume
+
+GZIP_MAGIC = b"\x1f\x8b"
+_SKIPPED = 1 << 20
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """Where a file's voxels are and what they mean.
+
+    Attributes:
+        path: the file.
+        offset: bytes before them, unpacked.
+        dtype: as they are stored, in the file's byte order.
+        shape: (I, J, K) or more, the first axis fastest.
+        slope, intercept: what makes values of them; (1, 0) for none.
+        trailing: bytes that may follow.
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    slope: float = 1.0
+    intercept: float = 0.0
+    trailing: int = MOST_PADDING
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether values are other than what is stored."""
+        return (self.slope, self.intercept) != (1.0, 0.0)
+
+    @property
+    def value_dtype(self) -> np.dtype:
+        """Of the values, in this machine's byte order."""
+        return self._scale(np.zeros(1, self.dtype.newbyteorder("="))).dtype
+
+    def check(self) -> None:
+        """Refuse sizes that the file cannot hold.
+
+        Raises:
+            DataError: it cannot.
+        """
+        with open_bytes(self.path) as reader:
+            reader.require(self.offset + self._size)
+
+    def load(self) -> np.ndarray:
+        """Read the values: of ``shape``.
+
+        Raises:
+            DataError: the file is damaged or cut short.
+        """
+        with open_bytes(self.path) as reader:
+            reader.require(self.offset + self._size)
+            skip(reader, self.offset)
+            stored = reader.read_array(self.dtype, self._size // self.dtype.itemsize)
+            reader.check_end(self.trailing)
+        if self.dtype.kind in "iufc" and not self.dtype.isnative:
+            stored = stored.byteswap(inplace=True).view(self.dtype.newbyteorder("="))
+        return self._scale(stored.reshape(self.shape, order="F"))
+
+    @property
+    def _size(self) -> int:
+        size = self.dtype.itemsize
+        for side in self.shape:
+            size *= side
+        return size
+
+    def _scale(self, stored: np.ndarray) -> np.ndarray:
+        if not self.is_scaled or stored.dtype.kind not in "iuf":
+            return stored
+        with np.errstate(all="ignore"):
+            return apply_read_scaling(stored, np.float64(self.slope), np.float64(self.intercept))
+
+
+@contextlib.contextmanager
+def open_bytes(path: Path) -> Iterator[ByteReader]:
+    """Open a file that may be a gzip one, whatever its name says."""
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP_MAGIC
+        file.seek(0)
+        yield ByteReader(file, "gzip" if packed else "", str(path))
+
+
+def skip(reader: ByteReader, size: int) -> None:
+    """Read so many bytes and forget them."""
+    while size:
+        size -= len(reader.read(min(size, _SKIPPED)))
+
+
+def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> Stored:
+    """Put together what a file holds.
+
+    Args:
+        voxels: where they are.
+        described: a volume with everything but the voxels and their types.
+        notes: on reading, which come before the volume's own.
+    """
+    dtype = np.dtype(np.float32) if voxels.is_scaled else voxels.value_dtype
+    refusal = find_refusal(voxels)
+
+    def refuse() -> np.ndarray:
+        raise DataError(f"{described.name}: {refusal}")
+
+    shape = voxels.shape if len(voxels.shape) < 5 else voxels.shape[:3]
+    blank = replace(
+        described,
+        array=make_blank(shape, voxels.value_dtype),
+        dtype=dtype,
+        notes=(*notes, *described.notes),
+    )
+    return Stored(blank, voxels.load if refusal is None else refuse, refusal)
+
+
+def find_refusal(voxels: Voxels) -> str | None:
+    """Return why voxels cannot be upscaled, as for `Stored.refusal`."""
+    if voxels.dtype.fields is not None:
+        return "colour (RGB) voxels; convert the image to one grey channel"
+    if voxels.dtype.kind == "c":
+        return "complex voxels; take the magnitude first"
+    if voxels.dtype.kind not in "biuf":
+        return "voxels of more than 64 bits are not read; convert them to float64"
+    if len(voxels.shape) > 4:
+        return f"{len(voxels.shape)} dimensions, shape {voxels.shape}; extract one 3-D volume first"
+    return None
+
+
+def note_packing(path: Path) -> tuple[str, ...]:
+    """Return a note where a file is compressed and its name denies it, or the other way round."""
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP_MAGIC
+    named = path.name.lower().endswith((".gz", ".mgz"))
+    if packed == named:
+        return ()
+    told = "is compressed by gzip, which its name does not say" if packed else "is not compressed, which its name says"
+    return (f"{path.name} {told}; it was read all the same, other programs may want it renamed",)
