@@ -26,7 +26,16 @@ from ..upscaling.pipeline import run_request, warn_user
 from ..upscaling.request import Request
 from ..upscaling.result import Result
 from ..volumes.files import read
-from ..volumes.formats import SUFFIXES, find_suffix, list_parts, split_suffix
+from ..volumes.formats import (
+    NIFTI,
+    READABLE,
+    VOXELS,
+    WRITABLE,
+    find_partner,
+    find_suffix,
+    list_parts,
+    split_suffix,
+)
 from ..volumes.staging import check_outputs, make_folder
 from ..volumes.volume import Volume
 
@@ -36,8 +45,9 @@ logger = logging.getLogger(__name__)
 class VolumeFolder(Dataset[dict[str, Path]]):
     """The volumes of a folder: where each is, and where its result and its report go.
 
-    Results keep the names that the volumes have in their folder. Nothing is read here, so that a volume that cannot
-    be read is one failure among results; an empty folder is refused when the evaluator runs.
+    Results keep the names that the volumes have in their folder, as .nii.gz where their type is read and not written.
+    Nothing is read here, so that a volume that cannot be read is one failure among results; an empty folder is refused
+    when the evaluator runs.
 
     Args:
         folder: of the volumes.
@@ -68,14 +78,16 @@ class VolumeFolder(Dataset[dict[str, Path]]):
             raise InputMissingError(f"{self.folder}: no such folder; give one of volumes by --dataset_dir")
         if not self.items:
             raise InputMissingError(
-                f"{self.folder}: no volume there has a name like {self.pattern!r} and ends on {', '.join(SUFFIXES)}; "
+                f"{self.folder}: no volume there has a name like {self.pattern!r} and ends on {', '.join(READABLE)}; "
                 "give another --dataset_dir or --pattern"
             )
 
     def _find_volumes(self) -> list[Path]:
         # A broken link, as of a file that was not fetched yet, is a volume that cannot be read.
         found = (path for path in self.folder.glob(self.pattern) if not path.is_dir())
-        return sorted(path for path in found if find_suffix(path) and path.name[0] != ".")
+        volumes = (path for path in found if find_suffix(path) and path.name[0] != ".")
+        # A pair is named by its header.
+        return sorted(path for path in volumes if find_suffix(path, VOXELS) is None or find_partner(path) is None)
 
 
 class VolumeInferer(Inferer):
@@ -207,6 +219,9 @@ class VolumeEvaluator(SupervisedEvaluator):
 
 def _describe_item(path: Path, folder: Path, output_dir: Path) -> dict[str, Path]:
     output = output_dir / path.relative_to(folder)
+    if find_suffix(output, WRITABLE) is None:
+        # Of a type that is read and not written.
+        output = output.with_name(split_suffix(output)[0] + NIFTI[0])
     report = output.with_name(f"{split_suffix(output)[0]}.json")
     return {CommonKeys.IMAGE: path, "output": output, "report": report}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, InputMissingError, OutputError
+from ..errors import DataError, InputMissingError, OutputError, find_reason
 from .bids import add_slice_thickness
 from .formats import (
     DETACHED_NRRD,
@@ -16,6 +16,7 @@ from .formats import (
     MGH,
     NIFTI,
     NRRD,
+    READABLE,
     WRITABLE,
     find_suffix,
     list_parts,
@@ -46,12 +47,14 @@ def read(path: str | Path) -> Volume:
             require_suffix(path)
         raise InputMissingError(f"{path}: {explanation or 'no such file'}")
     if find_suffix(path) is None and (explanation := explain_file(path)) is not None:
-        raise DataError(f"{path}: {explanation}")
+        raise DataError(f"{path}: {explanation}; names of volumes end on {', '.join(READABLE)}")
     require_suffix(path)
     try:
         volume = _read(path)
     except PermissionError as error:
         raise DataError(f"{path}: may not be read; ask its owner for permission") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({find_reason(error)})") from error
     except DataError as error:
         explanation = explain_file(path)
         if explanation is None:

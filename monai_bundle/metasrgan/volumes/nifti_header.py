@@ -15,13 +15,13 @@ import numpy as np
 from nibabel.quaternions import quat2mat
 
 from ..errors import DataError
-from ..geometry.orientation import is_singular
+from ..geometry.orientation import SPACING_TOLERANCE, is_singular, measure_spacing
 
 _MILLIMETRES = 2
 # By NIfTI's code for the unit of length: its name, what lengths are multiplied by, what they are divided by.
 _LENGTHS = {1: ("metres", 1000, 1), 3: ("microns", 1, 1000)}
-# Codes for spaces that NIfTI defines; others are written as "aligned", which claims least.
-ALIGNED = 2
+# The code that claims least, and all that NIfTI defines.
+ALIGNED, _SCANNER = 2, 1
 _KNOWN_CODES = range(6)
 # A quaternion too long by a part of its square that rounding explains, or a little more.
 _TOO_LONG = 1e-2
@@ -55,7 +55,7 @@ def find_place(header: nib.Nifti1Header, shape: tuple[int, ...]) -> Place:
         header: NIfTI-1 or -2, whose fields may hold anything.
         shape: (I, J, K) or more.
     """
-    sform_code, qform_code = int(header["sform_code"]), int(header["qform_code"])
+    sform_code, qform_code = (_know(int(header[field])) for field in ("sform_code", "qform_code"))
     sform = np.asarray(header.get_sform(), np.float64) if sform_code else None
     qform, mended = _compute_qform(header) if qform_code else (None, "")
     notes = []
@@ -68,7 +68,11 @@ def find_place(header: nib.Nifti1Header, shape: tuple[int, ...]) -> Place:
             qform = None
     elif mended and qform is not None:
         notes.append(f"header: the qform {mended} and is mended; there is no sform")
-    codes = (_know(sform_code), _know(qform_code))
+    codes = (sform_code, qform_code)
+    # Of any other space than the scanner's the sform may have its own sizes, and ITK goes by the qform.
+    if sform is not None and (not qform_code or sform_code == _SCANNER) and _has_other_sizes(header, sform):
+        notes.append("header: the voxel sizes (pixdim) are not those of the sform; the sform holds")
+        qform = None
     if sform is not None:
         differ = qform is not None and not np.allclose(sform, qform, atol=1e-4)
         return Place(sform, qform if differ else None, codes, tuple(notes))
@@ -154,7 +158,13 @@ def _find_pixdim(header: nib.Nifti1Header) -> np.ndarray:
 
 
 def _know(code: int) -> int:
-    return code if code in _KNOWN_CODES else ALIGNED
+    """A form's code; 0, as for one that is not set, for a code that NIfTI does not define."""
+    return code if code in _KNOWN_CODES else 0
+
+
+def _has_other_sizes(header: nib.Nifti1Header, sform: np.ndarray) -> bool:
+    """Whether a header's voxel sizes are not those of its sform."""
+    return not np.allclose(header["pixdim"][1:4], measure_spacing(sform), rtol=SPACING_TOLERANCE, atol=0)
 
 
 def find_length_factor(header: nib.Nifti1Header) -> float:
