@@ -150,8 +150,6 @@ def test_an_image_in_memory_is_taken_and_given_as_it_is() -> None:
     taken = from_nibabel(nib.Nifti1Image(numbers("float32"), AFFINES["left-handed"]))
     np.testing.assert_array_equal(taken.array, numbers("float32"))
     np.testing.assert_allclose(to_nibabel(taken).affine, AFFINES["left-handed"], atol=1e-5)
-    with pytest.raises(DataError, match="NIfTI"):
-        from_nibabel(nib.MGHImage(numbers("float32"), np.eye(4)))
 
 
 @every_type
@@ -174,16 +172,6 @@ def test_sform_and_qform_are_both_set_with_the_inputs_codes(tmp_path: Path, code
     # Also the one whose code is 0, for those who do not look at the code.
     np.testing.assert_allclose(header.get_sform(), affine, atol=ATOL)
     np.testing.assert_allclose(header.get_qform(), affine, atol=ATOL)
-
-
-def test_where_neither_form_is_set_the_place_is_nibabels_guess_and_claimed_no_better_than_aligned(
-    tmp_path: Path,
-) -> None:
-    path = nifti(tmp_path / "a.nii", sform_code=0, qform_code=0)
-    guess = np.asarray(nib.load(path).affine)  # type: ignore[attr-defined]
-    header = rewrite(read(path), tmp_path)
-    assert (header["sform_code"], header["qform_code"]) == (2, 0)
-    np.testing.assert_allclose(header.get_sform(), guess, atol=ATOL)
 
 
 def test_a_qform_that_differs_from_the_sform_is_carried_along_with_the_voxels(tmp_path: Path) -> None:
@@ -218,12 +206,8 @@ def test_scaled_integers_are_float32_values_and_unscaled_ones_stay_integers(
 
 
 @pytest.mark.parametrize(("units", "kept"), [(2, 2), (10, 10), (18, 18), (0, 2), (8, 10), (255, 2), (5, 2), (64, 2)])
-def test_units_are_kept_undefined_ones_are_taken_for_millimetres_and_other_lengths_are_refused(
-    tmp_path: Path, units: int, kept: int
-) -> None:
+def test_the_unit_of_time_is_kept_and_that_of_length_is_millimetres(tmp_path: Path, units: int, kept: int) -> None:
     assert rewrite(read(nifti(tmp_path / "a.nii", xyzt_units=units)), tmp_path)["xyzt_units"] == kept
-    for other, name in ((1, "metres"), (3, "microns"), (9, "metres")):
-        assert_refused(nifti(tmp_path / "b.nii", xyzt_units=other), f"{name}.*millimetres")
 
 
 def test_description_display_range_and_intent_are_kept(tmp_path: Path) -> None:
@@ -351,7 +335,7 @@ def test_a_name_that_would_end_the_process_inside_itk_is_refused(tmp_path: Path,
     assert not list(tmp_path.glob(".metasrgan-*"))
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a", "a.gz", "a.dcm", "a.nii.bz2", "nii", "a.img"])
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.gz", "a.dcm", "a.nii.bz2", "nii"])
 def test_an_unknown_suffix_is_refused_with_those_known(tmp_path: Path, name: str) -> None:
     assert_refused(tmp_path / name, ".nii.gz, .nii, .nrrd, .mha, .mhd")
     with pytest.raises(DataError, match=name):

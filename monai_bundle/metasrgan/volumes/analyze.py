@@ -20,6 +20,7 @@ def is_analyze(start: bytes) -> bool:
     return _SIZE in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
 
 
+@np.errstate(all="ignore")
 def open_analyze(start: bytes, header_path: Path, image_path: Path) -> Stored:
     """Read what an Analyze header says, as nibabel reads it: SPM's origin and scaling are taken where they are.
 
@@ -34,9 +35,8 @@ def open_analyze(start: bytes, header_path: Path, image_path: Path) -> Stored:
     """
     order = "<" if int.from_bytes(start[:4], "little") == _SIZE else ">"
     header = nib.Spm2AnalyzeHeader(start, endianness=order, check=False)
-    with np.errstate(all="ignore"):
-        slope, intercept = header.get_slope_inter()
-        affine = np.asarray(header.get_best_affine(), np.float64)
+    slope, intercept = header.get_slope_inter()
+    affine = np.asarray(header.get_best_affine(), np.float64)
     slope, intercept = (1.0, 0.0) if slope is None else (float(slope), float(intercept or 0.0))
     voxels = Voxels(
         image_path,

@@ -85,12 +85,13 @@ def _explain_bytes(start: bytes, size: int, suffix: str | None, last: str) -> st
     packed = start[:2] == b"\x1f\x8b"
     inner = _unpack(start) if packed else start
     types = _find_types(inner)
-    if packed and suffix in (*NRRD, *DETACHED_NRRD, *METAIMAGE):
+    if packed and suffix in types and suffix in (*NRRD, *DETACHED_NRRD, *METAIMAGE):
         return f"compressed by gzip as a whole, which {suffix} files are not; {_UNPACK}"
     if suffix in types:
         return None
     if types:
-        names = " or ".join(types[:2])
+        kinds = [kind for kind in types if kind.endswith((".gz", ".mgz")) == packed] or types
+        names = " or ".join(kinds[:2])
         told = f"named {suffix}" if suffix else "named otherwise"
         return f"a file of another type by its content, {told}; rename it so that it ends on {names}"
     for place, magic, what, way_out in _MAGICS:

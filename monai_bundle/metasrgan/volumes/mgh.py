@@ -21,6 +21,7 @@ _MOST_TAGS = 1 << 26
 _SCANNER = 1
 
 
+@np.errstate(all="ignore")
 def open_mgh(path: Path) -> Stored:
     """Read what an MGH file's header says; frames are volumes one after another.
 
@@ -44,8 +45,7 @@ def open_mgh(path: Path) -> Stored:
     voxels = Voxels(path, _SIZE, np.dtype(_TYPES[code]), shape, trailing=_MOST_TAGS)
     voxels.check()
     header = nib.freesurfer.mghformat.MGHHeader(start, check=False)
-    with np.errstate(all="ignore"):
-        affine = np.asarray(header.get_affine(), np.float64)
+    affine = np.asarray(header.get_affine(), np.float64)
     # nibabel fills in where a scan whose place is not known is taken to lie.
     notes = note_packing(path)
     if int.from_bytes(start[28:30], "big") == 0:

@@ -78,7 +78,7 @@ def put_time_step(header: Any, facts: Mapping[str, Any]) -> None:
 def _fits(value: Any, dtype: np.dtype) -> bool:
     if dtype.kind in "iu":
         return bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max)
-    return dtype.kind != "f" or bool(abs(value) <= np.finfo(dtype).max)
+    return dtype.kind != "f" or bool(abs(value) <= float(np.finfo(dtype).max))
 
 
 def carry_facts(

@@ -108,10 +108,9 @@ def convert_to_mm(header: nib.Nifti1Header) -> tuple[str, ...]:
     header["xyzt_units"] = _MILLIMETRES + (units & 0x38 if units & 0x38 <= 48 else 0)
     if length in _LENGTHS:
         name, factor, divisor = _LENGTHS[length]
-        with np.errstate(all="ignore"):
-            for field in ("srow_x", "srow_y", "srow_z", "qoffset_x", "qoffset_y", "qoffset_z"):
-                header[field] = np.asarray(header[field], np.float64) * factor / divisor
-            header["pixdim"][1:4] = np.asarray(header["pixdim"][1:4], np.float64) * factor / divisor
+        for field in ("srow_x", "srow_y", "srow_z", "qoffset_x", "qoffset_y", "qoffset_z"):
+            header[field] = np.asarray(header[field], np.float64) * factor / divisor
+        header["pixdim"][1:4] = np.asarray(header["pixdim"][1:4], np.float64) * factor / divisor
         return (f"header: lengths are in {name} and were converted to millimetres",)
     if length > 3:
         return (f"header: the unit of length, code {length}, is not defined; millimetres are taken",)
@@ -127,8 +126,7 @@ def _compute_qform(header: nib.Nifti1Header) -> tuple[np.ndarray | None, str]:
     pixdim = np.asarray(header["pixdim"], np.float64)
     offsets = [float(header[f"qoffset_{axis}"]) for axis in "xyz"]
     parts = np.array([float(header[f"quatern_{each}"]) for each in "bcd"])
-    with np.errstate(all="ignore"):
-        square = float((parts**2).sum())
+    square = float((parts**2).sum())
     if not (np.isfinite(square) and np.isfinite(offsets).all() and np.isfinite(pixdim[1:4]).all()):
         return None, "holds NaN or infinity"
     mended = ""
