@@ -11,6 +11,7 @@ from bundle_runs import BUNDLE, bundle_command, execute
 from ignite.engine import Events
 from metasrgan import read
 from metasrgan.cli.main import main
+from metasrgan.cohort.bundle import VolumeFolder
 from monai.bundle import create_workflow
 from phantoms import head, save
 
@@ -69,6 +70,14 @@ def test_one_bad_volume_is_named_the_others_are_done_and_the_exit_code_says_so(f
     assert "bad.nii.gz" in done.stderr
     assert "Traceback" not in done.stderr
     assert {path.name for path in (folder / "out").iterdir()} == {"a_T1w.nii.gz", "a_T1w.json"}
+
+
+def test_a_pair_is_one_volume_and_types_that_are_only_read_become_nifti(tmp_path: Path) -> None:
+    for name in ("a.hdr", "a.img", "b.MGZ", "c.nrrd", "d.img"):
+        (tmp_path / name).write_bytes(b"")
+    items = VolumeFolder(tmp_path, tmp_path / "out").items
+    assert [each["image"].name for each in items] == ["a.hdr", "b.MGZ", "c.nrrd", "d.img"]
+    assert [each["output"].name for each in items] == ["a.nii.gz", "b.nii.gz", "c.nrrd", "d.nii.gz"]
 
 
 def make_workflow(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Any:

@@ -58,6 +58,11 @@ def by_nibabel(path: Path) -> np.ndarray:
     return np.asarray(nib.load(path).affine)  # type: ignore[attr-defined]
 
 
+def header_of(path: Path) -> Any:
+    """A file's header as nibabel reads it."""
+    return nib.load(path).header
+
+
 def farthest(first: np.ndarray, second: np.ndarray, shape: tuple[int, ...] = SHAPE) -> float:
     """How far apart two affines put a corner, mm."""
     corners = np.array([[*corner, 1] for corner in itertools.product(*((0, size - 1) for size in shape))])
@@ -125,7 +130,7 @@ def test_where_neither_form_is_set_each_reader_finds_the_result_on_the_input(tmp
     output = upscaled(path)
     for reader in (by_itk, by_nibabel):
         assert farthest(reader(output), reader(path) @ TWICE) < 1e-4
-    header = nib.load(output).header  # type: ignore[attr-defined]
+    header = header_of(output)
     assert (header["sform_code"], header["qform_code"]) == (2, 2)  # Which claim no more than that it is aligned.
 
 
@@ -182,9 +187,9 @@ def test_lengths_in_other_units_become_millimetres_exactly(
     assert volume.spacing.tolist() == [1, 1, 3]
     assert [note] == [note for each in volume.notes if note and note in each] or (note is None and not volume.notes)
     output = upscaled(path)
-    assert int(nib.load(output).header["xyzt_units"]) & 7 == 2  # type: ignore[attr-defined]
+    assert int(header_of(output)["xyzt_units"]) & 7 == 2
     assert farthest(by_itk(output), by_itk(path) @ TWICE) < 1e-4
-    taken = from_nibabel(nib.load(path))  # type: ignore[attr-defined]
+    taken = from_nibabel(nib.load(path))
     np.testing.assert_allclose(taken.affine, AFFINE, rtol=0, atol=1e-6)
 
 
@@ -201,8 +206,7 @@ def test_units_of_any_number_in_nifti_2_do_not_stop_it_from_being_written(tmp_pa
     image.header["xyzt_units"] = units
     image.header["intent_code"] = 70_000
     image.to_filename(tmp_path / "a.nii")
-    written = nib.load(upscaled(tmp_path / "a.nii"))  # type: ignore[attr-defined]
-    assert written.header["xyzt_units"] == (10 if units == 10 else 2)
+    assert header_of(upscaled(tmp_path / "a.nii"))["xyzt_units"] == (10 if units == 10 else 2)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
@@ -281,9 +285,9 @@ def with_extensions(path: Path, *extensions: tuple[int, bytes]) -> Path:
 
 def test_extensions_that_stay_true_are_kept_and_others_are_told(tmp_path: Path) -> None:
     path = with_extensions(tmp_path / "a.nii", (6, b"a comment"), (4, b"<AFNI_attributes/>"))
-    for volume in (read(path), from_nibabel(nib.load(path))):  # type: ignore[attr-defined]
+    for volume in (read(path), from_nibabel(nib.load(path))):
         assert volume.notes == ("header: the extension AFNI's (code 4) may hold a grid and is left out",)
-    kept = nib.load(upscaled(path)).header.extensions  # type: ignore[attr-defined]
+    kept = header_of(upscaled(path)).extensions
     assert [(each.get_code(), each.get_content().rstrip(b"\0")) for each in kept] == [(6, b"a comment")]
 
 
@@ -307,9 +311,9 @@ def test_cifti_is_refused_as_such_and_its_xml_is_not_read(tmp_path: Path, xml: b
 def test_what_stays_true_is_kept_and_slice_times_are_not_once_slices_are_others(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"dim_info": 0b111001, "cal_max": 900, "cal_min": 5, "toffset": 2}
     facts |= {"intent_code": 3, "intent_p1": 17, "intent_name": b"t"}
-    times = {"slice_code": 3, "slice_end": 3, "slice_duration": 0.5}
+    times: dict[str, Any] = {"slice_code": 3, "slice_end": 3, "slice_duration": 0.5}
     path = save(tmp_path / "a.nii", pixdim=[-1, 1, 1, 3, 2.5, 0, 0, 0], xyzt_units=10, **facts, **times)
-    header = nib.load(upscaled(path)).header  # type: ignore[attr-defined]
+    header = header_of(upscaled(path))
     assert {name: header[name] for name in (*facts, *times)} == {**facts, **times}
     assert header["pixdim"][4] == 2.5
     finer = upscale(read(path), isotropic=True, method="linear")
@@ -342,9 +346,23 @@ def test_colours_and_complex_numbers_are_refused_also_with_a_slope(tmp_path: Pat
     content[:348] = header.binaryblock
     (tmp_path / "a.nii").write_bytes(content)
     assert_refused(tmp_path / "a.nii", match)
-    taken = from_nibabel(nib.load(tmp_path / "a.nii"))  # type: ignore[attr-defined]
+    taken = from_nibabel(nib.load(tmp_path / "a.nii"))
     with pytest.raises(DataError, match=match):
         upscale(taken, scale=2, method="linear")
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(3e38, 3e38), (-3e38, 1)])
+def test_slopes_beyond_all_sense_are_no_traceback(tmp_path: Path, slope: float, intercept: float) -> None:
+    path = save(tmp_path / "a.nii", scl_slope=slope, scl_inter=intercept)
+    assert np.isfinite(read(path).array).all()
+    image = nib.Nifti2Image(ARRAY, AFFINE)
+    image.to_filename(tmp_path / "b.nii")
+    content = bytearray((tmp_path / "b.nii").read_bytes())
+    header = nib.Nifti2Header(bytes(content[:540]), check=False)
+    header["scl_slope"], header["scl_inter"] = 1e308, 1e308
+    content[:540] = header.binaryblock
+    (tmp_path / "b.nii").write_bytes(content)
+    assert_refused(tmp_path / "b.nii", "larger than any number|infinite")
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 255, 1536, 2048, 9999])
@@ -386,7 +404,7 @@ def test_a_pair_is_read_by_either_of_its_files(tmp_path: Path, names: tuple[str,
         surveyed = survey(tmp_path / name)
         assert surveyed is not None
         np.testing.assert_array_equal(surveyed.affine, volume.affine)
-    taken = from_nibabel(nib.load(tmp_path / "made.img"))  # type: ignore[attr-defined]
+    taken = from_nibabel(nib.load(tmp_path / "made.img"))
     np.testing.assert_array_equal(taken.array, ARRAY)
     (tmp_path / names[1]).unlink()
     assert_refused(tmp_path / names[0], "must lie beside it")

@@ -16,8 +16,8 @@ PLANES = ("sagittal", "coronal", "axial")
 AXES = ("auto", *PLANES, "0", "1", "2")
 # Spacings closer than this part of each other are equal: a header's rounding.
 SPACING_TOLERANCE = 1e-3
-# Mm: no scanner places voxels as far away, and single precision, which most headers have, ends not far beyond.
-FARTHEST = 1e12
+# Mm. Farther away than any scanner's voxels; more would not survive single precision, which most headers have.
+FARTHEST = 1e9
 # The ends of the world axes.
 ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -43,7 +43,7 @@ def is_singular(affine: np.ndarray) -> bool:
         cosines = affine[:3, :3] / spacing
         return not (
             bool(np.isfinite(affine).all())
-            and float(np.abs(affine).max()) < FARTHEST
+            and float(np.abs(affine).max()) <= FARTHEST
             and float(spacing.min()) > 1 / FARTHEST
             and abs(float(np.linalg.det(cosines))) >= 1e-6
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from .nifti_header import ALIGNED, find_dtype, find_offset, find_shape
+from .nifti_header import ALIGNED, find_dtype, find_offset, find_shape, take_any_numbers
 from .stored import Stored, make_blank
 from .volume import Volume
 from .voxels import Voxels, make_stored, note_packing
@@ -20,7 +20,7 @@ def is_analyze(start: bytes) -> bool:
     return _SIZE in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
 
 
-@np.errstate(all="ignore")
+@take_any_numbers
 def open_analyze(start: bytes, header_path: Path, image_path: Path) -> Stored:
     """Read what an Analyze header says, as nibabel reads it: SPM's origin and scaling are taken where they are.
 

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from ..errors import DataError
+from .nifti_header import take_any_numbers
 from .stored import Stored, make_blank
 from .volume import Volume
 from .voxels import Voxels, make_stored, note_packing, open_bytes
@@ -21,7 +22,7 @@ _MOST_TAGS = 1 << 26
 _SCANNER = 1
 
 
-@np.errstate(all="ignore")
+@take_any_numbers
 def open_mgh(path: Path) -> Stored:
     """Read what an MGH file's header says; frames are volumes one after another.
 

@@ -29,6 +29,7 @@ from .nifti_header import (
     find_offset,
     find_place,
     find_shape,
+    take_any_numbers,
 )
 from .stored import Stored, make_blank
 from .volume import Volume, make_storable
@@ -41,8 +42,6 @@ _CIFTI_CODE, _CIFTI_INTENTS = 32, range(3000, 3100)
 _CIFTI = "CIFTI: values on a surface and not on a grid; export a volume from it, such as with wb_command"
 # Extensions beyond so many bytes are not kept.
 _MOST_EXTENSIONS = 1 << 22
-# Headers hold numbers of any size, and NaN, which numpy would warn of.
-_ANY_NUMBERS = np.errstate(all="ignore")
 # By a header's size: its kind, and the magic of single files and of pairs.
 _KINDS: dict[int, tuple[Any, tuple[bytes, bytes]]] = {
     348: (nib.Nifti1Header, (b"n+1", b"ni1")),
@@ -50,7 +49,7 @@ _KINDS: dict[int, tuple[Any, tuple[bytes, bytes]]] = {
 }
 
 
-@_ANY_NUMBERS
+@take_any_numbers
 def open_nifti(path: Path) -> Stored:
     """Read what a NIfTI file's header says; of a pair, Analyze's too, either file may be given.
 
@@ -175,7 +174,7 @@ def _describe(header: Any, shape: tuple[int, ...], name: str, extensions: list[t
     )
 
 
-@_ANY_NUMBERS
+@take_any_numbers
 def from_nibabel(image: nib.filebasedimages.FileBasedImage, name: str = "image") -> Volume:
     """Take a nibabel image as a volume, NIfTI or any other that has an affine; trailing dimensions of one are dropped.
 
@@ -209,7 +208,7 @@ def from_nibabel(image: nib.filebasedimages.FileBasedImage, name: str = "image")
 
 def _take_voxels(image: nib.spatialimages.SpatialImage, name: str) -> tuple[np.ndarray, bool]:
     """A nibabel image's values, and whether its file stores others."""
-    stored = image.dataobj
+    stored: Any = image.dataobj
     try:
         # Colours cannot be scaled, and are refused later.
         lazy = isinstance(stored, nib.arrayproxy.ArrayProxy)
@@ -230,7 +229,7 @@ def _copy_extension(extension: Any) -> tuple[int, bytes]:
     return int(extension.get_code()), written.getvalue()[8:]
 
 
-@_ANY_NUMBERS
+@take_any_numbers
 def to_nibabel(volume: Volume) -> nib.Nifti1Image:
     """Make a NIfTI image: sform and qform both set, slope 1, intercept 0, NIfTI-2 where a side exceeds 32,767."""
     array = make_storable(volume.array)

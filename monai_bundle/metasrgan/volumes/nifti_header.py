@@ -7,8 +7,11 @@ what space it leads to; 0 says that it is not set. What is mended or left out is
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import nibabel as nib
 import numpy as np
@@ -29,6 +32,20 @@ _TOO_LONG = 1e-2
 _FINEST, _COARSEST = 0.02, 50.0
 # More than this before the voxels is no header.
 _MOST_BEFORE_VOXELS = 1 << 28
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def take_any_numbers(function: Function) -> Function:
+    """Have numpy say nothing, within a function, of the NaN and the infinities that a header may hold or lead to."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **named: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*arguments, **named)
+
+    return cast(Function, run)
 
 
 @dataclass(frozen=True)

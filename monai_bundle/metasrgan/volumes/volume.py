@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..geometry.orientation import (
+    FARTHEST,
     SPACING_TOLERANCE,
     choose_slice_axis,
     is_singular,
@@ -166,6 +167,8 @@ def check_grid(volume: Volume) -> None:
         raise DataError(f"{name}: {len(shape)} dimensions, shape {shape}; extract one 3-D volume first")
     if volume.array.size == 0:
         raise DataError(f"{name}: the volume is empty, its shape is {shape}")
+    if np.isfinite(affine).all() and np.abs(affine[:3]).max() > FARTHEST:
+        raise DataError(f"{name}: the affine puts voxels more than {FARTHEST:g} mm away; repair the header")
     if is_singular(affine):
         raise DataError(f"{name}: the affine is singular, so voxels have no place in space; repair the header")
     shear = measure_shear(affine)

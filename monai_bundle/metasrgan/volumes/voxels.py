@@ -88,8 +88,14 @@ class Voxels:
     def _scale(self, stored: np.ndarray) -> np.ndarray:
         if not self.is_scaled or stored.dtype.kind not in "iuf":
             return stored
-        with np.errstate(all="ignore"):
-            return apply_read_scaling(stored, np.float64(self.slope), np.float64(self.intercept))
+        scaled = None
+        with np.errstate(all="ignore"), contextlib.suppress(ValueError):
+            scaled = apply_read_scaling(stored, np.float64(self.slope), np.float64(self.intercept))
+        # nibabel takes long doubles where values do not fit double precision.
+        if scaled is None or scaled.dtype.itemsize > 8:
+            told = f"slope {self.slope:.6g} and intercept {self.intercept:.6g}"
+            raise DataError(f"{self.path}: {told} make intensities larger than any number; repair the header")
+        return scaled
 
 
 @contextlib.contextmanager
