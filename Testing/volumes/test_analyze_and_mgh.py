@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from made_volumes import affine_of
 from metasrgan import from_nibabel, read, upscale, write
 from metasrgan.errors import DataError
@@ -90,6 +91,10 @@ def test_analyze_is_read_as_nibabel_reads_it(tmp_path: Path, kind: type, order: 
         np.testing.assert_array_equal(volume.array, np.asanyarray(nibabel.dataobj))  # type: ignore[attr-defined]
         np.testing.assert_allclose(volume.affine, nibabel.affine)  # type: ignore[attr-defined]
         assert "does not say left from right" in volume.notes[0]
+    # ITK has it elsewhere, and finds the result there.
+    write(volume, tmp_path / "out.nii")
+    for name in ("a.hdr", "out.nii"):
+        assert sitk.ReadImage(str(tmp_path / name)).GetOrigin() == (0, 0, 0)
     (tmp_path / "a.img").write_bytes((tmp_path / "a.img").read_bytes()[:100])
     with pytest.raises(DataError, match="more than the file can hold"):
         read(tmp_path / "a.hdr")

@@ -7,7 +7,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from .nifti_header import ALIGNED, find_dtype, find_offset, find_shape, take_any_numbers
+from ..geometry.orientation import measure_spacing
+from .nifti_header import ALIGNED, find_dtype, find_offset, find_shape, guess_as_itk, take_any_numbers
 from .stored import Stored, make_blank
 from .volume import Volume
 from .voxels import Voxels, make_stored, note_packing
@@ -47,9 +48,18 @@ def open_analyze(start: bytes, header_path: Path, image_path: Path) -> Stored:
         intercept,
     )
     voxels.check()
-    notes = [*note_packing(image_path), "header: Analyze, which does not say left from right; the first voxel is right"]
+    note = (
+        "header: Analyze, which does not say left from right, and programs differ on its place; in NIfTI the result gives "
+        "nibabel and ITK each its own guess again"
+    )
+    notes = [*note_packing(image_path), note]
     if image_path.with_suffix(".mat").exists():
         notes.append(f"{image_path.with_suffix('.mat').name} beside it, which may place it otherwise, is not read")
-    name = str(header_path)
-    described = Volume(make_blank(voxels.shape[:3], np.dtype(np.uint8)), affine, name=name, codes=(ALIGNED, 0))
+    described = Volume(
+        make_blank(voxels.shape[:3], np.dtype(np.uint8)),
+        affine,
+        name=str(header_path),
+        qform=guess_as_itk(measure_spacing(affine)),
+        codes=(ALIGNED, ALIGNED),
+    )
     return make_stored(voxels, described, tuple(notes))

@@ -110,12 +110,16 @@ def _guess_place(header: nib.Nifti1Header, shape: tuple[int, ...]) -> Place:
     spacing = _find_pixdim(header)
     affine = np.diag([-spacing[0], spacing[1], spacing[2], 1.0])
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(sizes) - 1) / 2)
-    itk = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
     note = (
         "header: neither sform nor qform is set, so its place, its left and right are guesses, and programs differ: "
         "nibabel centres it, ITK puts its first voxel at the origin; in NIfTI the result gives each its own guess again"
     )
-    return Place(affine, itk, (ALIGNED, ALIGNED), (note,))
+    return Place(affine, guess_as_itk(spacing), (ALIGNED, ALIGNED), (note,))
+
+
+def guess_as_itk(spacing: np.ndarray) -> np.ndarray:
+    """Return where ITK takes a volume to lie, (4, 4), whose header says nothing but its voxel sizes, (3,) mm."""
+    return np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
 
 
 def convert_to_mm(header: nib.Nifti1Header) -> tuple[str, ...]:
