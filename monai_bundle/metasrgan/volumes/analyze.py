@@ -49,8 +49,8 @@ def open_analyze(start: bytes, header_path: Path, image_path: Path) -> Stored:
     )
     voxels.check()
     note = (
-        "header: Analyze, which does not say left from right, and programs differ on its place; in NIfTI the result gives "
-        "nibabel and ITK each its own guess again"
+        "header: Analyze, which does not say left from right, and programs differ on its place; in NIfTI the result "
+        "gives nibabel and ITK each its own guess again"
     )
     notes = [*note_packing(image_path), note]
     if image_path.with_suffix(".mat").exists():

@@ -1,4 +1,4 @@
-"""Reading and writing volumes by file type: NIfTI in `nifti`, NRRD and MetaImage in `itk`."""
+"""Reading and writing volumes by file type: NIfTI in `nifti`, MGH in `mgh`, NRRD and MetaImage in `itk`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .volume import Volume, check_grid, check_volume, straighten_grid
 
 
 def read(path: str | Path) -> Volume:
-    """Read a NIfTI, NRRD or MetaImage volume, and how thick its slices are where a sidecar beside it says so.
+    """Read a volume of any type in `formats.READABLE`, and how thick its slices are where a sidecar beside it says so.
 
     Raises:
         InputMissingError: no such file.
