@@ -134,7 +134,7 @@ def scan(
         thickness: mm, the profile's full width at half maximum; None: the spacing of the slices; 0: points.
         profile: "box" or "gaussian".
     """
-    axis = choose_slice_axis(affine)
+    axis = choose_slice_axis(shape, affine)
     spacing = float(measure_spacing(affine)[axis])
     thickness = spacing if thickness is None else thickness
     normal = affine[:3, axis] / spacing

@@ -30,7 +30,7 @@ def test_a_thick_slice_is_the_mean_of_the_thin_ones_in_it(axes: str) -> None:
     thick = scan(size, centred(thick_affine, size))
     size = (thin_size[0], thin_size[1], thin_size[2])
     thin = scan(size, centred(thin_affine, size))
-    axis, ratio = measure_anisotropy(thick.affine)
+    axis, ratio = measure_anisotropy(thick.array.shape, thick.affine)
     assert axis == where
     assert ratio == pytest.approx(3)
     assert thick.slice_thickness == pytest.approx(6)

@@ -51,7 +51,7 @@ def choose_target(volume: Any, target: Resolution) -> Resolution:
     """
     image = volume.GetImageData()
     if image is not None:
-        axis, ratio = measure_anisotropy(read_affine(volume))
+        axis, ratio = measure_anisotropy(image.GetDimensions(), read_affine(volume))
         # Nothing lies beside a lone slice.
         if ratio > THICK and image.GetDimensions()[axis] > 1:
             return Resolution.ISOTROPIC

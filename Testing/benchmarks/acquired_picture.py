@@ -60,7 +60,7 @@ def draw_picture(volume: Volume, scale: Fraction, model: Model | None, load: Cal
     Raises:
         DataError: no axis of the plane is surely interpolated, or the middle slice is empty.
     """
-    axis = choose_slice_axis(volume.affine)
+    axis = choose_slice_axis(volume.array.shape, volume.affine)
     plane = list(list_plane_axes(axis))
     resolution = measure_true_resolution(volume)
     found = resolution.axes

@@ -53,7 +53,7 @@ def find_rim(slice_: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def measure_scan(path: Path, axis: str) -> dict[str, tuple[float, float]]:
     """Return, by way, what rings, a part of the range, and PSNR in dB."""
     scan = read(path)
-    chosen = choose_slice_axis(scan.affine, axis)
+    chosen = choose_slice_axis(scan.array.shape, scan.affine, axis)
     volume = take_middle(scan, chosen)
     intensities, target = (
         IntensityMap.fit(volume.array),

@@ -85,10 +85,10 @@ def test_a_box_of_whole_slices_is_their_mean_and_another_profile_is_that_of_its_
 
 
 def test_foot_head_is_thickened_where_all_spacings_are_equal_and_else_the_coarsest_axis() -> None:
-    assert choose_thickened_axis(affine_of((1.0, 1.0, 1.0), "RSA")) == 1
-    assert choose_thickened_axis(affine_of((1.0, 1.0005, 1.0), "SAR")) == 0
-    assert choose_thickened_axis(affine_of((1.2, 1.0, 1.0))) == 0
-    assert choose_thickened_axis(affine_of((1.2, 1.0, 1.0)), "coronal") == 1
+    assert choose_thickened_axis((9, 9, 9), affine_of((1.0, 1.0, 1.0), "RSA")) == 1
+    assert choose_thickened_axis((9, 9, 9), affine_of((1.0, 1.0005, 1.0), "SAR")) == 0
+    assert choose_thickened_axis((9, 9, 9), affine_of((1.2, 1.0, 1.0))) == 0
+    assert choose_thickened_axis((9, 9, 9), affine_of((1.2, 1.0, 1.0)), "coronal") == 1
 
 
 def test_the_central_slices_are_sagittal_and_lie_where_they_lay() -> None:

@@ -27,6 +27,7 @@ from metasrgan.volumes.volume import Volume
 Shape = tuple[int, int, int]
 repeatable = settings(deadline=None, derandomize=True)
 shapes = st.tuples(*[st.integers(1, 40)] * 3)
+stacks = st.tuples(*[st.integers(2, 40)] * 3)
 affines = st.builds(
     affine_of,
     st.tuples(*[st.floats(0.2, 8)] * 3),
@@ -69,7 +70,16 @@ FINE = np.diag([0.5, 0.5, 1.0, 1.0])
         ((9, 9, 5), R, "scale", 4 / 3, "auto", (12, 12, 5), (0.75, 0.75, 3), 2),
         ((9, 9, 5), R, "scale", Fraction(8), "auto", (72, 72, 5), (0.125, 0.125, 3), 2),
         ((10, 12, 1), R, "scale", 3.7, "auto", (37, 44, 1), (1 / 3.7, 1 / 3.7, 3), 2),
-        ((1, 1, 1), R, "scale", 1.5, "auto", (1, 1, 1), (1 / 1.5, 1 / 1.5, 3), 2),
+        # A single slice is upscaled in its plane, whatever its thickness; a single line along itself.
+        ((24, 20, 1), affine_of((1.2, 1.2, 1)), "scale", 2, "auto", (48, 40, 1), (0.6, 0.6, 1), 2),
+        ((1, 24, 20), affine_of((1, 1.2, 1.2)), "scale", 2, "auto", (1, 48, 40), (1, 0.6, 0.6), 0),
+        ((24, 1, 20), affine_of((0.5, 0.4, 1)), "spacing", 0.25, "auto", (48, 1, 80), (0.25, 0.4, 0.25), 1),
+        ((24, 1, 20), affine_of((1.2, 1, 1.2)), "scale", 2, "coronal", (48, 1, 40), (0.6, 1, 0.6), 1),
+        ((24, 1, 1), affine_of((1, 3, 2)), "scale", 2, "auto", (48, 1, 1), (0.5, 3, 2), 1),
+        ((1, 24, 1), affine_of((1, 3, 2)), "scale", 2, 0, (1, 48, 1), (1, 1.5, 2), 0),
+        ((1, 1, 24), affine_of((1, 1, 2)), "spacing", 1, "auto", (1, 1, 48), (1, 1, 1), 1),
+        # Pixels that are square are upscaled, with slices a little thinner than these.
+        ((40, 40, 30), affine_of((1.015625, 1.015625, 1)), "spacing", 0.5, "auto", (81, 81, 30), (0.5, 0.5, 1), 2),
         ((5, 10, 12), AFFINES["slices first"], "scale", 2, "auto", (5, 20, 24), (4.4, 0.3, 0.3), 0),
         ((10, 5, 12), affine_of((1, 1, 1)), "scale", 2, "auto", (20, 10, 12), (0.5, 0.5, 1), 2),
         ((8, 8, 4), AFFINES["oblique, pixels not square"], "scale", 2, "auto", (16, 16, 4), (0.25, 0.375, 2), 2),
@@ -110,7 +120,7 @@ def test_shape_spacing_and_slice_axis_are_those_of_the_table(
 
 
 @repeatable
-@given(shapes, affines, st.fractions(Fraction(61, 60), 8, max_denominator=60), st.sampled_from([0, 1, 2]))
+@given(stacks, affines, st.fractions(Fraction(61, 60), 8, max_denominator=60), st.sampled_from([0, 1, 2]))
 def test_a_scale_is_exact_keeps_the_first_outer_corner_and_loses_less_than_one_new_voxel_at_the_last(
     shape: Shape, affine: np.ndarray, scale: Fraction, axis: int
 ) -> None:
@@ -128,7 +138,7 @@ def test_a_scale_is_exact_keeps_the_first_outer_corner_and_loses_less_than_one_n
 
 
 @repeatable
-@given(shapes, st.sampled_from(list(SQUARE_AFFINES.values())), st.floats(1.01, 7.9))
+@given(stacks, st.sampled_from(list(SQUARE_AFFINES.values())), st.floats(1.01, 7.9))
 def test_a_spacing_is_exact_and_the_field_of_view_stays_centred_to_within_half_a_new_voxel(
     shape: Shape, affine: np.ndarray, factor: float
 ) -> None:
@@ -330,6 +340,12 @@ def test_isotropic_voxels_need_no_isotropic_grid_and_a_lone_slice_none_between()
         target((9, 9, 9), affine_of((1, 1, 1)), "isotropic", None)
     with pytest.raises(UsageError, match=r"lone slice.*2 slices"):
         target((9, 9, 1), R, "isotropic", None)
+    for request, value in (("isotropic", None), ("isotropic", 0.5), ("isotropic", 1.1), ("slices", 0.5), ("slices", 2)):
+        with pytest.raises(UsageError, match=r"lone slice.*2 slices"):
+            target((9, 1, 9), affine_of((1.2, 1, 1.2)), request, value)
+    finer = affine_of((0.6, 0.5, 0.6))
+    with pytest.raises(DataError, match=r"reference does not fit.*lone slice"):
+        target((9, 1, 9), affine_of((1.2, 1, 1.2)), "like", ((18, 2, 18), finer))
 
 
 # ---- which axis slices are stacked along -------------------------------------------------------------------
@@ -340,7 +356,14 @@ def test_isotropic_voxels_need_no_isotropic_grid_and_a_lone_slice_none_between()
     # The coarsest, to within rounding; the last of equals.
     [((1, 1, 3), "RAS", "auto", 2), ((3, 1, 1), "LPS", "auto", 0), ((1, 3, 1), "SRA", "auto", 1),
      ((1, 1, 1), "RAS", "auto", 2), ((1, 1.0005, 1), "LPS", "auto", 2), ((1, 1.002, 1), "SRA", "auto", 1),
-     ((2, 2, 1), "RAS", "auto", 1), ((1, 1, 0.5), "LPS", "auto", 1)]
+     ((2, 2, 1), "RAS", "auto", 1), ((1, 1, 0.5), "LPS", "auto", 1), ((1, 1, 0.65), "LPS", "auto", 1)]
+    # Of nearly isotropic volumes the one whose plane has square pixels, where there is one.
+    + [((1.0156, 1.0156, 1), "RAS", "auto", 2), ((1.0156, 1, 1.0156), "LPS", "auto", 1),
+       ((1, 1.0156, 1.0156), "SRA", "auto", 0), ((0.9375, 0.9375, 1), "RAS", "auto", 2),
+       ((1, 0.9375, 0.9375), "RAS", "auto", 0), ((1, 1, 1.01), "RAS", "auto", 2), ((1.05, 1, 1.05), "RAS", "auto", 1),
+       ((0.98, 1, 1.02), "RAS", "auto", 2), ((1.02, 1, 0.98), "RAS", "auto", 0), ((0.5, 0.5, 0.45), "RAS", "auto", 2),
+       ((1, 1, 0.8), "RAS", "auto", 2), ((1.25, 1.2, 1.25), "LPS", "auto", 1), ((1.1458, 1.1457, 1), "LPS", "auto", 2),
+       ((1.4, 1, 1), "RAS", "auto", 0), ((1, 1.2, 1.4), "RAS", "auto", 2)]
     # Planes by the direction that an axis lies closest to.
     + [((1, 2, 3), axes, plane, axis)
        for axes, axis_of in (("RAS", (0, 1, 2)), ("LPI", (0, 1, 2)), ("PSR", (2, 0, 1)), ("SLA", (1, 2, 0)))
@@ -352,17 +375,35 @@ def test_the_axis_that_slices_are_stacked_along_is_that_of_the_table_however_obl
     spacing: tuple[float, float, float], axes: str, asked: str | int, axis: int
 ) -> None:
     for degrees in ((0.0, 0.0, 0.0), (20.0, -15.0, 25.0)):
-        assert choose_slice_axis(affine_of(spacing, axes, degrees), asked) == axis
+        assert choose_slice_axis((9, 9, 9), affine_of(spacing, axes, degrees), asked) == axis
+
+
+@pytest.mark.parametrize(("shape", "lone"), [((1, 9, 9), 0), ((9, 1, 9), 1), ((9, 9, 1), 2)])
+def test_a_single_slice_is_taken_in_its_own_plane_and_in_no_other(shape: Shape, lone: int) -> None:
+    for spacing in ((1, 1.2, 1.2), (5, 1, 1), (1, 5, 1), (1, 1, 5), (1, 1, 1)):
+        affine = affine_of(spacing, "SRA", (20.0, -15.0, 25.0))
+        assert choose_slice_axis(shape, affine) == choose_slice_axis(shape, affine, lone) == lone
+        for other in {0, 1, 2} - {lone}:
+            with pytest.raises(UsageError, match=f"axis {other}: .*single slice.*give {lone}"):
+                choose_slice_axis(shape, affine, other)
+    with pytest.raises(UsageError, match="axis coronal: .*give 1 or 2"):
+        choose_slice_axis((9, 1, 1), affine_of((1, 1, 1), "ARS"), "coronal")
+
+
+def test_one_voxel_is_refused() -> None:
+    for request, value in (("scale", 2), ("spacing", 0.5), ("slices", 0.5), ("isotropic", 0.5)):
+        with pytest.raises((DataError, UsageError), match="one voxel|lone slice"):
+            target((1, 1, 1), R, request, value)
 
 
 @repeatable
 @given(st.sampled_from(["RAS", "LPS", "SAR"]), st.tuples(*[st.sampled_from([0, 30, 45, 60, 90, 135])] * 3))
 def test_the_three_planes_are_three_axes_however_oblique(axes: str, degrees: tuple[float, float, float]) -> None:
     affine = affine_of((1, 1, 3), axes, degrees)
-    assert {choose_slice_axis(affine, plane) for plane in ("sagittal", "coronal", "axial")} == {0, 1, 2}
+    assert {choose_slice_axis((9, 9, 9), affine, plane) for plane in ("sagittal", "coronal", "axial")} == {0, 1, 2}
 
 
 @pytest.mark.parametrize("unknown", ["x", "AXIAL", "", 3, -1, "3", "transverse"])
 def test_an_unknown_axis_is_refused_by_name_with_the_known_ones(unknown: str | int) -> None:
     with pytest.raises(UsageError, match=f"axis {unknown!r} .*choose auto, sagittal"):
-        choose_slice_axis(R, unknown)
+        choose_slice_axis((9, 9, 9), R, unknown)

@@ -168,9 +168,11 @@ def test_slices_in_another_order_are_the_same_slices(order: tuple[int, ...], sig
 
 def test_pixels_coarser_than_the_slices_leave_no_thickness() -> None:
     volume = known(affine_of((1.0, 1.0, 3.0)))
-    transform = np.diag([4.0, 4.0, 1.0, 1.0])
-    coarse = volume.replace_voxels(volume.array[::4, ::4], volume.affine @ transform, transform)
-    assert coarse.slice_thickness is None
+    for step, thickness in ((4, 2.5), (6, None)):
+        # Of nearly isotropic voxels, the slices are those that have square pixels.
+        transform = np.diag([step, step, 1.0, 1.0])
+        coarse = volume.replace_voxels(volume.array[::step, ::step], volume.affine @ transform, transform)
+        assert coarse.slice_thickness == thickness
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])

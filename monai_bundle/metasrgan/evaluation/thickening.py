@@ -6,6 +6,7 @@ spans, from centre to centre.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,10 +87,11 @@ def check_through_plane_scale(scale: Scale) -> None:
         )
 
 
-def choose_thickened_axis(affine: np.ndarray, axis: str | int = "auto") -> int:
+def choose_thickened_axis(shape: Sequence[int], affine: np.ndarray, axis: str | int = "auto") -> int:
     """Return the axis to thicken: with "auto" foot-head where all spacings are equal, else the coarsest.
 
     Args:
+        shape: (I, J, K).
         affine: (4, 4).
         axis: as for `metasrgan.geometry.orientation.choose_slice_axis`.
 
@@ -100,7 +102,7 @@ def choose_thickened_axis(affine: np.ndarray, axis: str | int = "auto") -> int:
     spacing = measure_spacing(affine)
     if axis == "auto" and spacing.max() <= spacing.min() * (1 + SPACING_TOLERANCE):
         return find_plane_axis(affine, "axial")
-    return choose_slice_axis(affine, axis)
+    return choose_slice_axis(shape, affine, axis)
 
 
 def check_thickenable(volume: Volume, scale: Scale, axis: str | int = "auto") -> int:
@@ -118,7 +120,7 @@ def check_thickenable(volume: Volume, scale: Scale, axis: str | int = "auto") ->
     check_volume(require_single(volume))
     if looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
-    chosen = choose_thickened_axis(volume.affine, axis)
+    chosen = choose_thickened_axis(volume.array.shape, volume.affine, axis)
     own, plane = volume.spacing[chosen], volume.spacing[list(list_plane_axes(chosen))].min()
     if own > _THICKEST_TRUTH * plane:
         raise DataError(

@@ -8,7 +8,15 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import DataError, UsageError
-from .orientation import SPACING_TOLERANCE, choose_slice_axis, list_plane_axes, match_world_axes, measure_spacing
+from .orientation import (
+    SPACING_TOLERANCE,
+    choose_slice_axis,
+    find_coarsest_axes,
+    list_lone_axes,
+    list_plane_axes,
+    match_world_axes,
+    measure_spacing,
+)
 from .scale import LARGEST_SCALE, SMALLEST_SCALE, centre_pixels, count_output_pixels
 from .target import Grid, Target, keeps_voxels
 
@@ -73,9 +81,12 @@ def scale_grid(
     """
     for scale in scales:
         check_scale(float(scale), may_stay)
-    chosen = choose_slice_axis(affine, axis)
+    chosen = choose_slice_axis(shape, affine, axis)
     maker = _GridMaker(shape, affine, chosen)
     for each, scale in zip(list_plane_axes(chosen), scales):
+        if shape[each] == 1:
+            # Of a single line: nothing lies beside it.
+            continue
         p, q = scale.numerator, scale.denominator
         line = centre_pixels(np.arange(count_output_pixels(shape[each], p, q), dtype=np.float64), p, q)
         maker.set_axis(each, float(scale), line)
@@ -106,13 +117,13 @@ def respace_grid(
     Raises:
         UsageError: a size that makes nothing finer, or that is beyond what makes sense.
     """
-    chosen = choose_slice_axis(affine, axis)
+    chosen = choose_slice_axis(shape, affine, axis)
     maker = _GridMaker(shape, affine, chosen)
     if slice_spacing is not None:
         maker.respace_slices(slice_spacing)
     if spacing is not None:
         check_spacing(spacing)
-        plane = list_plane_axes(chosen)
+        plane = [each for each in list_plane_axes(chosen) if shape[each] > 1]
         factors = {each: float(maker.spacing[each]) / spacing for each in plane}
         finer = max(factors.values()) > 1 + SPACING_TOLERANCE
         if finer or (slice_spacing is None and not may_stay):
@@ -132,11 +143,11 @@ def isotropic_grid(
     Raises:
         UsageError: voxels that are isotropic already, a size that makes nothing finer, or one beyond what makes sense.
     """
-    chosen, sizes = choose_slice_axis(affine, axis), measure_spacing(affine)
+    chosen, sizes = choose_slice_axis(shape, affine, axis), measure_spacing(affine)
+    _check_beside(shape[chosen])
     if axis == "auto":
         # Of axes that are equally coarse the one closest to foot-head, in whatever order they are stored.
-        coarsest = np.flatnonzero(sizes >= sizes.max() * (1 - SPACING_TOLERANCE))
-        chosen = max((int(each) for each in coarsest), key=lambda each: match_world_axes(affine)[each])
+        chosen = max(find_coarsest_axes(sizes), key=lambda each: match_world_axes(affine)[each])
     wanted = float(min(sizes[each] for each in list_plane_axes(chosen))) if spacing is None else spacing
     if spacing is None and sizes[chosen] <= wanted * (1 + SPACING_TOLERANCE):
         raise UsageError(
@@ -202,7 +213,8 @@ def match_grid(
                 "give a reference with finer voxels"
             )
         check_scale(max(rows, columns, 1 + SPACING_TOLERANCE))
-        _check_through_plane(float(factors[chosen]), shape[chosen])
+        for each in {chosen, *list_lone_axes(shape)}:
+            _check_through_plane(float(factors[each]), shape[each])
     except UsageError as error:
         raise DataError(f"the reference does not fit: {error}") from None
     first, second, third = positions
@@ -260,10 +272,10 @@ def _choose_shared_axis(
     """The slice axis, and whether a reference has the input's own slices along it."""
     spacing = measure_spacing(affine)
     agree = [each for each in range(3) if keeps_voxels(positions[each], shape[each])]
-    chosen = choose_slice_axis(affine, axis)
-    if axis != "auto":
+    chosen = choose_slice_axis(shape, affine, axis)
+    if axis != "auto" or list_lone_axes(shape):
         return chosen, chosen in agree
-    coarsest = [each for each in range(3) if spacing[each] >= spacing.max() * (1 - SPACING_TOLERANCE)]
+    coarsest = find_coarsest_axes(spacing)
     changed = [each for each in coarsest if each not in agree]
     if len(agree) == 2 and changed:
         # Nothing but the slices is made finer.
@@ -283,15 +295,24 @@ def _check_through_plane(factor: float, slices: int) -> None:
     """
     if factor <= 1 + SPACING_TOLERANCE:
         return
-    if slices < 2:
-        raise UsageError(
-            "a lone slice says nothing of what lies beside it, so it cannot be made finer through the plane; "
-            "give a volume of 2 slices or more, or upscale in plane by a scale or a spacing"
-        )
+    _check_beside(slices)
     if factor > ABSURD_THROUGH_PLANE:
         raise UsageError(
             f"{factor:.4g} slices for one is beyond {ABSURD_THROUGH_PLANE}; nothing true can be seen there, "
             "give a coarser spacing"
+        )
+
+
+def _check_beside(slices: int) -> None:
+    """Refuse to make a lone slice finer through its plane.
+
+    Raises:
+        UsageError: a lone slice.
+    """
+    if slices < 2:
+        raise UsageError(
+            "a lone slice says nothing of what lies beside it, so it cannot be made finer through the plane; "
+            "give a volume of 2 slices or more, or upscale in plane by a scale or a spacing"
         )
 
 
@@ -307,10 +328,15 @@ class _GridMaker:
         shape: (I, J, K).
         affine: (4, 4).
         axis: the slice axis.
+
+    Raises:
+        DataError: a single voxel.
     """
 
     def __init__(self, shape: Sequence[int], affine: np.ndarray, axis: int) -> None:
         self.shape, self.affine, self.axis = _as_three(shape), affine, axis
+        if max(self.shape) == 1:
+            raise DataError("there is one voxel, and nothing beside it to upscale; give a slice or a volume")
         self.spacing = measure_spacing(affine)
         self.factors = [1.0, 1.0, 1.0]
         self.positions = [np.arange(size, dtype=np.float64) for size in self.shape]
@@ -333,6 +359,7 @@ class _GridMaker:
             UsageError: they would not be, or nothing true could be seen.
         """
         check_spacing(spacing)
+        _check_beside(self.shape[self.axis])
         own = float(self.spacing[self.axis])
         if spacing >= own * (1 - SPACING_TOLERANCE):
             raise UsageError(

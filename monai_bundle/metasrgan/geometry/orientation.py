@@ -6,6 +6,7 @@ of a *plane* are stacked along one of them: sagittal along 0, coronal along 1, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
@@ -18,6 +19,9 @@ AXES = ("auto", *PLANES, "0", "1", "2")
 SPACING_TOLERANCE = 1e-3
 # Mm. Farther away than any scanner's voxels; more would not survive single precision, which most headers have.
 FARTHEST = 1e9
+# Up to so many times as long as wide, all voxels are nearly cubes, and any of the three planes may be the acquired one.
+# Scanners make pixels square; slices of a 3-D acquisition may be a little thinner than these.
+NEARLY_ISOTROPIC = 1.5
 # The ends of the world axes.
 ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -135,33 +139,89 @@ def name_axis_codes(affine: np.ndarray) -> str:
     return "".join(ENDS[world][int(affine[world, axis] > 0)] for axis, world in enumerate(worlds))
 
 
-def choose_slice_axis(affine: np.ndarray, axis: str | int = "auto") -> int:
+def choose_slice_axis(shape: Sequence[int], affine: np.ndarray, axis: str | int = "auto") -> int:
     """Return the axis that slices are stacked along.
 
     Args:
+        shape: (I, J, K).
         affine: (4, 4).
-        axis: "auto" for the coarsest spacing, so that the finest plane is upscaled (the last one of equals);
-            "sagittal", "coronal" or "axial"; or 0, 1, 2.
+        axis: "auto" for the axis of one voxel, so that a single slice is upscaled in its own plane; where there is
+            none, for the coarsest spacing, so that the finest plane is upscaled (the last one of equals), or in a
+            volume that is nearly isotropic for the one whose plane has square pixels; "sagittal", "coronal" or
+            "axial"; or 0, 1, 2.
 
     Raises:
-        UsageError: none of these.
+        UsageError: none of these, or an axis in the plane of a single slice.
+
+    >>> choose_slice_axis((256, 256, 160), np.diag([1.0156, 1.0156, 1.0, 1.0]))
+    2
+    >>> choose_slice_axis((192, 1, 192), np.diag([1.2, 1.0, 1.2, 1.0]))
+    1
     """
     check_axis(axis)
-    if axis in PLANES:
-        return find_plane_axis(affine, str(axis))
-    if axis != "auto":
-        return int(axis)
+    lone = list_lone_axes(shape)
     spacing = measure_spacing(affine)
-    return int(np.flatnonzero(spacing >= spacing.max() * (1 - SPACING_TOLERANCE))[-1])
+    if axis == "auto":
+        return _find_coarsest(spacing, lone) if lone else _choose_by_spacing(spacing)
+    chosen = find_plane_axis(affine, str(axis)) if axis in PLANES else int(axis)
+    if lone and chosen not in lone:
+        size = " × ".join(str(int(each)) for each in shape)
+        raise UsageError(
+            f"axis {axis}: lies in the plane of a single slice ({size} voxels), which is upscaled in that plane and "
+            f"not through it; leave axis out, or give {' or '.join(map(str, lone))}"
+        )
+    return chosen
 
 
-def measure_anisotropy(affine: np.ndarray) -> tuple[int, float]:
-    """Return the axis with the coarsest spacing, and how many of the finest in-plane pixels a slice's spacing is.
+def list_lone_axes(shape: Sequence[int]) -> list[int]:
+    """Return the axes of one voxel: one of a single slice, two of a single line.
 
-    >>> measure_anisotropy(np.diag([0.5, 4.0, 1.0, 1.0]))
+    >>> list_lone_axes((192, 192, 1))
+    [2]
+    """
+    return [axis for axis, size in enumerate(shape) if size == 1]
+
+
+def find_coarsest_axes(spacing: np.ndarray) -> list[int]:
+    """Return the axes whose spacing is the coarsest, to within rounding.
+
+    Args:
+        spacing: (3,) mm.
+    """
+    return [int(axis) for axis in np.flatnonzero(spacing >= spacing.max() * (1 - SPACING_TOLERANCE))]
+
+
+def _find_coarsest(spacing: np.ndarray, axes: Sequence[int]) -> int:
+    """The axis of these with the coarsest spacing, the last one of equals."""
+    return axes[find_coarsest_axes(spacing[list(axes)])[-1]]
+
+
+def _choose_by_spacing(spacing: np.ndarray) -> int:
+    """The coarsest axis; of a nearly isotropic volume the one whose plane has square pixels, the last one of equals."""
+    coarsest = _find_coarsest(spacing, range(3))
+    if spacing.max() > NEARLY_ISOTROPIC * spacing.min() or _has_square_pixels(spacing, coarsest):
+        return coarsest
+    square = [axis for axis in range(3) if _has_square_pixels(spacing, axis)]
+    return square[-1] if square else coarsest
+
+
+def _has_square_pixels(spacing: np.ndarray, axis: int) -> bool:
+    """Whether the pixels of slices along an axis are as long as wide, but for a header's rounding."""
+    rows, columns = spacing[list(list_plane_axes(axis))]
+    return bool(abs(rows - columns) <= SPACING_TOLERANCE * max(rows, columns))
+
+
+def measure_anisotropy(shape: Sequence[int], affine: np.ndarray) -> tuple[int, float]:
+    """Return the slice axis, and how many of the finest in-plane pixels a slice's spacing is.
+
+    Args:
+        shape: (I, J, K).
+        affine: (4, 4).
+
+    >>> measure_anisotropy((8, 8, 8), np.diag([0.5, 4.0, 1.0, 1.0]))
     (1, 8.0)
     """
-    axis = choose_slice_axis(affine)
+    axis = choose_slice_axis(shape, affine)
     spacing = measure_spacing(affine)
     return axis, float(spacing[axis] / spacing[list(list_plane_axes(axis))].min())
 

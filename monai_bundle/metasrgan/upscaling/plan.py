@@ -129,7 +129,7 @@ def choose_thickness(request: Request, volume: Volume, target: Target) -> Thickn
             )
         return Thickness(request.slice_thickness, request.slice_thickness / spacing, "asked")
     # What a sidecar says is of the slices that the file has.
-    if volume.slice_thickness is not None and target.axis == choose_slice_axis(volume.affine):
+    if volume.slice_thickness is not None and target.axis == choose_slice_axis(volume.array.shape, volume.affine):
         return Thickness(volume.slice_thickness, volume.slice_thickness / spacing, str(volume.thickness_source))
     return Thickness(spacing, 1.0, "spacing")
 
@@ -193,7 +193,7 @@ def choose_networks(
         if not needs_plane:
             _refuse_weights(own, "were made to upscale in plane")
         if not fits_plane(own, target):
-            _refuse_weights(own, "have one factor for both axes of the plane")
+            _refuse_weights(own, "have one factor for both axes of the plane", f"another axis than {target.axis}")
     if through_plane is None and needs_stack:
         through_plane = load(THROUGH_PLANE)
     if in_plane is None and needs_plane:
@@ -216,8 +216,9 @@ def fits_plane(model: Model, target: Target) -> bool:
     return model.generator.factors == 2 or target.is_square
 
 
-def _refuse_weights(model: Model, what: str) -> NoReturn:
-    raise UsageError(f"weights {model.path.name} {what}, which is not asked for; leave them out")
+def _refuse_weights(model: Model, what: str, other: str | None = None) -> NoReturn:
+    way_out = "leave them out" if other is None else f"leave them out, or choose {other}"
+    raise UsageError(f"weights {model.path.name} {what}, which is not asked for; {way_out}")
 
 
 def get_plane_model(request: Request) -> str:

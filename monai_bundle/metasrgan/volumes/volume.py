@@ -45,7 +45,7 @@ class Volume:
         labels: whether the header says that voxels are labels.
         is_scan: whether they may be intensities of a scan; False where the header says that they are statistics.
         facts: further header fields to carry over, by name, as the file type spells them.
-        slice_thickness: mm, of the slices along the coarsest axis; None where nobody said, since headers do not.
+        slice_thickness: mm, of the slices along the slice axis that is chosen by itself; None where nobody said, since headers do not.
         thickness_source: who said so, such as "sidecar t2.json".
         notes: sentences on what reading its file left out, for the user.
     """
@@ -106,7 +106,7 @@ class Volume:
             index_transform: (4, 4), their indices to this volume's, which moves the second affine too.
         """
         qform = None if self.qform is None else self.qform @ index_transform
-        same = self._has_slices_of(affine)
+        same = self._has_slices_of(array.shape, affine)
         return replace(
             self,
             array=array,
@@ -119,9 +119,10 @@ class Volume:
             notes=(),
         )
 
-    def _has_slices_of(self, affine: np.ndarray) -> bool:
-        """Whether the slices along another grid's coarsest axis lie along this one's, in either order, as far apart."""
-        step, other = (each[:3, choose_slice_axis(each)] for each in (self.affine, affine))
+    def _has_slices_of(self, shape: tuple[int, ...], affine: np.ndarray) -> bool:
+        """Whether the slices along another grid's slice axis lie along this one's, in either order, as far apart."""
+        grids = ((self.array.shape, self.affine), (shape, affine))
+        step, other = (each[:3, choose_slice_axis(size, each)] for size, each in grids)
         difference = min(np.linalg.norm(step - other), np.linalg.norm(step + other))
         return bool(difference <= SPACING_TOLERANCE * np.linalg.norm(step))
 
