@@ -386,13 +386,13 @@ def test_a_single_slice_is_taken_in_its_own_plane_and_in_no_other(shape: Shape, 
         for other in {0, 1, 2} - {lone}:
             with pytest.raises(UsageError, match=f"axis {other}: .*single slice.*give {lone}"):
                 choose_slice_axis(shape, affine, other)
-    with pytest.raises(UsageError, match="axis coronal: .*give 1 or 2"):
+    with pytest.raises(UsageError, match=r"axis coronal: .*give 1 or 2"):
         choose_slice_axis((9, 1, 1), affine_of((1, 1, 1), "ARS"), "coronal")
 
 
 def test_one_voxel_is_refused() -> None:
     for request, value in (("scale", 2), ("spacing", 0.5), ("slices", 0.5), ("isotropic", 0.5)):
-        with pytest.raises((DataError, UsageError), match="one voxel|lone slice"):
+        with pytest.raises((DataError, UsageError), match=r"one voxel|lone slice"):
             target((1, 1, 1), R, request, value)
 
 

@@ -45,7 +45,7 @@ class Volume:
         labels: whether the header says that voxels are labels.
         is_scan: whether they may be intensities of a scan; False where the header says that they are statistics.
         facts: further header fields to carry over, by name, as the file type spells them.
-        slice_thickness: mm, of the slices along the slice axis that is chosen by itself; None where nobody said, since headers do not.
+        slice_thickness: mm, of slices along the axis that "auto" takes; None where nobody said, since headers do not.
         thickness_source: who said so, such as "sidecar t2.json".
         notes: sentences on what reading its file left out, for the user.
     """
