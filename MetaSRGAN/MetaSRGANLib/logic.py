@@ -84,9 +84,10 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         """
         from metasrgan.geometry.grid import format_shape
         from metasrgan.progress import Progress, map_steps
+        from metasrgan.upscaling.for_server import check_for_server
         from metasrgan.upscaling.pipeline import run_request_steps
         from metasrgan.upscaling.plan import choose_target
-        from metasrgan.upscaling.request import Request, check_for_server
+        from metasrgan.upscaling.request import Request
 
         from . import nodes, pytorch
         from .outcome import Outcome, describe_result, name_result

@@ -10,9 +10,10 @@ from metasrgan.geometry.grid import format_shape
 from metasrgan.geometry.target import Target, Treatment
 from metasrgan.networks.weights import find_weights
 from metasrgan.trust.true_resolution import TrueResolution, measure_true_resolution
+from metasrgan.upscaling.for_server import check_for_server
 from metasrgan.upscaling.pipeline import count_result_bytes, estimate_memory
 from metasrgan.upscaling.plan import choose_target, choose_thickness, needs_plane_network, settle
-from metasrgan.upscaling.request import Request, check_for_server
+from metasrgan.upscaling.request import Request
 from metasrgan.upscaling.start import Start, choose_start
 from metasrgan.upscaling.steps import count_network_voxels, list_factor_warnings
 from metasrgan.volumes.volume import Volume

@@ -13,13 +13,13 @@ from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, r
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.grid import (
     isotropic_grid,
-    match_grid,
     respace_grid,
     scale_grid,
     was_trained_for,
     was_trained_through_plane,
 )
 from metasrgan.geometry.orientation import choose_slice_axis, measure_spacing
+from metasrgan.geometry.reference import match_grid
 from metasrgan.geometry.scale import Scale
 from metasrgan.geometry.target import Grid, Target, Treatment
 from metasrgan.volumes.volume import Volume

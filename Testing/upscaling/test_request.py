@@ -18,8 +18,9 @@ from made_volumes import head
 from metasrgan import Request
 from metasrgan.errors import DataError, UsageError
 from metasrgan.geometry.target import Grid
+from metasrgan.upscaling.for_server import check_for_server
 from metasrgan.upscaling.plan import choose_target
-from metasrgan.upscaling.request import TARGETS, check_for_server, list_fields
+from metasrgan.upscaling.request import TARGETS, list_fields
 
 FINE = Grid((52, 44, 3), head().affine @ np.diag([0.5, 0.5, 1, 1]), "fine.nii")
 IDENTITY, INF = np.eye(4).tolist(), float("inf")

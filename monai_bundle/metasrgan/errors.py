@@ -5,8 +5,13 @@ Exit codes are those of the BIDS execution specification (sysexits.h).
 
 from __future__ import annotations
 
+import os
 import re
-from typing import ClassVar
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
 
 
 class MetaSRGANError(Exception):
@@ -31,6 +36,10 @@ class DataError(MetaSRGANError, ValueError):
     """A file or volume that cannot be super-resolved as it is."""
 
     exit_code, http_status = 65, 422
+
+
+class OutOfMemoryError(DataError, MemoryError):
+    """A volume that there is not enough memory for."""
 
 
 class InputMissingError(MetaSRGANError, FileNotFoundError):
@@ -74,10 +83,48 @@ def explain_failure(error: BaseException) -> MetaSRGANError | None:
     if isinstance(error, OSError):
         return WriteError(f"{error.filename or 'input or output'}: {error.strerror or error}")
     if is_out_of_memory(error):
-        return DataError("not enough memory; use a smaller scale or volume, or another device")
+        return OutOfMemoryError("not enough memory; use a smaller scale or volume, or another device")
+    if isinstance(error, ValueError) and "embedded null" in str(error):
+        return UsageError("a path has a NUL character in it, which no file's name can have; give another name")
     if isinstance(error, KeyboardInterrupt):
         return StoppedError("stopped; nothing unfinished was written")
     return None
+
+
+@contextmanager
+def explain_memory() -> Iterator[None]:
+    """Raise this package's own error where memory runs out inside.
+
+    Raises:
+        OutOfMemoryError: it did.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MetaSRGANError) or not is_out_of_memory(error):
+            raise
+        failure, cause = explain_failure(error), error
+    else:
+        return
+    assert failure is not None
+    # The cause's own frames hold what filled the memory.
+    raise failure from cause.with_traceback(None)
+
+
+def take_path(path: Any, what: str = "path") -> Path:
+    """Take text or a path for a path.
+
+    Args:
+        path: of a file or a folder.
+        what: it is, for the message.
+
+    Raises:
+        UsageError: neither, or one with a NUL character in it, which no file's name can have.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str) or "\0" in text:
+        raise UsageError(f"{what} {reprlib.repr(path)} is no path; give a file's name, without a NUL character in it")
+    return Path(text)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from fastapi import FastAPI, File, Form, Header, HTTPException, Request, UploadF
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from metasrgan.errors import DataError, UsageError
+from metasrgan.plain_json import dump_json
 from metasrgan.upscaling.remote import MODEL, NAME_HEADER, OCTETS, REPORT_HEADER, REQUEST_HEADER
 from monailabel.endpoints import batch_infer, datastore
 from monailabel.interfaces.app import MONAILabelApp
@@ -185,11 +186,11 @@ def _answer(path: str, report: dict[str, Any], output: str) -> Response:
     name = report["Output"].encode("ascii", "replace").decode().replace('"', "?")
     if output == "image":
         headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
-        headers[REPORT_HEADER] = json.dumps(report)
+        headers[REPORT_HEADER] = dump_json(report)
         return StreamingResponse(_read_pieces(file, file), media_type=OCTETS, headers=headers)
     parts = MultipartEncoder(
         {
-            "params": (None, json.dumps(report), "application/json"),
+            "params": (None, dump_json(report), "application/json"),
             "image": (name, file, OCTETS),
         }
     )

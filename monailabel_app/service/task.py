@@ -23,10 +23,11 @@ from metasrgan.networks.weights import choose_weights
 from metasrgan.progress import Progress
 from metasrgan.reports.files import write_result
 from metasrgan.reports.sidecar import summarise_report
+from metasrgan.upscaling.for_server import check_for_server
 from metasrgan.upscaling.pipeline import estimate_memory, run_request
 from metasrgan.upscaling.plan import choose_target
 from metasrgan.upscaling.remote import MODEL
-from metasrgan.upscaling.request import TARGETS, Request, check_for_server, list_fields
+from metasrgan.upscaling.request import TARGETS, Request, list_fields
 from metasrgan.volumes.files import count_declared_bytes, read
 from metasrgan.volumes.formats import SINGLE_FILE, split_suffix
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType

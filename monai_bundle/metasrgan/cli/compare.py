@@ -124,7 +124,7 @@ class _InPlaneComparer(Comparer["Comparison"]):
         from ..evaluation.truth import reduce_to_acquired
 
         # Of the stored volume: acquired pixels may be longer than its slices are thick.
-        axis = self.slice_axes[volume.name] = choose_slice_axis(volume.array.shape, volume.affine, self.axis)
+        axis = self.slice_axes[volume.name] = choose_slice_axis(volume.shape, volume.affine, self.axis)
         if self.options.acquired == "stored":
             return volume
         truth = reduce_to_acquired(volume, list_plane_axes(axis))

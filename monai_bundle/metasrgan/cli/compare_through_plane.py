@@ -64,7 +64,7 @@ class _ThroughPlaneComparer(Comparer["ThroughPlaneComparison"]):
         """As `Comparer.check`."""
         from ..evaluation.thickening import check_thickenable, choose_thickened_axis, take_central
 
-        axis = choose_thickened_axis(volume.array.shape, volume.affine, self.options.axis)
+        axis = choose_thickened_axis(volume.shape, volume.affine, self.options.axis)
         for condition in self.conditions:
             check_thickenable(take_central(volume, self.options.central, axis), Scale(condition.scale), axis)
 

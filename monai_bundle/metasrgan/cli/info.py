@@ -36,7 +36,7 @@ def _describe_volume(path: Path) -> None:
     say(f"  spacing    {' × '.join(f'{size:.6g}' for size in volume.spacing)} mm")
     say(f"  axes       {name_axis_codes(volume.affine)}")
     say(f"  intensity  {volume.array.min():.6g} … {volume.array.max():.6g}")
-    axis, ratio = measure_anisotropy(volume.array.shape, volume.affine)
+    axis, ratio = measure_anisotropy(volume.shape, volume.affine)
     found = measure_true_resolution(volume)
     say(f"  pixels     {_describe_pixels(volume, found, axis)}")
     say(f"  slices     {_describe_slices(volume, found, axis)}")

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..errors import UsageError
 from ..geometry.grid import format_shape
+from ..upscaling.for_server import check_for_server
 from ..upscaling.plan import choose_target
-from ..upscaling.request import Request, check_for_server, list_fields
+from ..upscaling.request import Request, list_fields
 from ..volumes.formats import WRITABLE, list_parts
 from ..volumes.volume import Volume
 from .arguments import check_suffix, set_threads

@@ -112,7 +112,7 @@ def check_comparable(volume: Volume, scale: Fraction, axis: str | int = "auto") 
     check_volume(require_single(volume))
     if looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
-    chosen = choose_slice_axis(volume.array.shape, volume.affine, axis)
+    chosen = choose_slice_axis(volume.shape, volume.affine, axis)
     height, width = (volume.array.shape[each] for each in list_plane_axes(chosen))
     if not fit_size(height, scale) or not fit_size(width, scale):
         raise DataError(

@@ -5,7 +5,6 @@ Networks are evaluated as they are used, what was measured put back, and alone, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ..geometry.scale import Scale
 from ..networks import ByTwo
 from ..networks.loading import Model, load_model
 from ..networks.weights import choose_weights
+from ..plain_json import dump_json
 from ..progress import Watch, watch_nothing
 from ..volumes.files import read
 from ..volumes.staging import check_outputs, make_folder, stage, write_all
@@ -99,7 +99,7 @@ def evaluate(
             tables.append(table[paths["markdown"]].decode())
             contents |= table | _make_curves(compare_at, scales, figure_scales, list(every_scale), paths)
         facts = _describe(at_two, degradations, scales, figure_scales, networks) | {"volume": Path(volume).name}
-        write_all(contents, lambda: _write_text(provenance, json.dumps(facts, indent=2, ensure_ascii=False) + "\n"))
+        write_all(contents, lambda: _write_text(provenance, dump_json(facts, indent=2, escape=False) + "\n"))
     return "\n".join(tables) + f"\n{folder}: these tables, the curves and the pictures"
 
 

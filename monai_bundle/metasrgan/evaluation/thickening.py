@@ -120,7 +120,7 @@ def check_thickenable(volume: Volume, scale: Scale, axis: str | int = "auto") ->
     check_volume(require_single(volume))
     if looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, on which image quality means nothing; give a scan")
-    chosen = choose_thickened_axis(volume.array.shape, volume.affine, axis)
+    chosen = choose_thickened_axis(volume.shape, volume.affine, axis)
     own, plane = volume.spacing[chosen], volume.spacing[list(list_plane_axes(chosen))].min()
     if own > _THICKEST_TRUTH * plane:
         raise DataError(

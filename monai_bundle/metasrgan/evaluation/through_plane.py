@@ -165,8 +165,8 @@ def compare_through_plane(
     check_through_plane_scale(exact)
     parsed = [parse_through_plane_method(word) for word in methods]
     measured = profile if isinstance(profile, SliceProfile) else SliceProfile.parse(profile)
-    taken = take_central(volume, central, choose_thickened_axis(volume.array.shape, volume.affine, axis))
-    chosen = check_thickenable(taken, exact, choose_thickened_axis(volume.array.shape, volume.affine, axis))
+    taken = take_central(volume, central, choose_thickened_axis(volume.shape, volume.affine, axis))
+    chosen = check_thickenable(taken, exact, choose_thickened_axis(volume.shape, volume.affine, axis))
     truth_volume, low_volume = thicken_volume(taken, chosen, exact, measured)
     intensities = IntensityMap.fit(truth_volume.array)
     truth = intensities.forward(truth_volume.array)

@@ -14,6 +14,8 @@ from .acquisition import evaluate_cosines
 _SMALL_SLICE = 2**19
 # Values that are worked on at a time along an axis.
 _VALUES_AT_ONCE = 4_000_000
+# Entries of a matrix. Scans have slices of 2,000 pixels a side at most, and are upscaled by 8 at most.
+LARGEST_MATRIX = 2**26
 METHODS = ("bspline", "bicubic", "linear", "zerofill", "nearest")
 
 
@@ -32,26 +34,52 @@ def make_interpolation_matrix(method: str, positions: np.ndarray, size: int) -> 
     Raises:
         ValueError: an unknown method.
     """
-    low = np.floor(positions).astype(np.int64)
-    part = positions - low
-    taps: tuple[np.ndarray, ...]
     if method == "nearest":
         return np.eye(size, dtype=np.float32)[find_nearest_voxels(positions, size)]
-    if method == "linear":
-        return _gather(low, (1 - part, part), size, mirror=False).astype(np.float32)
-    if method == "bicubic":
-        taps = tuple(_evaluate_keys(part - tap) for tap in (-1, 0, 1, 2))
-        return _gather(low - 1, taps, size, mirror=False).astype(np.float32)
-    if method == "bspline":
-        taps = tuple(_evaluate_b_spline(part - tap) for tap in (-1, 0, 1, 2))
-        basis = _gather(low - 1, taps, size, mirror=True)
-        matrix = basis @ _solve_b_spline(size)
+    if method in ("linear", "bicubic", "bspline"):
+        basis = _gather(_find_taps(method, positions, size), len(positions), size)
+        if method != "bspline":
+            return basis.astype(np.float32)
+        matrix = basis @ _solve_b_spline(np.eye(size))
         # Far from the diagonal weights fall below what float32 holds normally, which made products ten times slower.
         return np.where(np.abs(matrix) < 1e-12, 0, matrix).astype(np.float32)
     if method == "zerofill":
         series = evaluate_cosines(np.arange(size, dtype=np.float64), size, size)
         return (evaluate_cosines(positions, size, size) @ series.T).astype(np.float32)
     raise ValueError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}")
+
+
+def is_long(count: int, size: int) -> bool:
+    """Whether an axis is longer than any scan's, as of surface data kept in a column: a matrix would fill the memory.
+
+    Args:
+        count: N, output voxels.
+        size: n, input voxels.
+    """
+    return count * size > LARGEST_MATRIX
+
+
+def interpolate_long(method: str, positions: np.ndarray, slices: np.ndarray, place: int) -> np.ndarray:
+    """Interpolate along a long axis of slices, as its matrix would, without it.
+
+    Args:
+        method: "bspline", "bicubic" or "linear".
+        positions: (N,) output centres in input voxels.
+        slices: float32 (K, H, W).
+        place: of the axis, 0 … 2, which has n voxels.
+
+    Returns:
+        float32, with N voxels along that axis.
+    """
+    lines = np.moveaxis(slices, place, 0)
+    result = np.empty((*slices.shape[:place], len(positions), *slices.shape[place + 1 :]), np.float32)
+    finer = np.moveaxis(result, place, 0)
+    taps = _find_taps(method, positions, len(lines))
+    for index in np.ndindex(lines.shape[1:]):
+        values = lines[(slice(None), *index)].astype(np.float64)
+        values = _solve_b_spline(values) if method == "bspline" else values
+        finer[(slice(None), *index)] = sum(weight * values[voxels] for voxels, weight in taps)
+    return result
 
 
 def apply_matrices(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
@@ -98,33 +126,48 @@ def find_nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:
     return np.floor(positions + 0.5).astype(np.int64).clip(0, size - 1)
 
 
-def _gather(first: np.ndarray, taps: tuple[np.ndarray, ...], size: int, mirror: bool) -> np.ndarray:
-    """(N, size): the taps' weights, each (N,), at the input voxels from ``first`` on, those outside folded back in."""
-    matrix = np.zeros((len(first), size))
-    rows = np.arange(len(first))
-    for tap, weight in enumerate(taps):
-        voxels = first + tap
-        if mirror:
+def _find_taps(method: str, positions: np.ndarray, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The input voxels, int64 (N,), and their weights, (N,), of each tap; voxels outside are folded back in."""
+    low = np.floor(positions).astype(np.int64)
+    part = positions - low
+    if method == "linear":
+        weights = {0: 1 - part, 1: part}
+    else:
+        evaluate = _evaluate_keys if method == "bicubic" else _evaluate_b_spline
+        weights = {tap: evaluate(part - tap) for tap in (-1, 0, 1, 2)}
+    found = []
+    for tap, weight in weights.items():
+        voxels = low + tap
+        if method == "bspline":
             voxels = voxels % (2 * size)
             voxels = np.where(voxels < size, voxels, 2 * size - 1 - voxels)
-        np.add.at(matrix, (rows, voxels.clip(0, size - 1)), weight)
+        found.append((voxels.clip(0, size - 1), weight))
+    return found
+
+
+def _gather(taps: list[tuple[np.ndarray, np.ndarray]], count: int, size: int) -> np.ndarray:
+    """(N, size): the taps' weights at their voxels."""
+    matrix = np.zeros((count, size))
+    rows = np.arange(count)
+    for voxels, weight in taps:
+        np.add.at(matrix, (rows, voxels), weight)
     return matrix
 
 
-def _solve_b_spline(size: int) -> np.ndarray:
-    """(size, size), values to the coefficients that interpolate them, the image going on as its mirror.
+def _solve_b_spline(values: np.ndarray) -> np.ndarray:
+    """(n, …) values to the coefficients that interpolate them along the first axis, the image going on as its mirror.
 
     Solved, and not filtered as scipy does: its recursion starts from a sum cut short, which is 5e-4 off at 2 voxels.
     """
     # Imported when used: the methods' names alone, which `--help` lists, need not wait for it.
     from scipy.linalg import solve_banded
 
-    bands = np.full((3, size), 1 / 6)
+    bands = np.full((3, len(values)), 1 / 6)
     bands[1] = 4 / 6
     # The mirror of an outermost voxel is that voxel.
     bands[1, 0] += 1 / 6
     bands[1, -1] += 1 / 6
-    return np.asarray(solve_banded((1, 1), bands, np.eye(size)))
+    return np.asarray(solve_banded((1, 1), bands, values))
 
 
 def _evaluate_keys(distance: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DataError, InputMissingError
+from ..errors import DataError, InputMissingError, take_path
 from ..volumes.staging import hash_file
 
 CHECKSUMS = "SHA256SUMS"
@@ -52,10 +52,12 @@ def find_weights(path: str | Path | None = None) -> tuple[Path, str]:
             such a name needs its folder before it); None for the default, "kept".
 
     Raises:
+        UsageError: no path.
         InputMissingError: no such file, or the package came without weights.
         DataError: not what its SHA256SUMS says, or not readable.
     """
-    name = next(iter(SHIPPED)) if path is None else _OLD_NAMES.get(str(path), str(path))
+    name = next(iter(SHIPPED)) if path is None else str(take_path(path, "weights"))
+    name = _OLD_NAMES.get(name, name)
     shipped = name in SHIPPED
     path = locate_shipped_weights(name) if shipped else Path(name)
     if path.is_dir():

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from .. import INTENDED_USE
 from ..geometry.grid import format_shape
+from ..plain_json import dump_json
 from ..trust.consistency import describe_agreement
 
 
 def encode_report(report: Mapping[str, Any]) -> bytes:
     """Return a report as a JSON file's content, in UTF-8; a file name that is not UTF-8 is escaped."""
-    return (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+    return (dump_json(report, indent=2, escape=False) + "\n").encode(errors="backslashreplace")
 
 
 def compare_agreement(report: Mapping[str, Any]) -> str:

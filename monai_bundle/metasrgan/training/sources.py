@@ -6,7 +6,6 @@ whose subjects are not named.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ..evaluation.truth import reduce_to_acquired
 from ..geometry.orientation import PLANES, find_plane_axis
 from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
+from ..plain_json import dump_json
 from ..upscaling.values import ACQUIRED
 from ..volumes.files import read
 from ..volumes.photographs import read_luminance
@@ -205,5 +205,5 @@ def record_normalisation(groups: Sequence[Group], path: str | Path) -> str:
     mean, std, count = measure_statistics(groups)
     facts = {"mean": mean, "std": std, "pixels": count, "groups": len(groups)}
     with make_folder(Path(path).parent), stage(Path(path)) as staging:
-        staging.write_text(json.dumps(facts, indent=2) + "\n")
+        staging.write_text(dump_json(facts, indent=2) + "\n")
     return f"--mean {mean:.3f} --std {std:.3f}   ({count} pixels of {len(groups)} groups; {path})"

@@ -18,7 +18,7 @@ from ..geometry.grid import ABSURD_SCALE, format_size
 from ..geometry.target import SMALLEST_REFINEMENT, Target
 from ..image.acquired import count_terms
 from ..image.acquisition import Acquisition, model_truncation
-from ..image.interpolation import apply_matrices
+from ..image.interpolation import apply_matrices, is_long
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume
 from .request import Request
@@ -110,7 +110,7 @@ def choose_acquired(volume: Volume, target: Target, sizes: Mapping[int, float], 
         # The result's pixels are as much finer than the acquired ones as this.
         factor = target.factors[axis] * size / spacing[axis]
         terms = count_terms(shape[axis], spacing[axis] / size)
-        if factor >= SMALLEST_REFINEMENT and terms < shape[axis]:
+        if factor >= SMALLEST_REFINEMENT and terms < shape[axis] and not is_long(terms, shape[axis]):
             shape[axis] = terms
     first, second, third = shape
     if (first, second, third) == target.shape_in:

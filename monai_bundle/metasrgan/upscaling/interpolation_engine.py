@@ -33,7 +33,7 @@ class NearestEngine(Engine):
 
 
 class InterpolationEngine(Engine):
-    """Interpolates slices by one matrix an axis.
+    """Interpolates slices by one matrix an axis, but for axes longer than any scan's.
 
     Args:
         method: as for `metasrgan.image.interpolation.make_interpolation_matrix`.
@@ -41,8 +41,11 @@ class InterpolationEngine(Engine):
     """
 
     def __init__(self, method: str, grid: ImageGrid) -> None:
+        self.method, self.grid = method, grid
         self.rows, self.columns = (
-            interpolation.make_interpolation_matrix(method, *each)
+            None
+            if interpolation.is_long(len(each[0]), each[1])
+            else interpolation.make_interpolation_matrix(method, *each)
             for each in zip((grid.rows, grid.columns), grid.shape)
         )
         self.slices_at_once = count_slices_at_once(grid)
@@ -50,7 +53,10 @@ class InterpolationEngine(Engine):
     def run(self, slices: np.ndarray) -> Generator[None, None, np.ndarray]:
         """As `Engine.run`, in one part."""
         yield from ()
-        return interpolation.apply_matrices(self.rows, slices, self.columns)
+        finer = interpolation.apply_matrices(self.rows, slices, self.columns)
+        for place, matrix, line in ((1, self.rows, self.grid.rows), (2, self.columns, self.grid.columns)):
+            finer = finer if matrix is not None else interpolation.interpolate_long(self.method, line, finer, place)
+        return finer
 
 
 class TurnedEngine(Engine):

@@ -8,6 +8,7 @@ so that a caller with a window to keep alive gets turns.
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
@@ -17,16 +18,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, UsageError, explain_memory
 from ..geometry.target import Target, Treatment
 from ..image.intensity import IntensityMap
+from ..image.interpolation import is_long
 from ..image.slice_profile import PROFILES
 from ..memory import require_memory
 from ..progress import Progress, finish
 from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
+from ..volumes.arrays import check_blendable
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
 from .acquired import AcquiredPlane
+from .long_axes import check_long_axes, find_long_axes
 from .plan import (
     Networks,
     Thickness,
@@ -111,7 +115,9 @@ def upscale(
     """
     if like is not None:
         check_grid(like)
-    weights = str(model) if isinstance(model, (str, Path)) else None
+    if not (model is None or isinstance(model, (str, os.PathLike)) or hasattr(model, "generator")):
+        raise UsageError(f"model {model!r} is none; give metasrgan.load_model's, a file of weights or a name of them")
+    weights = str(model) if isinstance(model, (str, os.PathLike)) else None
     request = Request(
         scale=scale,
         spacing=spacing,
@@ -132,7 +138,7 @@ def upscale(
         dtype=dtype,
         clip=clip,
     )
-    loaded = None if isinstance(model, (str, Path)) else model
+    loaded = None if weights is not None or model is None else model
     return run_request(request, volume, model=loaded, check_consistency=False, progress=progress).volume
 
 
@@ -179,6 +185,8 @@ def run_request_steps(
         DataError: a volume that cannot be upscaled, or weights that are damaged.
         InputMissingError: no weights.
     """
+    if not isinstance(request, Request):
+        raise UsageError(f"request {request!r} is no metasrgan.Request; make one, such as Request(scale=2)")
     check_volume(volume)
     volume = pick_volume(request, volume)
     told: set[str] = set()
@@ -205,7 +213,8 @@ def run_request_steps(
         estimate_memory(request, volume, choose_target(request, volume.grid)) - volume.array.nbytes,
         "give a smaller scale, or a part of the volume",
     )
-    return (yield from (run_series_steps(run, volume) if volume.is_series else run(volume)))
+    with explain_memory():
+        return (yield from (run_series_steps(run, volume) if volume.is_series else run(volume)))
 
 
 def _run_volume_steps(
@@ -229,6 +238,8 @@ def _run_volume_steps(
     stored = choose_target(request, volume.grid)
     if request.method != "nearest" and looks_like_labels(volume):
         raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
+    if request.method != "nearest":
+        check_blendable(volume.array, volume.name)
     for note in volume.notes:
         warn_once(note)
     own = None
@@ -239,6 +250,7 @@ def _run_volume_steps(
         own = load_own(request, load, model)
     started = time.monotonic()
     measure = measure_true_resolution if resolution is None else lambda _: resolution
+    check_long_axes(request, stored, warn_once)
     start = choose_start(request, volume, stored, own=own, warn=warn_once, measure=measure)
     target, acquired = start.target, start.acquired
     request = settle(request, volume.is_scan, target)
@@ -324,7 +336,11 @@ def make_slice_consistency(request: Request, target: Target, thickness: Thicknes
         target: the upscaling's grid.
         thickness: of `metasrgan.upscaling.plan.choose_thickness`.
     """
-    return None if thickness is None else SliceConsistency(request.slice_profile, target, thickness.spacings)
+    return (
+        None
+        if thickness is None or find_long_axes(target)
+        else SliceConsistency(request.slice_profile, target, thickness.spacings)
+    )
 
 
 def measure_agreement_steps(
@@ -351,7 +367,7 @@ def measure_agreement_steps(
         keeper: what put back what was measured in plane, where the result has the input's slices; None for a new one.
         intensities: of the input, where they are at hand.
     """
-    if slices is None and target.treat(target.axis) is not Treatment.KEEP:
+    if find_long_axes(target) or (slices is None and target.treat(target.axis) is not Treatment.KEEP):
         return None
     keeper = make_data_consistency(request, target) if keeper is None else keeper
     intensities = fit_intensities(volume, target, acquired) if intensities is None else intensities
@@ -361,7 +377,8 @@ def measure_agreement_steps(
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
     """Return about how many bytes it takes to upscale a volume, the input and the result included."""
-    matrices = max(len(target.positions[axis]) * volume.shape[axis] for axis in target.plane)
+    sizes = [(len(target.positions[axis]), volume.shape[axis]) for axis in target.plane]
+    matrices = max((count * size for count, size in sizes if not is_long(count, size)), default=0)
     stacks = 0
     if not target.keeps_slices and request.method != "nearest":
         # The slices in single precision, and those made of them while the plane is still to be made finer.

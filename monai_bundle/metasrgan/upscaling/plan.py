@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
-from ..geometry.grid import format_size, isotropic_grid, match_grid, respace_grid, scale_grid
+from ..geometry.grid import format_size, isotropic_grid, respace_grid, scale_grid
 from ..geometry.orientation import SPACING_TOLERANCE, choose_slice_axis
+from ..geometry.reference import match_grid
 from ..geometry.scale import Scale
 from ..geometry.target import Grid, Target, Treatment
 from ..image.slice_profile import THICKEST, THINNEST
 from ..networks.weights import THROUGH_PLANE, choose_weights
 from ..trust.consistency import MODELS
 from ..volumes.volume import Volume
+from .long_axes import find_long_axes
 from .request import DEFAULT_PASSES, Request
 
 if TYPE_CHECKING:
@@ -84,8 +86,8 @@ def settle(request: Request, is_scan: bool, target: Target) -> Request:
     if request.consistent == "profile" and not refines:
         raise UsageError("consistent 'profile': the slices are not made finer; choose kspace, mean or off")
     kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
-    if kept != "profile" and not target.refines_plane:
-        # What was measured in plane is there as it was.
+    if find_long_axes(target) or (kept != "profile" and not target.refines_plane):
+        # What was measured in plane is there as it was; of what is no scan, nothing was.
         kept = "off"
     clip = request.clip or "soft"
     return replace(
@@ -121,17 +123,18 @@ def choose_thickness(request: Request, volume: Volume, target: Target) -> Thickn
     if target.treat(target.axis) is not Treatment.REFINE:
         return None
     spacing = float(volume.spacing[target.axis])
-    if request.slice_thickness is not None:
-        if not THINNEST * spacing <= request.slice_thickness <= THICKEST * spacing:
-            raise UsageError(
-                f"slice_thickness {request.slice_thickness:g} mm does not fit slices {spacing:.4g} mm apart; give "
-                f"{THINNEST * spacing:.4g} … {THICKEST * spacing:.4g} mm"
-            )
-        return Thickness(request.slice_thickness, request.slice_thickness / spacing, "asked")
+    thickness, source = request.slice_thickness, "asked"
     # What a sidecar says is of the slices that the file has.
-    if volume.slice_thickness is not None and target.axis == choose_slice_axis(volume.array.shape, volume.affine):
-        return Thickness(volume.slice_thickness, volume.slice_thickness / spacing, str(volume.thickness_source))
-    return Thickness(spacing, 1.0, "spacing")
+    if thickness is None and target.axis == choose_slice_axis(volume.shape, volume.affine):
+        thickness, source = volume.slice_thickness, str(volume.thickness_source)
+    if thickness is None:
+        return Thickness(spacing, 1.0, "spacing")
+    if not THINNEST * spacing <= thickness <= THICKEST * spacing:
+        raise UsageError(
+            f"slice_thickness {thickness:g} mm does not fit slices {spacing:.4g} mm apart; give "
+            f"{THINNEST * spacing:.4g} … {THICKEST * spacing:.4g} mm"
+        )
+    return Thickness(float(thickness), float(thickness / spacing), source)
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,12 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ..errors import DataError, InputMissingError, MetaSRGANError, ServerError, UsageError, WriteError
+from ..plain_json import dump_json
 from ..progress import Progress, finish
 from ..volumes.formats import SINGLE_FILE, find_suffix
 from ..volumes.staging import stage
-from .request import Request, check_for_server
+from .for_server import check_for_server
+from .request import Request
 from .server_errors import explain_loss, explain_refusal
 
 # The app's name among a server's models.
@@ -165,7 +167,7 @@ class _Exchange(threading.Thread):
         self.progress = Progress(stage="connecting")
         self.report: Future[dict[str, Any]] = Future()
         self._server, self._source, self._part = server, source, part
-        self._headers = {REQUEST_HEADER: json.dumps(asked), NAME_HEADER: quote(os.fsencode(source.name))}
+        self._headers = {REQUEST_HEADER: dump_json(asked), NAME_HEADER: quote(os.fsencode(source.name))}
         self._socket: socket.socket | None = None
         self._given_up = threading.Event()
 

@@ -7,6 +7,7 @@ below: a new ability is a field here and an engine that heeds it.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -23,9 +24,17 @@ from ..geometry.target import Grid
 from ..image import interpolation
 from ..image.slice_profile import PROFILES
 from ..networks.devices import check_device
-from ..networks.weights import SHIPPED, is_shipped
+from ..networks.weights import SHIPPED
 from ..trust.consistency import MODELS
-from .values import ACQUIRED, read_acquired, read_acquired_sizes, read_grid, read_number
+from .values import (
+    ACQUIRED,
+    read_acquired,
+    read_acquired_sizes,
+    read_grid,
+    read_number,
+    read_reference,
+    read_whole_number,
+)
 
 METHODS = ("net", *interpolation.METHODS)
 DTYPES = ("input", "float32")
@@ -175,9 +184,14 @@ class Request:
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
         object.__setattr__(self, "acquired", read_acquired(self.acquired))
+        self._check_words()
+        if self.like is not None:
+            object.__setattr__(self, "like", read_reference(self.like))
         self._check_target()
         self._check_shoulder()
-        self._check_frame()
+        if self.frame is not None:
+            number = read_whole_number("frame", self.frame, "a volume's number, counted from 0")
+            object.__setattr__(self, "frame", number)
         check_axis(self.axis)
         check_device(self.device)
         if not isinstance(self.axis, str):
@@ -186,15 +200,6 @@ class Request:
         if self.weights is not None:
             object.__setattr__(self, "weights", str(self.weights))
         self._check_choices()
-
-    def _check_frame(self) -> None:
-        """Refuse what is no volume's number."""
-        if self.frame is None:
-            return
-        number = read_number("frame", self.frame, "a volume's number, counted from 0")
-        if not 0 <= number < 2**31 or number != int(number):
-            raise UsageError(f"frame {self.frame}: volumes are counted 0, 1, 2, …; give one of these")
-        object.__setattr__(self, "frame", int(number))
 
     def _check_shoulder(self) -> None:
         """Refuse a shoulder that is none, or that nothing heeds."""
@@ -205,17 +210,20 @@ class Request:
             what = "method 'nearest'" if self.method == "nearest" else f"consistent {self.consistent!r}"
             raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
 
+    def _check_words(self) -> None:
+        """Refuse words that are unknown."""
+        for each in fields(self):
+            known, value = each.metadata["choices"], getattr(self, each.name)
+            if known and not (isinstance(value, str) and value in known) and value is not each.default:
+                raise UsageError(f"{each.name} {value!r} is unknown; choose from {', '.join(known)}")
+
     def _check_choices(self) -> None:
-        """Refuse words that are unknown, or that the method does not heed."""
+        """Refuse words that the method does not heed."""
         if self.method == "nearest" and self.acquired_sizes is not None:
             raise UsageError(
                 f"acquired {self.acquired}: method nearest picks stored voxels, and cannot start from others; leave it "
                 "out, or choose another method"
             )
-        for each in fields(self):
-            known, value = each.metadata["choices"], getattr(self, each.name)
-            if known and value not in known and value != each.default:
-                raise UsageError(f"{each.name} {value!r} is unknown; choose from {', '.join(known)}")
         if self.method == "nearest" and self.consistent not in (None, "off"):
             raise UsageError(
                 f"consistent {self.consistent!r}: method nearest picks voxels, and nothing can be added to them; "
@@ -248,19 +256,18 @@ class Request:
             check_scale(float(self.scale), self.may_stay)
         for name in ("spacing", "isotropic", "slice_spacing", "slice_thickness"):
             value = getattr(self, name)
-            if value is not None and (name, value) != ("isotropic", True):
+            if value is not None and value is not True:
                 object.__setattr__(self, name, read_number(name, value, "millimetres, such as 0.5"))
                 check_spacing(getattr(self, name), name)
 
     def _check_slices(self) -> None:
         """Refuse what is said of slices that are made finer where it makes no sense, or none are."""
         if self.passes is not None:
-            object.__setattr__(self, "passes", read_number("passes", self.passes, "1 or 2"))
+            object.__setattr__(self, "passes", read_whole_number("passes", self.passes, "1 or 2"))
             if self.passes not in (1, 2):
-                raise UsageError(f"passes {self.passes:g}: there are two axes to cut along; give 1 or 2")
-            object.__setattr__(self, "passes", int(self.passes))
+                raise UsageError(f"passes {self.passes}: there are two axes to cut along; give 1 or 2")
         if not self.may_refine_slices:
-            pointless = [name for name in _OF_SLICES if getattr(self, name) != _DEFAULTS[name]]
+            pointless = [name for name in _OF_SLICES if getattr(self, name) != DEFAULTS[name]]
             pointless += ["consistent"] if self.consistent == "profile" else []
             if pointless:
                 raise UsageError(
@@ -288,7 +295,7 @@ class Request:
         """What was asked for and nothing else in a report says, as it was written, such as ``{"scale": "4/3"}``."""
         asked = {each.name: getattr(self, each.name) for each in fields(self) if not each.metadata["in_report"]}
         texts = {name: value.name if isinstance(value, Grid) else str(value) for name, value in asked.items()}
-        return {name: text for name, text in texts.items() if asked[name] != _DEFAULTS[name]}
+        return {name: text for name, text in texts.items() if asked[name] != DEFAULTS[name]}
 
     def to_json(self) -> dict[str, Any]:
         """Return what was asked for as JSON's types, defaults left out; `from_json` makes the same request of it."""
@@ -308,10 +315,12 @@ class Request:
         Raises:
             UsageError: an unknown name, or a value that makes no sense.
         """
+        if not isinstance(parameters, Mapping):
+            raise UsageError(f"parameters {reprlib.repr(parameters)}: no values by the names of what may be asked")
         given: dict[str, Any] = {}
         for name, value in parameters.items():
-            if name not in _DEFAULTS:
-                raise UsageError(f"parameter {name!r} is unknown; choose from {', '.join(_DEFAULTS)}")
+            if name not in DEFAULTS:
+                raise UsageError(f"parameter {name!r} is unknown; choose from {', '.join(DEFAULTS)}")
             if value is None:
                 continue
             if name == "like":
@@ -325,7 +334,8 @@ class Request:
         return cls(**given)
 
 
-_DEFAULTS = {each.name: each.default for each in fields(Request)}
+# Of each field, what holds where nothing is asked.
+DEFAULTS = {each.name: each.default for each in fields(Request)}
 
 
 def list_fields(to_server: bool = False) -> list[str]:
@@ -335,20 +345,3 @@ def list_fields(to_server: bool = False) -> list[str]:
         to_server: only those that a client may ask a server for.
     """
     return [each.name for each in fields(Request) if each.metadata["to_server"] or not to_server]
-
-
-def check_for_server(asked: Mapping[str, Any]) -> None:
-    """Refuse what a server does not do for its clients, who have no say in its device and its files.
-
-    Args:
-        asked: values by the names of fields; None where one is not given.
-
-    Raises:
-        UsageError: a field that is not for a server, or weights of one's own.
-    """
-    for name in (name for name in list_fields() if name not in list_fields(to_server=True)):
-        if asked.get(name) not in (None, _DEFAULTS[name]):
-            raise UsageError(f"{name} {asked[name]}: is not for a server; leave it out, or compute without a server")
-    weights = asked.get("weights")
-    if weights is not None and not is_shipped(weights):
-        raise UsageError(f"weights {weights!r}: a server has only the shipped ones; choose from {', '.join(SHIPPED)}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import INTENDED_USE, __version__
 from ..geometry.orientation import SPACING_TOLERANCE
 from ..geometry.target import Target, Treatment
+from ..plain_json import make_plain
 from ..trust.consistency import Agreement
 from ..trust.true_resolution import TrueResolution
 from ..volumes.volume import Volume
@@ -64,7 +65,7 @@ class Result:
     def describe(self, output: str | Path) -> dict[str, Any]:
         """Return the report of a result that is written to ``output``, in JSON's types."""
         source, result, target = self.source, self.volume, self.target
-        return {
+        report = {
             "Tool": {"Name": "metasrgan", "Version": __version__},
             "Sources": [source.name],
             "Output": str(output),
@@ -90,6 +91,8 @@ class Result:
             "Warnings": list(self.warnings),
             "IntendedUse": INTENDED_USE,
         }
+        plain: dict[str, Any] = make_plain(report)
+        return plain
 
     def _describe_acquired(self) -> dict[str, Any]:
         """What a report says of the pixels that were started from, and of the input's own resolution."""

@@ -203,14 +203,19 @@ def _fill_outside(batch: np.ndarray, outside: Sequence[np.ndarray], value: np.ge
 
 
 def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind == "f" and dtype.itemsize < batch.dtype.itemsize:
+    narrower = dtype.kind == "f" and dtype.itemsize < batch.dtype.itemsize
+    if narrower or (dtype == np.float64 and not np.isfinite(batch).all()):
         # What is put back may reach beyond the input's range, and so beyond what its type holds.
         largest = float(np.finfo(dtype).max)
         return batch.clip(-largest, largest).astype(dtype)
     if dtype.kind not in "iu" or batch.dtype.kind != "f":
         return batch.astype(dtype, copy=False)
-    limits = np.iinfo(dtype)
-    return np.rint(batch).clip(limits.min, limits.max).astype(dtype)
+    limits, whole = np.iinfo(dtype), np.rint(batch)
+    if float(limits.max) == limits.max:
+        return whole.clip(limits.min, limits.max).astype(dtype)
+    # The largest whole number of 64 bits is no float: the next one is too large by one, and would become the smallest.
+    above = whole >= float(limits.max)
+    return np.where(above, limits.max, np.where(above, 0, whole).clip(limits.min).astype(dtype))
 
 
 def count_network_voxels(request: Request, target: Target, by_plane_network: bool) -> tuple[int, int]:

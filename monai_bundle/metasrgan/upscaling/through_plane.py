@@ -15,7 +15,7 @@ import numpy as np
 
 from ..geometry.target import ImageGrid, Target, Treatment, find_exact
 from ..image.averaging import average_onto
-from ..image.interpolation import apply_along, find_nearest_voxels, make_interpolation_matrix
+from ..image.interpolation import apply_along, find_nearest_voxels, interpolate_long, is_long, make_interpolation_matrix
 from ..progress import Progress
 from .engine import Engine, run_batch
 
@@ -52,6 +52,8 @@ def pick_slices(slices: np.ndarray, target: Target) -> np.ndarray:
 def interpolate_slices(slices: np.ndarray, target: Target, method: str) -> np.ndarray:
     """Interpolate (K, H, W) slices onto the target's, (K_out, H, W)."""
     line = target.positions[target.axis].clip(-0.5, len(slices) - 0.5)
+    if is_long(len(line), len(slices)):
+        return interpolate_long(method, line, slices, 0)
     return apply_along(make_interpolation_matrix(method, line, len(slices)), slices, 0)
 
 

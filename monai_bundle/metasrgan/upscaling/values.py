@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Mapping
+from textwrap import shorten
+from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import MetaSRGANError, UsageError, take_path
+from ..geometry.orientation import measure_spacing
 from ..geometry.target import Grid
+from ..volumes.arrays import take_affine
 
 # What is taken for measured: the pixels that the scanner acquired, as its spectrum tells, or those that it stored.
 ACQUIRED = ("auto", "stored")
+# Voxels along an axis of a reference: a longer one is no volume's, and its positions alone would take much memory.
+_LONGEST_SIDE = 4_000_000
 
 
 def read_number(name: str, value: Any, example: str) -> float:
@@ -20,11 +27,23 @@ def read_number(name: str, value: Any, example: str) -> float:
         UsageError: it is none.
     """
     try:
-        if isinstance(value, bool):
+        if isinstance(value, (bool, np.bool_)):
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{name} {value!r} is not a number; give {example}") from None
+        raise UsageError(f"{name} {shorten(repr(value), 200)} is not a number; give {example}") from None
+
+
+def read_whole_number(name: str, value: Any, example: str) -> int:
+    """Take a whole number that is not below 0; ``example`` is one, for the message.
+
+    Raises:
+        UsageError: it is none.
+    """
+    number = read_number(name, value, example)
+    if not 0 <= number < 2**31 or number != int(number):
+        raise UsageError(f"{name} {value} is not a whole number from 0; give {example}")
+    return int(number)
 
 
 def read_grid(value: Any) -> Grid:
@@ -33,16 +52,44 @@ def read_grid(value: Any) -> Grid:
     Raises:
         UsageError: it is none.
     """
+    if not isinstance(value, Mapping) or not isinstance(value.get("name", ""), str):
+        _refuse_grid(value)
+    found = read_reference(Grid(value.get("shape"), value.get("affine"), value.get("name", "reference")))
+    assert isinstance(found, Grid)
+    return found
+
+
+def read_reference(value: Any) -> Grid | str:
+    """Take a reference's grid, its shape and affine in any kind of numbers; or the name of its file.
+
+    Raises:
+        UsageError: neither, or a grid that no volume has.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        return str(take_path(value, "like"))
+    if not isinstance(value, Grid):
+        _refuse_grid(value)
     try:
-        shape = tuple(int(size) for size in value["shape"])
-        affine = np.array(value["affine"], np.float64)
-        if len(shape) != 3 or min(shape) < 1 or affine.shape != (4, 4):
-            raise ValueError
-        return Grid(shape, affine, str(value.get("name", "reference")))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise UsageError(
-            f"like {value!r} is no grid; give its shape (3 numbers) and its affine (4 x 4), voxel indices to RAS mm"
-        ) from None
+        # Of text "123", each letter is a number too.
+        sizes = [read_number("like", None if isinstance(size, str) else size, "") for size in value.shape]
+        affine = take_affine(value.affine, "like")
+    except (MetaSRGANError, TypeError):
+        _refuse_grid(value)
+    if len(sizes) != 3 or not all(size.is_integer() and 1 <= size <= _LONGEST_SIDE for size in sizes):
+        _refuse_grid(value)
+    first, second, third = (int(size) for size in sizes)
+    spacing = measure_spacing(affine)
+    if not (np.isfinite(affine).all() and spacing.all() and abs(np.linalg.det(affine[:3, :3] / spacing)) > 1e-6):
+        _refuse_grid(value)
+    return Grid((first, second, third), affine, str(value.name))
+
+
+def _refuse_grid(value: Any) -> NoReturn:
+    said = f"shape {value.shape!r}, affine {value.affine!r}" if isinstance(value, Grid) else repr(value)
+    raise UsageError(
+        f"like {shorten(said, 200)} is no grid; give its shape (3 numbers, 1 to {_LONGEST_SIDE:,}) and its affine "
+        "(4 x 4, of three directions), voxel indices to RAS mm"
+    )
 
 
 def read_acquired(value: Any) -> str:
@@ -53,7 +100,7 @@ def read_acquired(value: Any) -> str:
     """
     if isinstance(value, str) and value in ACQUIRED:
         return value
-    text = ",".join(map(str, value)) if isinstance(value, (tuple, list, np.ndarray)) else str(value)
+    text = ",".join(map(str, value)) if isinstance(value, (tuple, list)) or np.ndim(value) == 1 else str(value)
     read_acquired_sizes(text)
     return text
 

@@ -50,7 +50,7 @@ def add_slice_thickness(volume: Volume, image: Path) -> Volume:
     if facts is None:
         note = f"{source}: is not a JSON object of at most 1 MiB that can be read; it is ignored"
         return replace(volume, notes=(*volume.notes, note))
-    spacing = float(volume.spacing[choose_slice_axis(volume.array.shape, volume.affine)])
+    spacing = float(volume.spacing[choose_slice_axis(volume.shape, volume.affine)])
     notes = list(volume.notes)
     thickness, told = facts.get("SliceThickness"), facts.get("SpacingBetweenSlices")
     if thickness is not None and not _is_within(thickness, THINNEST * spacing, THICKEST * spacing):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, InputMissingError, OutputError, find_reason
+from ..errors import DataError, InputMissingError, OutputError, explain_memory, find_reason, take_path
 from .bids import add_slice_thickness
 from .formats import (
     DETACHED_NRRD,
@@ -32,6 +32,7 @@ from .stored import Stored
 from .volume import Volume, check_grid, check_volume, straighten_grid
 
 
+@explain_memory()
 def read(path: str | Path) -> Volume:
     """Read a volume of any type in `formats.READABLE`, and how thick its slices are where a sidecar beside it says so.
 
@@ -39,7 +40,7 @@ def read(path: str | Path) -> Volume:
         InputMissingError: no such file.
         DataError: not a readable 3-D volume of real, finite numbers on an unsheared grid.
     """
-    path = Path(path)
+    path = take_path(path)
     # Not Path.is_file, which raises for a name that is too long.
     if not os.path.isfile(path):
         explanation = explain_file(path)
@@ -82,6 +83,7 @@ def _open(path: Path) -> Stored | None:
     return open_mgh(path) if suffix in MGH else open_nifti(path)
 
 
+@explain_memory()
 def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
     """Write a volume by its suffix, under a temporary name first, so that no half-written file is ever left.
 
@@ -89,7 +91,8 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
         DataError: an unknown file type, or a name that it cannot have.
         OutputError: the file exists and ``overwrite`` is false, or it cannot be written.
     """
-    path = Path(path)
+    path = take_path(path)
+    check_grid(volume)
     suffix = require_suffix(path, WRITABLE)
     if suffix not in NIFTI:
         check_itk_name(path)

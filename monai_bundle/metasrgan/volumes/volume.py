@@ -7,12 +7,15 @@ Nothing here opens a file (see `files`), so that 3D Slicer can use it without ni
 from __future__ import annotations
 
 import itertools
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..geometry.orientation import (
     FARTHEST,
     SPACING_TOLERANCE,
@@ -23,6 +26,7 @@ from ..geometry.orientation import (
     straighten,
 )
 from ..geometry.target import Grid
+from .arrays import take_affine, take_array
 from .nifti_facts import carry_facts
 
 # A direction cosine off by more than this is a shear, not rounding in a header.
@@ -62,6 +66,33 @@ class Volume:
     slice_thickness: float | None = None
     thickness_source: str | None = None
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take lists for arrays, and an affine of any numbers in double precision.
+
+        Raises:
+            DataError: no array of numbers, no (4, 4) affine, or another value that makes no sense.
+        """
+        if not isinstance(self.array, np.ndarray):
+            object.__setattr__(self, "array", take_array(self.array, f"{self.name}: array"))
+        for name in ("affine", "qform"):
+            value = getattr(self, name)
+            if name == "affine" or value is not None:
+                object.__setattr__(self, name, take_affine(value, f"{self.name}: {name}"))
+        thickness, codes, notes = self.slice_thickness, self.codes, self.notes
+        if thickness is not None and not (isinstance(thickness, Real) and 0 < thickness <= 1e6):
+            self._refuse("slice_thickness", "give millimetres above 0, or None")
+        if self.dtype is not None and not isinstance(self.dtype, np.dtype):
+            self._refuse("dtype", "give a numpy dtype, or None")
+        if not (isinstance(codes, Sequence) and len(codes) == 2 and all(isinstance(each, Integral) for each in codes)):
+            self._refuse("codes", "give NIfTI's sform and qform codes, such as (1, 1)")
+        if not (isinstance(notes, Sequence) and all(isinstance(each, str) for each in notes)):
+            self._refuse("notes", "give sentences, or an empty tuple")
+        if not isinstance(self.facts, Mapping):
+            self._refuse("facts", "give header fields by name, or an empty dictionary")
+
+    def _refuse(self, field_: str, way_out: str) -> NoReturn:
+        raise DataError(f"{self.name}: {field_} {reprlib.repr(getattr(self, field_))} makes no sense; {way_out}")
 
     @property
     def stored_dtype(self) -> np.dtype:
@@ -106,7 +137,7 @@ class Volume:
             index_transform: (4, 4), their indices to this volume's, which moves the second affine too.
         """
         qform = None if self.qform is None else self.qform @ index_transform
-        same = self._has_slices_of(array.shape, affine)
+        same = self._has_slices_of(array.shape[:3], affine)
         return replace(
             self,
             array=array,
@@ -121,10 +152,22 @@ class Volume:
 
     def _has_slices_of(self, shape: tuple[int, ...], affine: np.ndarray) -> bool:
         """Whether the slices along another grid's slice axis lie along this one's, in either order, as far apart."""
-        grids = ((self.array.shape, self.affine), (shape, affine))
+        grids = ((self.shape, self.affine), (shape, affine))
         step, other = (each[:3, choose_slice_axis(size, each)] for size, each in grids)
         difference = min(np.linalg.norm(step - other), np.linalg.norm(step + other))
         return bool(difference <= SPACING_TOLERANCE * np.linalg.norm(step))
+
+
+def require_volume(volume: Any) -> None:
+    """Refuse what is no volume.
+
+    Raises:
+        UsageError: another object.
+    """
+    if not isinstance(volume, Volume):
+        raise UsageError(
+            f"{reprlib.repr(volume)} is no volume; give a metasrgan.Volume, such as metasrgan.read returns"
+        )
 
 
 def require_single(volume: Volume) -> Volume:
@@ -145,6 +188,7 @@ def check_volume(volume: Volume) -> None:
         DataError: neither three-dimensional nor a series, empty, not real and finite numbers, or on a sheared or
             singular grid.
     """
+    require_volume(volume)
     array, name = volume.array, volume.name
     if array.dtype.fields is not None:
         raise DataError(f"{name}: colour (RGB) voxels; convert the image to one grey channel")
@@ -163,6 +207,7 @@ def check_grid(volume: Volume) -> None:
     Raises:
         DataError: neither three-dimensional nor a series, empty, or on a sheared or singular grid.
     """
+    require_volume(volume)
     shape, affine, name = volume.array.shape, volume.affine, volume.name
     if len(shape) not in (3, 4):
         raise DataError(f"{name}: {len(shape)} dimensions, shape {shape}; extract one 3-D volume first")
@@ -224,7 +269,13 @@ def looks_like_labels(volume: Volume) -> bool:
 
 
 def make_storable(array: np.ndarray) -> np.ndarray:
-    """Return voxels in a type and byte order that every file type has: there is no bool, float16 or float128."""
+    """Return voxels in a type and byte order that every file type has: there is no bool, float16 or float128.
+
+    Raises:
+        DataError: voxels that are no numbers.
+    """
+    if array.dtype.kind not in "biufc":
+        raise DataError(f"voxels of type {array.dtype} are not numbers; convert them")
     if array.dtype == np.bool_:
         return array.astype(np.uint8)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
