@@ -17,7 +17,7 @@ from benchmarks.effort import FULL
 from benchmarks.memory import measure_volume_memory
 from made_volumes import AFFINES, ORDERS_AND_SIGNS, SQUARE_AFFINES, affine_of, head, indices_of, reordered, world
 from metasrgan import Request, Volume, load_model, run_request, upscale
-from metasrgan.errors import DataError, UsageError
+from metasrgan.errors import DataError, OutOfMemoryError, UsageError
 from metasrgan.geometry.orientation import choose_slice_axis
 from metasrgan.geometry.target import Target
 from metasrgan.networks import SRGAN, MetaSRGAN
@@ -434,7 +434,7 @@ def test_a_reference_that_shows_a_part_of_the_slice_needs_no_strip_of_the_rest(f
 
 
 def test_where_not_even_a_small_part_fits_the_error_is_raised() -> None:
-    with pytest.warns(UpscaleWarning), pytest.raises(torch.OutOfMemoryError):
+    with pytest.warns(UpscaleWarning), pytest.raises(OutOfMemoryError, match="smaller scale"):
         upscale(head(TALL), scale=2, model=Hungry(6).model)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,6 +110,16 @@ def explain_memory() -> Iterator[None]:
     raise failure from cause.with_traceback(None)
 
 
+def quote(value: Any) -> str:
+    """Return a value as Python writes it, for a message: on one line, and a long one cut short."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:
+        # Of a whole number with thousands of digits.
+        text = f"of type {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def take_path(path: Any, what: str = "path") -> Path:
     """Take text or a path for a path.
 
@@ -123,7 +132,7 @@ def take_path(path: Any, what: str = "path") -> Path:
     """
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str) or "\0" in text:
-        raise UsageError(f"{what} {reprlib.repr(path)} is no path; give a file's name, without a NUL character in it")
+        raise UsageError(f"{what} {quote(path)} is no path; give a file's name, without a NUL character in it")
     return Path(text)
 
 

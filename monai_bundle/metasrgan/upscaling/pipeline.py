@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError, UsageError, explain_memory
+from ..errors import DataError, UsageError, explain_memory, quote
 from ..geometry.target import Target, Treatment
 from ..image.intensity import IntensityMap
 from ..image.interpolation import is_long
@@ -116,7 +116,9 @@ def upscale(
     if like is not None:
         check_grid(like)
     if not (model is None or isinstance(model, (str, os.PathLike)) or hasattr(model, "generator")):
-        raise UsageError(f"model {model!r} is none; give metasrgan.load_model's, a file of weights or a name of them")
+        raise UsageError(
+            f"model {quote(model)} is none; give metasrgan.load_model's, a file of weights or a name of them"
+        )
     weights = str(model) if isinstance(model, (str, os.PathLike)) else None
     request = Request(
         scale=scale,
@@ -186,7 +188,7 @@ def run_request_steps(
         InputMissingError: no weights.
     """
     if not isinstance(request, Request):
-        raise UsageError(f"request {request!r} is no metasrgan.Request; make one, such as Request(scale=2)")
+        raise UsageError(f"request {quote(request)} is no metasrgan.Request; make one, such as Request(scale=2)")
     check_volume(volume)
     volume = pick_volume(request, volume)
     told: set[str] = set()
@@ -236,9 +238,9 @@ def _run_volume_steps(
             warn(text)
 
     stored = choose_target(request, volume.grid)
-    if request.method != "nearest" and looks_like_labels(volume):
-        raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
     if request.method != "nearest":
+        if looks_like_labels(volume):
+            raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
         check_blendable(volume.array, volume.name)
     for note in volume.notes:
         warn_once(note)

@@ -7,7 +7,6 @@ below: a new ability is a field here and an engine that heeds it.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -16,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, quote
 from ..geometry.grid import check_scale, check_spacing
 from ..geometry.orientation import check_axis
 from ..geometry.scale import Scale
@@ -46,6 +45,8 @@ CONSISTENCIES = (*MODELS, "profile", "off")
 TARGETS = ("scale", "spacing", "isotropic", "like")
 # What has a meaning only where slices are made finer.
 _OF_SLICES = ("slice_thickness", "slice_profile", "passes")
+# Of a whole number: Python refuses to write 4,300 digits.
+_MOST_BITS = 10_000
 # Cuts through a volume, across its slices: along one of the fine axes, or along both, averaged.
 DEFAULT_PASSES = 2
 
@@ -183,11 +184,11 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
-        object.__setattr__(self, "acquired", read_acquired(self.acquired))
         self._check_words()
+        object.__setattr__(self, "acquired", read_acquired(self.acquired))
+        self._check_target()
         if self.like is not None:
             object.__setattr__(self, "like", read_reference(self.like))
-        self._check_target()
         self._check_shoulder()
         if self.frame is not None:
             number = read_whole_number("frame", self.frame, "a volume's number, counted from 0")
@@ -211,11 +212,13 @@ class Request:
             raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
 
     def _check_words(self) -> None:
-        """Refuse words that are unknown."""
+        """Refuse words that are unknown, and numbers that Python does not write."""
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                raise UsageError(f"{each.name} is a number of {value.bit_length()} bits; give a smaller one")
             if known and not (isinstance(value, str) and value in known) and value is not each.default:
-                raise UsageError(f"{each.name} {value!r} is unknown; choose from {', '.join(known)}")
+                raise UsageError(f"{each.name} {quote(value)} is unknown; choose from {', '.join(known)}")
 
     def _check_choices(self) -> None:
         """Refuse words that the method does not heed."""
@@ -256,7 +259,7 @@ class Request:
             check_scale(float(self.scale), self.may_stay)
         for name in ("spacing", "isotropic", "slice_spacing", "slice_thickness"):
             value = getattr(self, name)
-            if value is not None and value is not True:
+            if value is not None and not (name == "isotropic" and value is True):
                 object.__setattr__(self, name, read_number(name, value, "millimetres, such as 0.5"))
                 check_spacing(getattr(self, name), name)
 
@@ -316,7 +319,7 @@ class Request:
             UsageError: an unknown name, or a value that makes no sense.
         """
         if not isinstance(parameters, Mapping):
-            raise UsageError(f"parameters {reprlib.repr(parameters)}: no values by the names of what may be asked")
+            raise UsageError(f"parameters {quote(parameters)}: no values by the names of what may be asked")
         given: dict[str, Any] = {}
         for name, value in parameters.items():
             if name not in DEFAULTS:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from textwrap import shorten
 from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import MetaSRGANError, UsageError, take_path
+from ..errors import MetaSRGANError, UsageError, quote, take_path
 from ..geometry.orientation import measure_spacing
 from ..geometry.target import Grid
 from ..volumes.arrays import take_affine
+from ..volumes.volume import Volume
 
 # What is taken for measured: the pixels that the scanner acquired, as its spectrum tells, or those that it stored.
 ACQUIRED = ("auto", "stored")
@@ -31,7 +31,7 @@ def read_number(name: str, value: Any, example: str) -> float:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{name} {shorten(repr(value), 200)} is not a number; give {example}") from None
+        raise UsageError(f"{name} {quote(value)} is not a number; give {example}") from None
 
 
 def read_whole_number(name: str, value: Any, example: str) -> int:
@@ -67,6 +67,8 @@ def read_reference(value: Any) -> Grid | str:
     """
     if isinstance(value, (str, os.PathLike)):
         return str(take_path(value, "like"))
+    if isinstance(value, Volume):
+        value = value.grid
     if not isinstance(value, Grid):
         _refuse_grid(value)
     try:
@@ -85,9 +87,9 @@ def read_reference(value: Any) -> Grid | str:
 
 
 def _refuse_grid(value: Any) -> NoReturn:
-    said = f"shape {value.shape!r}, affine {value.affine!r}" if isinstance(value, Grid) else repr(value)
+    said = f"of shape {quote(value.shape)}, affine {quote(value.affine)}" if isinstance(value, Grid) else quote(value)
     raise UsageError(
-        f"like {shorten(said, 200)} is no grid; give its shape (3 numbers, 1 to {_LONGEST_SIDE:,}) and its affine "
+        f"like {said} is no grid; give its shape (3 numbers, 1 to {_LONGEST_SIDE:,}) and its affine "
         "(4 x 4, of three directions), voxel indices to RAS mm"
     )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import reprlib
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, quote
 
 # Of the range of a volume's values: where doubles lie further apart than this, differences between voxels are lost.
 _LOST_DIFFERENCE = 1e-6
@@ -28,7 +27,7 @@ def take_array(value: Any, name: str) -> np.ndarray:
     except (TypeError, ValueError, OverflowError):
         array = np.asarray(None)
     if array.dtype == object:
-        raise DataError(f"{name} {reprlib.repr(value)} is no array of numbers; give one of shape (I, J, K)")
+        raise DataError(f"{name} {quote(value)} is no array of numbers; give one of shape (I, J, K)")
     return array
 
 
@@ -48,7 +47,7 @@ def take_affine(value: Any, name: str) -> np.ndarray:
     except (TypeError, ValueError, OverflowError):
         affine = np.empty(0)
     if affine.shape != (4, 4):
-        raise DataError(f"{name} {reprlib.repr(value)} is no affine; give 4 x 4 numbers, voxel indices to RAS mm")
+        raise DataError(f"{name} {quote(value)} is no affine; give 4 x 4 numbers, voxel indices to RAS mm")
     return affine.astype(np.float64, copy=False)
 
 

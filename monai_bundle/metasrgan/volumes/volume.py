@@ -7,7 +7,6 @@ Nothing here opens a file (see `files`), so that 3D Slicer can use it without ni
 from __future__ import annotations
 
 import itertools
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
@@ -15,7 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, quote
 from ..geometry.orientation import (
     FARTHEST,
     SPACING_TOLERANCE,
@@ -92,7 +91,7 @@ class Volume:
             self._refuse("facts", "give header fields by name, or an empty dictionary")
 
     def _refuse(self, field_: str, way_out: str) -> NoReturn:
-        raise DataError(f"{self.name}: {field_} {reprlib.repr(getattr(self, field_))} makes no sense; {way_out}")
+        raise DataError(f"{self.name}: {field_} {quote(getattr(self, field_))} makes no sense; {way_out}")
 
     @property
     def stored_dtype(self) -> np.dtype:
@@ -165,9 +164,7 @@ def require_volume(volume: Any) -> None:
         UsageError: another object.
     """
     if not isinstance(volume, Volume):
-        raise UsageError(
-            f"{reprlib.repr(volume)} is no volume; give a metasrgan.Volume, such as metasrgan.read returns"
-        )
+        raise UsageError(f"{quote(volume)} is no volume; give a metasrgan.Volume, such as metasrgan.read returns")
 
 
 def require_single(volume: Volume) -> Volume:
