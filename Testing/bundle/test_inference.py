@@ -131,3 +131,15 @@ def test_the_evaluator_is_a_monai_evaluator_whose_output_is_the_report(
         workflow.run()
     assert [each.get("OutputShape") for each in outputs] == [[60, 54, 4], None]
     assert read(folder / "out" / "a_T1w.nii.gz").array.shape == (60, 54, 4)
+
+
+def test_two_volumes_whose_results_would_have_one_name_are_both_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "in" / "a_T1w.nrrd").write_bytes(b"of another type")
+    with pytest.raises(SystemExit, match="64"):
+        make_workflow(folder, monkeypatch).run()
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "a_T1w.nii.gz and " in sentence
+    assert "a_T1w.nrrd: both results would have a file " in sentence
+    assert not (folder / "out").exists()

@@ -73,6 +73,7 @@ class VolumeFolder(Dataset[dict[str, Path]]):
 
         Raises:
             InputMissingError: no such folder, or no volume in it.
+            UsageError: two volumes whose results would have one name.
         """
         if not self.folder.is_dir():
             raise InputMissingError(f"{self.folder}: no such folder; give one of volumes by --dataset_dir")
@@ -81,6 +82,15 @@ class VolumeFolder(Dataset[dict[str, Path]]):
                 f"{self.folder}: no volume there has a name like {self.pattern!r} and ends on {', '.join(READABLE)}; "
                 "give another --dataset_dir or --pattern"
             )
+        taken: dict[Path, Path] = {}
+        for item in self.items:
+            image = item[CommonKeys.IMAGE]
+            for path in (*list_parts(item["output"]), item["report"]):
+                if taken.setdefault(path, image) != image:
+                    raise UsageError(
+                        f"{taken[path]} and {image}: both results would have a file {path}; rename one, or give "
+                        "another --pattern"
+                    )
 
     def _find_volumes(self) -> list[Path]:
         # A broken link, as of a file that was not fetched yet, is a volume that cannot be read.

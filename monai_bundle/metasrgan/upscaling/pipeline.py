@@ -119,7 +119,6 @@ def upscale(
         raise UsageError(
             f"model {quote(model)} is none; give metasrgan.load_model's, a file of weights or a name of them"
         )
-    weights = str(model) if isinstance(model, (str, os.PathLike)) else None
     request = Request(
         scale=scale,
         spacing=spacing,
@@ -135,12 +134,12 @@ def upscale(
         method=method,
         consistent=consistent,
         shoulder=shoulder,
-        weights=weights,
+        weights=str(model) if isinstance(model, (str, os.PathLike)) else None,
         device=device,
         dtype=dtype,
         clip=clip,
     )
-    loaded = None if weights is not None or model is None else model
+    loaded = None if isinstance(model, (str, os.PathLike)) else model
     return run_request(request, volume, model=loaded, check_consistency=False, progress=progress).volume
 
 

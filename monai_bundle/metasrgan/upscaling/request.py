@@ -150,7 +150,9 @@ class Request:
         kind=int,
     )
     axis: str | int = _ask(
-        "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", in_report=True
+        "auto",
+        "slices along: auto (one voxel, else coarsest spacing), sagittal, coronal, axial, 0, 1, 2",
+        in_report=True,
     )
     method: str = _ask(
         "net", f"net (default), {', '.join(METHODS[1:-1])}; nearest for labels", choices=METHODS, in_report=True

@@ -54,7 +54,9 @@ def read_grid(value: Any) -> Grid:
     """
     if not isinstance(value, Mapping) or not isinstance(value.get("name", ""), str):
         _refuse_grid(value)
-    found = read_reference(Grid(value.get("shape"), value.get("affine"), value.get("name", "reference")))
+    shape: Any = value.get("shape")
+    affine: Any = value.get("affine")
+    found = read_reference(Grid(shape, affine, value.get("name", "reference")))
     assert isinstance(found, Grid)
     return found
 
