@@ -250,7 +250,9 @@ def test_a_long_axis_is_interpolated_as_by_its_matrix(monkeypatch: pytest.Monkey
             np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
-@pytest.mark.parametrize("asked", [{"method": "zerofill"}, {"consistent": "kspace"}, {"consistent": "mean"}], ids=str)
+@pytest.mark.parametrize(
+    "asked", [{"method": "net"}, {"method": "zerofill"}, {"consistent": "kspace"}, {"consistent": "mean"}], ids=str
+)
 def test_what_takes_the_square_of_a_long_axis_is_refused_with_what_does_not(asked: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"axis 0 has 163842 voxels.*bspline"):
         upscale(Volume(np.ones((163_842, 1, 1), np.float32), np.eye(4)), scale=2, **{"method": "linear", **asked})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import UsageError
+from ..geometry.orientation import list_lone_axes
 from ..geometry.target import Target, Treatment
 from ..image.interpolation import is_long
 from .request import Request
@@ -34,6 +35,9 @@ def check_long_axes(request: Request, target: Target, warn: Callable[[str], None
         what = None
         if target.treat(axis) is Treatment.AVERAGE:
             what = "averaged down"
+        elif request.method == "net" and len(list_lone_axes(target.shape_in)) == 2:
+            # Of a line there is no image for a network to see.
+            what = "upscaled by the network"
         elif request.method == "zerofill":
             what = "interpolated by zerofill"
         elif request.consistent not in (None, "off"):
