@@ -75,6 +75,7 @@ def test_an_odd_argument_of_a_function_is_refused_by_name(tmp_path: Path, monkey
             lambda each: metasrgan.write(each, "x.nii"),
             lambda each: metasrgan.load_model(each) if each is not None else None,
             metasrgan.from_nibabel,
+            metasrgan.to_nibabel,
             Request.from_json,
             lambda each: upscale(Volume(each, AFFINE), scale=2, method="linear"),
             lambda each: upscale(Volume(made().array, each), scale=2, method="linear"),

@@ -32,7 +32,7 @@ from .nifti_header import (
     take_any_numbers,
 )
 from .stored import Stored, make_blank
-from .volume import Volume, make_storable
+from .volume import Volume, check_grid, make_storable
 from .voxels import GZIP_MAGIC, Voxels, make_stored, note_packing, open_bytes
 
 # NIfTI's codes for voxels that are values of a statistic, correlations and probabilities among them.
@@ -232,6 +232,7 @@ def _copy_extension(extension: Any) -> tuple[int, bytes]:
 @take_any_numbers
 def to_nibabel(volume: Volume) -> nib.Nifti1Image:
     """Make a NIfTI image: sform and qform both set, slope 1, intercept 0, NIfTI-2 where a side exceeds 32,767."""
+    check_grid(volume)
     array = make_storable(volume.array)
     kind = nib.Nifti1Image if max(array.shape) <= np.iinfo(np.int16).max else nib.Nifti2Image
     image = kind(array, volume.affine, dtype=array.dtype)
