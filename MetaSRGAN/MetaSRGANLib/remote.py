@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from metasrgan.errors import DataError
 from metasrgan.progress import Progress
+from metasrgan.upscaling.intensities import fill_missing, set_aside
 from metasrgan.upscaling.pipeline import make_slice_consistency, measure_agreement_steps
 from metasrgan.upscaling.plan import Networks, choose_target, choose_thickness, settle
 from metasrgan.upscaling.remote import Server, read_token
@@ -44,13 +45,16 @@ def run_request_on_server_steps(
         metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid.
     """
     started = time.monotonic()
+    sent, (volume, filled) = volume, fill_missing(volume, request.fill)
+    aside = set_aside(volume)
+    tissue = volume if aside is None else aside.tissue
     # What makes no sense for this volume is refused before it is sent.
-    start = choose_start(request, volume, choose_target(request, volume.grid))
+    start = choose_start(request, tissue, choose_target(request, volume.grid))
     target = start.stored
     server = Server(address, token or read_token(None))
     with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
         source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
-        write_itk(volume, source, compress=True)
+        write_itk(sent, source, compress=True)
         report = yield from server.run_steps(source, output, request)
         result = read_itk(output)
     if result.array.shape != target.shape or not np.allclose(result.affine, target.affine, atol=1e-3):
@@ -66,7 +70,9 @@ def run_request_on_server_steps(
     agreement = None
     if check_consistency:
         slices = make_slice_consistency(settled, start.target, thickness)
-        agreement = yield from measure_agreement_steps(settled, volume, result, start.target, slices, start.acquired)
+        # The server put back what is far from the tissue.
+        made = result if aside is None else aside.leave_out(result, target)
+        agreement = yield from measure_agreement_steps(settled, tissue, made, start.target, slices, start.acquired)
     return Result(
         settled,
         volume,
@@ -80,4 +86,6 @@ def run_request_on_server_steps(
         thickness,
         start.acquired,
         start.resolution,
+        aside=aside,
+        filled=filled,
     )

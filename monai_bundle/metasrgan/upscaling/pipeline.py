@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsist
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
 from .acquired import AcquiredPlane
+from .intensities import Aside, describe_filled, fill_missing, fit_intensities, set_aside, take_some_slices
 from .plan import (
     Networks,
     Thickness,
@@ -49,10 +51,6 @@ if TYPE_CHECKING:
 # What computing takes beside the input and the output, whatever their size (docs/benchmarks.md); matrices that put back
 # what was measured, an axis each, come to that.
 WORKING_MEMORY = 250 * 2**20
-
-
-# Voxels by which the intensities of acquired pixels are mapped.
-_VOXELS_TO_FIT = 8_000_000
 
 
 class UpscaleWarning(UserWarning):
@@ -85,6 +83,7 @@ def upscale(
     device: str = "auto",
     dtype: str = "input",
     clip: str | None = None,
+    fill: float | str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Volume:
     """Upscale a volume, in plane and through it; see `metasrgan.upscaling.request.Request` for what may be asked.
@@ -92,7 +91,7 @@ def upscale(
     Args:
         volume: the input, which is left as it is.
         scale, spacing, isotropic, slice_spacing, slice_thickness, slice_profile, passes, acquired, frame, axis,
-            method, consistent, shoulder, device, dtype, clip: of the request.
+            method, consistent, shoulder, device, dtype, clip, fill: of the request.
         like: a volume whose grid the result has exactly.
         model: loaded weights, of `metasrgan.load_model`, or what the request's ``weights`` may be.
         progress: called with each batch of slices done.
@@ -131,6 +130,7 @@ def upscale(
         device=device,
         dtype=dtype,
         clip=clip,
+        fill=fill,
     )
     loaded = None if isinstance(model, (str, Path)) else model
     return run_request(request, volume, model=loaded, check_consistency=False, progress=progress).volume
@@ -179,14 +179,24 @@ def run_request_steps(
         DataError: a volume that cannot be upscaled, or weights that are damaged.
         InputMissingError: no weights.
     """
-    check_volume(volume)
-    volume = pick_volume(request, volume)
+    check_volume(volume, finite=request.fill is None)
+    volume, filled = fill_missing(pick_volume(request, volume), request.fill)
     told: set[str] = set()
 
     def warn_once(text: str) -> None:
         if text not in told:
             told.add(text)
             warn(text)
+
+    filling = (describe_filled(filled, volume.array.size, request.fill),) if filled else ()
+    for text in filling:
+        warn_once(text)
+    far: list[str] = []
+
+    def tell_far(aside: Aside) -> str:
+        # Of a series the first volume that has any says it for all.
+        far.append(("in a series, " if volume.is_series else "") + aside.describe())
+        return far[0]
 
     models: dict[str, Model] = {}
 
@@ -198,14 +208,15 @@ def run_request_steps(
         return models[name]
 
     def run(each: Volume, resolution: TrueResolution | None = None) -> Generator[Progress, None, Result]:
-        return _run_volume_steps(request, each, model, load_once, check_consistency, warn_once, resolution)
+        return _run_volume_steps(request, each, model, load_once, check_consistency, warn_once, tell_far, resolution)
 
     require_memory(
         volume.name,
         estimate_memory(request, volume, choose_target(request, volume.grid)) - volume.array.nbytes,
         "give a smaller scale, or a part of the volume",
     )
-    return (yield from (run_series_steps(run, volume) if volume.is_series else run(volume)))
+    result = yield from (run_series_steps(run, volume) if volume.is_series else run(volume))
+    return replace(result, filled=filled, warnings=(*filling, *result.warnings))
 
 
 def _run_volume_steps(
@@ -215,6 +226,7 @@ def _run_volume_steps(
     load: Callable[[str], Model],
     check_consistency: bool,
     warn: Callable[[str], None],
+    tell_far: Callable[[Aside], str],
     resolution: TrueResolution | None,
 ) -> Generator[Progress, None, Result]:
     """Run a request on one volume; ``resolution`` is what a spectrum says of it, where that is known."""
@@ -231,6 +243,10 @@ def _run_volume_steps(
         raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
     for note in volume.notes:
         warn_once(note)
+    source, aside = volume, set_aside(volume)
+    if aside is not None:
+        warn_once(tell_far(aside))
+        volume = aside.tissue
     own = None
     if request.method == "net":
         from ..networks.devices import resolve_device
@@ -272,10 +288,12 @@ def _run_volume_steps(
             request, volume, result, target, slices, acquired, keeper, intensities
         )
         if acquired is not None:
-            left_out = acquired.measure_left_out(intensities.forward(_take_some_slices(volume, stored)))
+            left_out = acquired.measure_left_out(intensities.forward(take_some_slices(volume, stored)))
+    if aside is not None:
+        aside.put_back(result, stored)
     return Result(
         request,
-        volume,
+        source,
         stored,
         result,
         networks,
@@ -287,20 +305,9 @@ def _run_volume_steps(
         acquired,
         start.resolution,
         left_out,
+        0 if aside is None else aside.count,
+        None if aside is None else aside.range,
     )
-
-
-def fit_intensities(volume: Volume, target: Target, acquired: AcquiredPlane | None = None) -> IntensityMap:
-    """Fit a volume's map of intensities: to the pixels that are started from, since stored ones ring beyond them."""
-    if acquired is None:
-        return IntensityMap.fit(volume.array)
-    return IntensityMap.fit(acquired.reduce(_take_some_slices(volume, target).astype(np.float32)))
-
-
-def _take_some_slices(volume: Volume, target: Target) -> np.ndarray:
-    """Every nth slice of a large volume: fitting needs no more, and more would take the volume's memory again."""
-    slices = np.moveaxis(volume.array, target.axis, 0)
-    return slices[:: -(-slices.size // _VOXELS_TO_FIT)]
 
 
 def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:

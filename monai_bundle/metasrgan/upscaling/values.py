@@ -11,6 +11,8 @@ from ..geometry.target import Grid
 
 # What is taken for measured: the pixels that the scanner acquired, as its spectrum tells, or those that it stored.
 ACQUIRED = ("auto", "stored")
+# What NaN and infinite voxels may be filled with, beside a number: the lowest finite value of the tissue.
+LOWEST = "lowest"
 
 
 def read_number(name: str, value: Any, example: str) -> float:
@@ -25,6 +27,20 @@ def read_number(name: str, value: Any, example: str) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise UsageError(f"{name} {value!r} is not a number; give {example}") from None
+
+
+def read_fill(value: Any) -> float | str | None:
+    """Take a finite number or `LOWEST`, and None for none.
+
+    Raises:
+        UsageError: neither.
+    """
+    if value is None or value == LOWEST:
+        return value
+    number = read_number("fill", value, f"what NaN voxels become, such as 0, or {LOWEST}")
+    if not np.isfinite(number):
+        raise UsageError(f"fill {value!r} is not finite; give what NaN voxels become, such as 0, or {LOWEST}")
+    return number
 
 
 def read_grid(value: Any) -> Grid:
