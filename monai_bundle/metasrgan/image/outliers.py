@@ -22,6 +22,8 @@ _GAP_WITHIN = 100.0
 _GAP_BELOW_ZERO, _GAP_BELOW_MAGNITUDES = 2.0, 0.2
 # Distinct values up to which a group has few of them, and from which on there may be tissue.
 _FEW = 8
+# An image of fewer voxels says too little.
+_FEWEST_VOXELS = 100
 # Voxels looked at to find the densest values, and the part of them from which on a value may be a background's.
 _SAMPLE, _COMMON = 200_000, 0.05
 # Hot voxels are at most this part of all; those that touch each other at most this many, and this part.
@@ -90,7 +92,7 @@ def find_near(array: np.ndarray) -> NearValues | None:
     Returns:
         The interval; None where nothing is far, and where something is neither finite nor intensities.
     """
-    if array.dtype.kind not in "iuf" or array.size == 0:
+    if array.dtype.kind not in "iuf" or array.size < _FEWEST_VOXELS:
         return None
     array = array.transpose(_sort_by_stride(array))
     lowest, highest = array.min(), array.max()

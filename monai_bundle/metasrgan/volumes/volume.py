@@ -158,8 +158,7 @@ def check_volume(volume: Volume, finite: bool = True) -> None:
     check_grid(volume)
     if finite and array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
         raise DataError(
-            f"{name}: there are NaN or infinite voxels; replace them first, or have them filled by --fill VALUE or "
-            "--fill lowest"
+            f"{name}: there are NaN or infinite voxels; replace them, or give a fill: --fill VALUE or --fill lowest"
         )
 
 
