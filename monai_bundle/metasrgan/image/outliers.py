@@ -100,10 +100,10 @@ def find_near(array: np.ndarray) -> NearValues | None:
         return None
     steps = (max(1, round((array.size / _SAMPLE) ** (1 / 3))),) * array.ndim
     sample = np.sort(array[tuple(slice(None, None, step) for step in steps)], axis=None)
-    found = _find_densest(sample)
-    if found is None:
-        return None
     with np.errstate(over="ignore"):
+        found = _find_densest(sample)
+        if found is None:
+            return None
         # In the sample first, which spares most passes over all voxels.
         low, high = _grow([sample], *found, lowest, highest)
         low, high = _grow(array, low, high, lowest, highest)
