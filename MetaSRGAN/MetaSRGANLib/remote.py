@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from metasrgan.errors import DataError
 from metasrgan.progress import Progress
-from metasrgan.upscaling.intensities import fill_missing, set_aside
+from metasrgan.upscaling.intensities import describe_filled, fill_missing, set_aside
 from metasrgan.upscaling.pipeline import make_slice_consistency, measure_agreement_steps
 from metasrgan.upscaling.plan import Networks, choose_target, choose_thickness, settle
 from metasrgan.upscaling.remote import Server, read_token
@@ -45,7 +45,7 @@ def run_request_on_server_steps(
         metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid.
     """
     started = time.monotonic()
-    sent, (volume, filled) = volume, fill_missing(volume, request.fill)
+    volume, filled = fill_missing(volume, request.fill)
     aside = set_aside(volume)
     tissue = volume if aside is None else aside.tissue
     # What makes no sense for this volume is refused before it is sent.
@@ -54,13 +54,14 @@ def run_request_on_server_steps(
     server = Server(address, token or read_token(None))
     with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
         source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
-        write_itk(sent, source, compress=True)
-        report = yield from server.run_steps(source, output, request)
+        write_itk(volume, source, compress=True)
+        report = yield from server.run_steps(source, output, replace(request, fill=None))
         result = read_itk(output)
     if result.array.shape != target.shape or not np.allclose(result.affine, target.affine, atol=1e-3):
         raise DataError(f"{address}: returned another grid than was asked for; is it of the same version?")
     result = replace(result, affine=target.affine, name=volume.name)
-    warnings = tuple(report.get("Warnings", ()))
+    warnings = (describe_filled(filled, volume.array.size, request.fill),) if filled else ()
+    warnings += tuple(report.get("Warnings", ()))
     for text in warnings:
         warn(text)
     seconds = time.monotonic() - started
