@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from metasrgan.errors import DataError
 from metasrgan.progress import Progress
+from metasrgan.upscaling.agreement import make_slice_consistency, measure_agreement_steps
 from metasrgan.upscaling.intensities import describe_filled, fill_missing, set_aside
-from metasrgan.upscaling.pipeline import make_slice_consistency, measure_agreement_steps
 from metasrgan.upscaling.plan import Networks, choose_target, choose_thickness, settle
 from metasrgan.upscaling.remote import Server, read_token
 from metasrgan.upscaling.request import Request
@@ -87,6 +87,7 @@ def run_request_on_server_steps(
         thickness,
         start.acquired,
         start.resolution,
-        aside=aside,
         filled=filled,
+        far_voxels=0 if aside is None else aside.count,
+        tissue_range=None if aside is None else aside.range,
     )

@@ -138,12 +138,24 @@ def test_the_spectrum_of_a_scan_is_that_of_its_tissue() -> None:
     assert shares[0] == shares[1] == shares[2]
 
 
+def test_of_a_series_each_volume_is_as_alone_and_it_is_told_once() -> None:
+    arrays = [scan(0).array, scan(-32768).array, 2 * scan(1e20).array]
+    series = replace(scan(0), array=np.stack(arrays, -1))
+    result, told = run(series, method="bspline")
+    for index, array in enumerate(arrays):
+        alone, _ = run(replace(scan(0), array=array), method="bspline")
+        np.testing.assert_array_equal(result.volume.array[..., index], alone.volume.array)
+    assert len(told) == 1
+    described = result.describe("out.nii")
+    assert described["FarVoxels"] == 2 * int((~INSIDE).sum())
+    assert described["TissueRange"][1] > 1300
+
+
 def test_label_maps_and_ordinary_scans_are_told_nothing() -> None:
     labels = np.where(INSIDE, np.where(ROWS < 24, 17, 2035), 0).astype(np.int16)
     for volume, asked in ((Volume(labels, AFFINE), {"method": "nearest"}), (scan(0), {"method": "bspline"})):
         result, told = run(volume, **asked)
         assert not told
-        assert result.aside is None
         assert "FarVoxels" not in result.describe("out.nii")
 
 

@@ -203,11 +203,11 @@ def _rise_above_padding(array: np.ndarray, sample: np.ndarray, low: np.generic, 
         if following == value:
             break
         gap, width = float(following) - float(value), float(high) - float(following)
-        widest = _GAP_BELOW_MAGNITUDES if following >= 0 else _GAP_BELOW_ZERO
+        widest = _GAP_BELOW_MAGNITUDES if float(following) >= 0 else _GAP_BELOW_ZERO
         if gap > widest * width and len(np.unique(sample[(sample >= following) & (sample <= high)])) > _FEW:
             found = following
         value = following
-        if not value < 0:
+        if not float(value) < 0:
             break
     return found
 

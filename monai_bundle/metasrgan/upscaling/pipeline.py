@@ -19,19 +19,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError
-from ..geometry.target import Target, Treatment
-from ..image.intensity import IntensityMap
+from ..geometry.target import Target
 from ..image.slice_profile import PROFILES
 from ..memory import require_memory
 from ..progress import Progress, finish
-from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
+from ..trust.consistency import Agreement
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
-from .acquired import AcquiredPlane
+from .agreement import make_data_consistency, make_slice_consistency, measure_agreement_steps
 from .intensities import Aside, describe_filled, fill_missing, fit_intensities, set_aside, take_some_slices
 from .plan import (
     Networks,
-    Thickness,
     choose_networks,
     choose_target,
     choose_thickness,
@@ -195,7 +193,7 @@ def run_request_steps(
 
     def tell_far(aside: Aside) -> str:
         # Of a series the first volume that has any says it for all.
-        far.append(("in a series, " if volume.is_series else "") + aside.describe())
+        far.append(("in a series, " if volume.count > 1 else "") + aside.describe())
         return far[0]
 
     models: dict[str, Model] = {}
@@ -308,62 +306,6 @@ def _run_volume_steps(
         0 if aside is None else aside.count,
         None if aside is None else aside.range,
     )
-
-
-def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:
-    """Return what was measured of a volume in plane; where nothing is to be put back, as of one that was averaged down.
-
-    Args:
-        request: settled.
-        target: the upscaling's grid.
-        averaged: as for `metasrgan.trust.consistency.DataConsistency`.
-    """
-    model = get_plane_model(request)
-    known = model if model in MODELS else "mean"
-    return DataConsistency(known, target, shoulder=request.shoulder, averaged=averaged)
-
-
-def make_slice_consistency(request: Request, target: Target, thickness: Thickness | None) -> SliceConsistency | None:
-    """Return what was measured of a volume through the plane; None where its slices are not made finer.
-
-    Args:
-        request: settled.
-        target: the upscaling's grid.
-        thickness: of `metasrgan.upscaling.plan.choose_thickness`.
-    """
-    return None if thickness is None else SliceConsistency(request.slice_profile, target, thickness.spacings)
-
-
-def measure_agreement_steps(
-    request: Request,
-    volume: Volume,
-    result: Volume,
-    target: Target,
-    slices: SliceConsistency | None,
-    acquired: AcquiredPlane | None = None,
-    keeper: DataConsistency | None = None,
-    intensities: IntensityMap | None = None,
-) -> Generator[Progress, None, Agreement | None]:
-    """Measure how closely a result, measured again, agrees with its input, wherever the result was made.
-
-    None where the result says too little of the input: it covers too little, or has other slices, but no finer ones.
-
-    Args:
-        request: settled.
-        volume: the input.
-        result: its upscaling onto ``target``.
-        target: the grid, from the pixels that were started from.
-        slices: of `make_slice_consistency`.
-        acquired: those pixels, where they are fewer than the volume's.
-        keeper: what put back what was measured in plane, where the result has the input's slices; None for a new one.
-        intensities: of the input, where they are at hand.
-    """
-    if slices is None and target.treat(target.axis) is not Treatment.KEEP:
-        return None
-    keeper = make_data_consistency(request, target) if keeper is None else keeper
-    intensities = fit_intensities(volume, target, acquired) if intensities is None else intensities
-    reduce = None if acquired is None else acquired.reduce
-    return (yield from keeper.measure_steps(volume, result, target, intensities, slices, reduce))
 
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
