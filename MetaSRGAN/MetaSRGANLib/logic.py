@@ -77,7 +77,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
             model: another name of ``weights``.
             **asked: what to do: fields of `metasrgan.upscaling.request.Request` by name, such as isotropic, scale or
                 spacing, slice_spacing, slice_thickness, acquired, axis, method, consistent, shoulder, weights, device,
-                dtype and clip.
+                dtype, clip and fill.
 
         Raises:
             metasrgan.errors.MetaSRGANError: as `process`.

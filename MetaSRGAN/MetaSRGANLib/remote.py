@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from metasrgan.errors import DataError
 from metasrgan.progress import Progress
-from metasrgan.upscaling.pipeline import make_slice_consistency, measure_agreement_steps
+from metasrgan.upscaling.agreement import make_slice_consistency, measure_agreement_steps
+from metasrgan.upscaling.intensities import describe_filled, fill_missing, set_aside
 from metasrgan.upscaling.plan import Networks, choose_target, choose_thickness, settle
 from metasrgan.upscaling.remote import Server, read_token
 from metasrgan.upscaling.request import Request
@@ -44,19 +45,23 @@ def run_request_on_server_steps(
         metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid.
     """
     started = time.monotonic()
+    volume, filled = fill_missing(volume, request.fill)
+    aside = set_aside(volume)
+    tissue = volume if aside is None else aside.tissue
     # What makes no sense for this volume is refused before it is sent.
-    start = choose_start(request, volume, choose_target(request, volume.grid))
+    start = choose_start(request, tissue, choose_target(request, volume.grid))
     target = start.stored
     server = Server(address, token or read_token(None))
     with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
         source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
         write_itk(volume, source, compress=True)
-        report = yield from server.run_steps(source, output, request)
+        report = yield from server.run_steps(source, output, replace(request, fill=None))
         result = read_itk(output)
     if result.array.shape != target.shape or not np.allclose(result.affine, target.affine, atol=1e-3):
         raise DataError(f"{address}: returned another grid than was asked for; is it of the same version?")
     result = replace(result, affine=target.affine, name=volume.name)
-    warnings = tuple(report.get("Warnings", ()))
+    warnings = (describe_filled(filled, volume.array.size, request.fill),) if filled else ()
+    warnings += tuple(report.get("Warnings", ()))
     for text in warnings:
         warn(text)
     seconds = time.monotonic() - started
@@ -66,7 +71,9 @@ def run_request_on_server_steps(
     agreement = None
     if check_consistency:
         slices = make_slice_consistency(settled, start.target, thickness)
-        agreement = yield from measure_agreement_steps(settled, volume, result, start.target, slices, start.acquired)
+        # The server put back what is far from the tissue.
+        made = result if aside is None else aside.leave_out(result, target)
+        agreement = yield from measure_agreement_steps(settled, tissue, made, start.target, slices, start.acquired)
     return Result(
         settled,
         volume,
@@ -80,4 +87,7 @@ def run_request_on_server_steps(
         thickness,
         start.acquired,
         start.resolution,
+        filled=filled,
+        far_voxels=0 if aside is None else aside.count,
+        tissue_range=None if aside is None else aside.range,
     )

@@ -61,7 +61,8 @@ def measure_types(shape: tuple[int, int, int] = SHAPE, rounds: int = ROUNDS) -> 
 
 
 def _read_nibabel(path: Path) -> Any:
-    return np.array(nib.load(path).dataobj)
+    image: Any = nib.load(path)
+    return np.array(image.dataobj)
 
 
 def _write_nibabel(volume: Volume, path: Path) -> None:

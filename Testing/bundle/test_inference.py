@@ -38,7 +38,7 @@ def make_command(folder: Path, **settings: object) -> list[str]:
         {"scale": 2.5},
         {"spacing": 0.7, "shoulder": 0.2},
         {"scale": 2, "consistent": "off", "method": "zerofill"},
-        {"scale": 1.5, "consistent": "mean", "clip": "input"},
+        {"scale": 1.5, "consistent": "mean", "clip": "input", "fill": "lowest"},
         {"scale": 1, "method": "zerofill", "acquired": "1.5,1.2"},
     ],
     ids=str,
@@ -97,6 +97,7 @@ def make_workflow(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: obj
         ({"consistent": "fourier"}, 64, "'fourier'"),
         ({"shoulder": 2}, 64, "shoulder 2"),
         ({"acquired": "scanner"}, 64, "'scanner'"),
+        ({"fill": "highest"}, 64, "'highest'"),
         ({"device": "cuda:99"}, 64, "'cuda:99'"),
         ({"weights": "/nowhere.pt"}, 66, "/nowhere.pt"),
         # A network of whatever weights would not be what the report says.

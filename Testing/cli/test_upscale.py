@@ -98,6 +98,21 @@ def test_all_that_is_written_is_replaced_only_when_told_to_and_quietly(
     assert [name for name in before if after[name] == before[name]] == ["scan.nii.gz"]
 
 
+def test_nan_is_filled_as_told_and_a_far_background_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    array, affine = head().array.astype(np.float32), head().affine
+    for name, missing, fill in (("nan.nii.gz", np.nan, " --fill lowest"), ("far.nii.gz", -32768, "")):
+        save(folder / name, np.where(array < 40, missing, array), affine)
+        assert run(f"upscale -i {name} -o out.nii --report out.json --scale 2 --method bspline{fill} --overwrite") == 0
+        facts = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+        count = int((array < 40).sum())
+        assert facts["FilledVoxels" if fill else "FarVoxels"] == count
+        assert f"warning: {count} " in capsys.readouterr().err
+    assert run("info -i far.nii.gz") == 0
+    assert "far from the tissue" in capsys.readouterr().out
+    assert run("upscale -i nan.nii.gz -o out.nii --scale 2 --fill=-1e3 --method nearest --overwrite -q") == 0
+    assert read("out.nii").array.min() == -1000
+
+
 # ---- what is refused ---------------------------------------------------------------------------------------
 
 
@@ -107,6 +122,10 @@ def cut_short(path: Path) -> None:
 
 def four_dimensional(path: Path) -> None:
     save(path, np.stack([head().array] * 2, -1), head().affine)
+
+
+def missing(path: Path) -> None:
+    save(path, np.where(head().array > 300, np.nan, head().array).astype(np.float32), head().affine)
 
 
 def labels(path: Path) -> None:
@@ -122,6 +141,7 @@ def labels(path: Path) -> None:
         (cut_short, "bad.nii.gz", 65, "cut short"),
         (four_dimensional, "bad.nii.gz", 65, "extract one"),
         (labels, "bad.nii.gz", 65, "label map"),
+        (missing, "bad.nii.gz", 65, "--fill"),
     ],
 )
 def test_an_input_that_cannot_be_used_is_refused_by_name(

@@ -177,6 +177,7 @@ def test_volumes_that_cannot_be_upscaled_are_a_422_or_a_400(server: Running, str
     for whom, array, parameters, status, said in (
         (server, labels, {"scale": 2}, 422, "a.nii.gz: looks like a label map"),
         (server, coarse * np.nan, {"scale": 2}, 422, "a.nii.gz: there are NaN"),
+        (server, coarse * np.nan, {"scale": 2, "fill": "lowest"}, 422, "a.nii.gz: every voxel is NaN"),
         (server, four, {"scale": 2}, 422, "a.nii.gz: 4 dimensions"),
         (server, coarse, {"spacing": 2}, 400, "nowhere finer than what was acquired"),
         (strict, large, linear, 422, "a.nii.gz: would take 0.3 GiB of memory, and this server gives 0.3; use"),

@@ -177,6 +177,20 @@ def test_a_result_from_a_server_measured_again_is_the_input(panel: Panel, addres
     assert outcome.consistency < 1e-4
 
 
+def test_a_far_background_and_nan_come_back_from_a_server_as_from_here(panel: Panel, address: str) -> None:
+    node, logic = head("Floats", dtype="float32"), module.MetaSRGANLogic()
+    voxels = view_volume(node).array
+    voxels[:4], voxels[-1, 0] = -32768, np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        logic.process(node, scale=2, method="bspline")
+    asked = {"scale": 2, "method": "bspline", "consistent": "kspace", "fill": "lowest"}
+    local = logic.process(node, **asked)
+    served = logic.process(node, server=address, token=TOKEN, **asked)
+    np.testing.assert_array_equal(read_voxels(served.outputVolume), read_voxels(local.outputVolume))
+    assert (read_voxels(local.outputVolume) == -32768).sum() == 8 * voxels[0].size * 4 / 2
+    assert max(served.consistency, local.consistency) < 0.02
+
+
 def test_the_token_is_not_kept_in_the_scene(panel: Panel, tmp_path: Path, address: str) -> None:
     scene = tmp_path / "scene.mrml"
     assert slicer.util.saveScene(str(scene))

@@ -30,7 +30,7 @@ ASKED: dict[str, Any] = {
     "slice_profile": "box", "passes": 1,
     "like": {"shape": [52, 44, 3], "affine": FINE.affine.tolist(), "name": "fine.nii"},
     "acquired": "0.9,1.2", "frame": 3, "axis": "coronal", "method": "bspline", "consistent": "kspace", "shoulder": 0.25,
-    "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none",
+    "weights": "gan", "device": "cuda:1", "dtype": "float32", "clip": "none", "fill": "lowest",
 }  # fmt: skip
 
 

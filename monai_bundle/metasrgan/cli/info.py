@@ -12,6 +12,7 @@ from ..errors import MetaSRGANError
 from ..geometry.grid import LARGEST_THROUGH_PLANE, format_shape, format_size, was_trained_through_plane
 from ..geometry.orientation import list_plane_axes, measure_anisotropy, name_axis_codes
 from ..trust.true_resolution import TrueResolution, describe_true_resolution, measure_true_resolution
+from ..upscaling.intensities import set_aside
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request
 from ..upscaling.start import choose_start
@@ -40,7 +41,9 @@ def _describe_volume(path: Path) -> None:
     found = measure_true_resolution(volume)
     say(f"  pixels     {_describe_pixels(volume, found, axis)}")
     say(f"  slices     {_describe_slices(volume, found, axis)}")
-    for note in (*volume.notes, *found.notes):
+    aside = set_aside(volume)
+    far = () if aside is None else (aside.describe(),)
+    for note in (*volume.notes, *far, *found.notes):
         say(f"  note       {note}")
     say(f"  isotropic  {_describe_isotropic(volume, ratio)}")
 

@@ -86,7 +86,7 @@ def _check_where(options: argparse.Namespace) -> None:
 def _run_here(request: Request, options: argparse.Namespace) -> dict[str, Any]:
     from ..volumes.files import read
 
-    volume = read(options.input)
+    volume = read(options.input, finite=request.fill is None)
     if options.like is not None:
         request = replace(request, like=read(options.like).grid)
     return upscale_volume(

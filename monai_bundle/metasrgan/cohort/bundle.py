@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +181,7 @@ class VolumeEvaluator(SupervisedEvaluator):
             val_data_loader=DataLoader(dataset, batch_size=None),
             network=network,
             inferer=inferer,
-            prepare_batch=_read_volume,
+            prepare_batch=partial(_read_volume, inferer),
             val_handlers=val_handlers,
             decollate=False,
         )
@@ -236,5 +236,5 @@ def _describe_item(path: Path, folder: Path, output_dir: Path) -> dict[str, Path
     return {CommonKeys.IMAGE: path, "output": output, "report": report}
 
 
-def _read_volume(batch: dict[str, Path], *_: Any, **__: Any) -> tuple[Volume, None]:
-    return read(batch[CommonKeys.IMAGE]), None
+def _read_volume(inferer: VolumeInferer, batch: dict[str, Path], *_: Any, **__: Any) -> tuple[Volume, None]:
+    return read(batch[CommonKeys.IMAGE], finite=inferer.request.fill is None), None

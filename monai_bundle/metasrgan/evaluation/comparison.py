@@ -22,6 +22,7 @@ from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
 from ..networks.loading import Model
 from ..progress import Progress
+from ..upscaling.intensities import leave_far_out
 from ..upscaling.pipeline import run_request, warn_user
 from ..upscaling.request import Request
 from ..volumes.volume import Volume, check_volume, looks_like_labels, require_single
@@ -191,7 +192,7 @@ def compare(
     if degradation not in DEGRADATIONS:
         raise UsageError(f"degradation {degradation!r} is unknown; choose from {', '.join(DEGRADATIONS)}")
     chosen = check_comparable(volume, exact, axis)
-    taken = _take_slices(volume, chosen, every)
+    taken = leave_far_out(_take_slices(volume, chosen, every), warn)
     truth_volume, low_volume = reduce_volume(taken, exact, degradation, chosen)
     intensities = IntensityMap.fit(taken.array)
     truth, low = (intensities.forward(np.moveaxis(each.array, chosen, 0)) for each in (truth_volume, low_volume))

@@ -25,6 +25,7 @@ from ..image.foreground import find_tissue
 from ..image.intensity import IntensityMap
 from ..networks.loading import Model
 from ..progress import Progress
+from ..upscaling.intensities import leave_far_out
 from ..upscaling.pipeline import run_request, warn_user
 from ..upscaling.request import Request
 from ..volumes.volume import Volume
@@ -165,8 +166,9 @@ def compare_through_plane(
     check_through_plane_scale(exact)
     parsed = [parse_through_plane_method(word) for word in methods]
     measured = profile if isinstance(profile, SliceProfile) else SliceProfile.parse(profile)
-    taken = take_central(volume, central, choose_thickened_axis(volume.shape, volume.affine, axis))
-    chosen = check_thickenable(taken, exact, choose_thickened_axis(volume.shape, volume.affine, axis))
+    central_axis = choose_thickened_axis(volume.shape, volume.affine, axis)
+    taken = leave_far_out(take_central(volume, central, central_axis), warn)
+    chosen = check_thickenable(taken, exact, central_axis)
     truth_volume, low_volume = thicken_volume(taken, chosen, exact, measured)
     intensities = IntensityMap.fit(truth_volume.array)
     truth = intensities.forward(truth_volume.array)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .outliers import find_near
+
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
 
 
@@ -23,8 +25,14 @@ class IntensityMap:
     def fit(cls, array: np.ndarray) -> IntensityMap:
         """Map the 0.1st and 99.9th percentile of the voxels to 0 and 1, so that a few hot voxels do not set the range.
 
-        Where those two coincide (an almost empty volume) the extremes are taken, and a constant volume has width 1.
+        Values far from the tissue, such as a background of -32768, are counted as a near background (see
+        `metasrgan.image.outliers`). Where the two percentiles coincide (an almost empty volume) the extremes are taken,
+        and a constant volume has width 1.
         """
+        near = find_near(array)
+        if near is not None:
+            far, array = near.find_far(array), array.copy(order="K")
+            array[far] = near.background
         # Percentiles are interpolated, and numpy subtracts no booleans.
         if array.dtype == np.bool_:
             array = array.view(np.uint8)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import WriteError
 from ..progress import Progress
+from ..upscaling.intensities import fill_missing
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request
 from ..upscaling.result import Result
@@ -88,7 +89,7 @@ def write_server_result(
         if qc is not None:
             from .pictures import draw_qc
 
-            volume = read(source)
+            volume, _filled = fill_missing(read(source, finite=request.fill is None), request.fill)
             start = choose_start(request, volume, choose_target(request, volume.grid))
             acquired = heed_report(start, described).acquired
             parts[qc] = draw_qc(volume, read(received), start.stored, compare_agreement(described), acquired)

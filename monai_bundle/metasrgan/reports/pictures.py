@@ -11,6 +11,7 @@ from ..geometry.target import Target, Treatment
 from ..image.averaging import average_onto
 from ..image.interpolation import make_interpolation_matrix
 from ..upscaling.acquired import AcquiredPlane
+from ..upscaling.intensities import set_aside
 from ..upscaling.result import describe_resolution
 from ..volumes.volume import Volume
 from .drawing import (
@@ -50,6 +51,10 @@ def draw_qc(
     """
     # Of a series the first.
     volume, result = volume.take(0), result.take(0)
+    aside = set_aside(volume)
+    if aside is not None:
+        # The windows are the tissue's.
+        volume, result = aside.tissue, aside.leave_out(result, target)
     affine = volume.affine @ np.diag([*(_measure_step(line) for line in target.positions), 1.0])
     axes = (target.axis, *target.plane)
     fine_slices, array = target.view_as_slices(result.array), np.moveaxis(volume.array, target.axis, 0)

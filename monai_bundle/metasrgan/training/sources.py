@@ -21,6 +21,7 @@ from ..geometry.orientation import PLANES, find_plane_axis
 from ..image.foreground import find_informational_crop
 from ..image.intensity import IntensityMap
 from ..plain_json import dump_json
+from ..upscaling.intensities import leave_far_out
 from ..upscaling.values import ACQUIRED
 from ..volumes.files import read
 from ..volumes.photographs import read_luminance
@@ -83,7 +84,7 @@ def read_volume_group(
     if acquired not in ACQUIRED:
         raise UsageError(f"acquired {acquired!r} is unknown; choose from {', '.join(ACQUIRED)}")
     path = Path(path)
-    scan = require_single(read(path))
+    scan = leave_far_out(require_single(read(path)))
     # Slices of one plane are taken one by one: how they were acquired through it is of no matter.
     across = {find_plane_axis(scan.affine, plane) for plane in planes}
     axes = [axis for axis in range(3) if across != {axis}]

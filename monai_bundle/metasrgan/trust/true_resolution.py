@@ -13,10 +13,11 @@ the steps at masks' edges, and borders that do not fit together are all weighed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..image.outliers import replace_far
 from ..volumes.volume import Volume
 from .band import NATIVE_SHARE, Band, Spectrum, find_empty_band, fit_band, measure_spectrum
 
@@ -99,6 +100,8 @@ def measure_true_resolution(volume: Volume) -> TrueResolution:
     stored = (first, second, third)
     if volume.labels or volume.array.dtype.kind not in "iuf":
         return TrueResolution((UNKNOWN,) * 3, stored, ("voxels are not intensities, so no spectrum was measured",))
+    # A background of -32768, or a hot voxel, would be all that a spectrum holds.
+    volume = replace(volume, array=replace_far(volume.array))
     axes = [_measure_axis(volume, axis) for axis in range(3)]
     notes: list[str] = []
     if max(volume.codes) >= 3:

@@ -12,6 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,21 +20,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError, UsageError, explain_memory, quote
-from ..geometry.target import Target, Treatment
-from ..image.intensity import IntensityMap
+from ..geometry.target import Target
 from ..image.interpolation import is_long
 from ..image.slice_profile import PROFILES
 from ..memory import require_memory
 from ..progress import Progress, finish
-from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
+from ..trust.consistency import Agreement
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.arrays import check_blendable
 from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
-from .acquired import AcquiredPlane
-from .long_axes import check_long_axes, find_long_axes
+from .agreement import make_data_consistency, make_slice_consistency, measure_agreement_steps
+from .intensities import Aside, describe_filled, fill_missing, fit_intensities, set_aside, take_some_slices
+from .long_axes import check_long_axes
 from .plan import (
     Networks,
-    Thickness,
     choose_networks,
     choose_target,
     choose_thickness,
@@ -53,10 +53,6 @@ if TYPE_CHECKING:
 # What computing takes beside the input and the output, whatever their size (docs/benchmarks.md); matrices that put back
 # what was measured, an axis each, come to that.
 WORKING_MEMORY = 250 * 2**20
-
-
-# Voxels by which the intensities of acquired pixels are mapped.
-_VOXELS_TO_FIT = 8_000_000
 
 
 class UpscaleWarning(UserWarning):
@@ -89,6 +85,7 @@ def upscale(
     device: str = "auto",
     dtype: str = "input",
     clip: str | None = None,
+    fill: float | str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Volume:
     """Upscale a volume, in plane and through it; see `metasrgan.upscaling.request.Request` for what may be asked.
@@ -96,7 +93,7 @@ def upscale(
     Args:
         volume: the input, which is left as it is.
         scale, spacing, isotropic, slice_spacing, slice_thickness, slice_profile, passes, acquired, frame, axis,
-            method, consistent, shoulder, device, dtype, clip: of the request.
+            method, consistent, shoulder, device, dtype, clip, fill: of the request.
         like: a volume whose grid the result has exactly.
         model: loaded weights, of `metasrgan.load_model`, or what the request's ``weights`` may be.
         progress: called with each batch of slices done.
@@ -138,6 +135,7 @@ def upscale(
         device=device,
         dtype=dtype,
         clip=clip,
+        fill=fill,
     )
     loaded = None if isinstance(model, (str, os.PathLike)) else model
     return run_request(request, volume, model=loaded, check_consistency=False, progress=progress).volume
@@ -188,14 +186,24 @@ def run_request_steps(
     """
     if not isinstance(request, Request):
         raise UsageError(f"request {quote(request)} is no metasrgan.Request; make one, such as Request(scale=2)")
-    check_volume(volume)
-    volume = pick_volume(request, volume)
+    check_volume(volume, finite=request.fill is None)
+    volume, filled = fill_missing(pick_volume(request, volume), request.fill)
     told: set[str] = set()
 
     def warn_once(text: str) -> None:
         if text not in told:
             told.add(text)
             warn(text)
+
+    filling = (describe_filled(filled, volume.array.size, request.fill),) if filled else ()
+    for text in filling:
+        warn_once(text)
+    far: list[str] = []
+
+    def tell_far(aside: Aside) -> str:
+        # Of a series the first volume that has any says it for all.
+        far.append(("in a series, " if volume.count > 1 else "") + aside.describe())
+        return far[0]
 
     models: dict[str, Model] = {}
 
@@ -207,7 +215,7 @@ def run_request_steps(
         return models[name]
 
     def run(each: Volume, resolution: TrueResolution | None = None) -> Generator[Progress, None, Result]:
-        return _run_volume_steps(request, each, model, load_once, check_consistency, warn_once, resolution)
+        return _run_volume_steps(request, each, model, load_once, check_consistency, warn_once, tell_far, resolution)
 
     require_memory(
         volume.name,
@@ -215,7 +223,8 @@ def run_request_steps(
         "give a smaller scale, or a part of the volume",
     )
     with explain_memory():
-        return (yield from (run_series_steps(run, volume) if volume.is_series else run(volume)))
+        result = yield from (run_series_steps(run, volume) if volume.is_series else run(volume))
+    return replace(result, filled=filled, warnings=(*filling, *result.warnings))
 
 
 def _run_volume_steps(
@@ -225,6 +234,7 @@ def _run_volume_steps(
     load: Callable[[str], Model],
     check_consistency: bool,
     warn: Callable[[str], None],
+    tell_far: Callable[[Aside], str],
     resolution: TrueResolution | None,
 ) -> Generator[Progress, None, Result]:
     """Run a request on one volume; ``resolution`` is what a spectrum says of it, where that is known."""
@@ -243,6 +253,10 @@ def _run_volume_steps(
         check_blendable(volume.array, volume.name)
     for note in volume.notes:
         warn_once(note)
+    source, aside = volume, set_aside(volume)
+    if aside is not None:
+        warn_once(tell_far(aside))
+        volume = aside.tissue
     own = None
     if request.method == "net":
         from ..networks.devices import resolve_device
@@ -285,10 +299,12 @@ def _run_volume_steps(
             request, volume, result, target, slices, acquired, keeper, intensities
         )
         if acquired is not None:
-            left_out = acquired.measure_left_out(intensities.forward(_take_some_slices(volume, stored)))
+            left_out = acquired.measure_left_out(intensities.forward(take_some_slices(volume, stored)))
+    if aside is not None:
+        aside.put_back(result, stored)
     return Result(
         request,
-        volume,
+        source,
         stored,
         result,
         networks,
@@ -300,80 +316,9 @@ def _run_volume_steps(
         acquired,
         start.resolution,
         left_out,
+        0 if aside is None else aside.count,
+        None if aside is None else aside.range,
     )
-
-
-def fit_intensities(volume: Volume, target: Target, acquired: AcquiredPlane | None = None) -> IntensityMap:
-    """Fit a volume's map of intensities: to the pixels that are started from, since stored ones ring beyond them."""
-    if acquired is None:
-        return IntensityMap.fit(volume.array)
-    return IntensityMap.fit(acquired.reduce(_take_some_slices(volume, target).astype(np.float32)))
-
-
-def _take_some_slices(volume: Volume, target: Target) -> np.ndarray:
-    """Every nth slice of a large volume: fitting needs no more, and more would take the volume's memory again."""
-    slices = np.moveaxis(volume.array, target.axis, 0)
-    return slices[:: -(-slices.size // _VOXELS_TO_FIT)]
-
-
-def make_data_consistency(request: Request, target: Target, averaged: bool = False) -> DataConsistency:
-    """Return what was measured of a volume in plane; where nothing is to be put back, as of one that was averaged down.
-
-    Args:
-        request: settled.
-        target: the upscaling's grid.
-        averaged: as for `metasrgan.trust.consistency.DataConsistency`.
-    """
-    model = get_plane_model(request)
-    known = model if model in MODELS else "mean"
-    return DataConsistency(known, target, shoulder=request.shoulder, averaged=averaged)
-
-
-def make_slice_consistency(request: Request, target: Target, thickness: Thickness | None) -> SliceConsistency | None:
-    """Return what was measured of a volume through the plane; None where its slices are not made finer.
-
-    Args:
-        request: settled.
-        target: the upscaling's grid.
-        thickness: of `metasrgan.upscaling.plan.choose_thickness`.
-    """
-    return (
-        None
-        if thickness is None or find_long_axes(target)
-        else SliceConsistency(request.slice_profile, target, thickness.spacings)
-    )
-
-
-def measure_agreement_steps(
-    request: Request,
-    volume: Volume,
-    result: Volume,
-    target: Target,
-    slices: SliceConsistency | None,
-    acquired: AcquiredPlane | None = None,
-    keeper: DataConsistency | None = None,
-    intensities: IntensityMap | None = None,
-) -> Generator[Progress, None, Agreement | None]:
-    """Measure how closely a result, measured again, agrees with its input, wherever the result was made.
-
-    None where the result says too little of the input: it covers too little, or has other slices, but no finer ones.
-
-    Args:
-        request: settled.
-        volume: the input.
-        result: its upscaling onto ``target``.
-        target: the grid, from the pixels that were started from.
-        slices: of `make_slice_consistency`.
-        acquired: those pixels, where they are fewer than the volume's.
-        keeper: what put back what was measured in plane, where the result has the input's slices; None for a new one.
-        intensities: of the input, where they are at hand.
-    """
-    if find_long_axes(target) or (slices is None and target.treat(target.axis) is not Treatment.KEEP):
-        return None
-    keeper = make_data_consistency(request, target) if keeper is None else keeper
-    intensities = fit_intensities(volume, target, acquired) if intensities is None else intensities
-    reduce = None if acquired is None else acquired.reduce
-    return (yield from keeper.measure_steps(volume, result, target, intensities, slices, reduce))
 
 
 def estimate_memory(request: Request, volume: Volume, target: Target) -> int:

@@ -27,8 +27,10 @@ from ..networks.weights import SHIPPED
 from ..trust.consistency import MODELS
 from .values import (
     ACQUIRED,
+    LOWEST,
     read_acquired,
     read_acquired_sizes,
+    read_fill,
     read_grid,
     read_number,
     read_reference,
@@ -114,6 +116,8 @@ class Request:
         clip: "soft" clips to the input's lowest and highest value and then puts back what was measured, so that little
             is left outside; "input" clips last, which takes a little of what was measured away again; "none" does not
             clip. None for "soft", and where nothing is put back "input".
+        fill: what NaN and infinite voxels become before anything else: a number, or "lowest" for the lowest value of
+            the tissue; None refuses them.
 
     Raises:
         UsageError: none or several of what says how fine, or a value that makes sense for no volume.
@@ -183,11 +187,13 @@ class Request:
         choices=CLIPS,
         in_report=True,
     )
+    fill: float | str | None = _ask(None, f"what NaN and infinite voxels become: a number, or {LOWEST} (of the tissue)")
 
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
         self._check_words()
         object.__setattr__(self, "acquired", read_acquired(self.acquired))
+        object.__setattr__(self, "fill", read_fill(self.fill))
         self._check_target()
         if self.like is not None:
             object.__setattr__(self, "like", read_reference(self.like))

@@ -40,6 +40,9 @@ class Result:
         thickness: of the input's slices, where they were made finer.
         acquired: the pixels that were started from, where they are fewer than the stored ones.
         resolution: what the input's spectrum says was acquired; None where nothing hung on it.
+        far_voxels: how many of the input's voxels are far from the tissue, and carried through as they were.
+        tissue_range: the lowest and the highest value of the others; None where none is far.
+        filled: how many NaN and infinite voxels were filled.
         left_out: root mean square of what stored pixels hold beyond the acquired ones, a part of the tissue's range.
     """
 
@@ -56,6 +59,9 @@ class Result:
     acquired: AcquiredPlane | None = None
     resolution: TrueResolution | None = None
     left_out: float | None = None
+    far_voxels: int = 0
+    tissue_range: tuple[float, float] | None = None
+    filled: int = 0
 
     @property
     def start(self) -> Target:
@@ -85,6 +91,7 @@ class Result:
             **self._describe_slices(),
             "DataType": str(result.array.dtype),
             "Clip": self.request.clip,
+            **self._describe_values(),
             "Consistent": self.request.consistent,
             **_describe_agreement(self.agreement),
             "Seconds": round(self.seconds, 2),
@@ -110,6 +117,13 @@ class Result:
                 "Sharpness": [round(axis.sharpness, 1) for axis in axes],
                 "Confidence": [round(axis.confidence, 2) for axis in axes],
             }
+        return said
+
+    def _describe_values(self) -> dict[str, Any]:
+        """What a report says of voxels that were filled, and of those far from the tissue; nothing where none are."""
+        said: dict[str, Any] = {"FilledVoxels": self.filled} if self.filled else {}
+        if self.tissue_range is not None:
+            said |= {"FarVoxels": self.far_voxels, "TissueRange": list(self.tissue_range)}
         return said
 
     def _describe_slices(self) -> dict[str, Any]:

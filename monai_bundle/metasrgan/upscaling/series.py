@@ -76,8 +76,15 @@ def run_series_steps(run: RunVolume, volume: Volume) -> Generator[Progress, None
         agreement=_pool([each.agreement for each in results]),
         seconds=sum(each.seconds for each in results),
         warnings=tuple(dict.fromkeys(text for each in results for text in each.warnings)),
+        far_voxels=sum(each.far_voxels for each in results),
+        tissue_range=_join([each.tissue_range for each in results if each.tissue_range is not None]),
         left_out=max((each.left_out for each in results if each.left_out is not None), default=None),
     )
+
+
+def _join(ranges: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The range that holds all of these; None of none."""
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
 
 def _pool(agreements: Sequence[Agreement | None]) -> Agreement | None:

@@ -112,14 +112,14 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
     target = run.target
     for warning in list_factor_warnings(run.request, target, run.networks.in_plane is not None):
         run.warn(warning)
-    above, *beside = _find_outside(target)
+    above, *beside = find_outside(target)
     if any(each.any() for each in (above, *beside)):
         run.warn(
             "the reference reaches beyond the input's field of view; its voxels there get the input's lowest value"
         )
     maps = run.request.method != "nearest"
     if target.keeps_all:
-        same = target.view_as_result(_convert(run.array, choose_dtype(run.request, run.volume)).copy())
+        same = target.view_as_result(convert(run.array, choose_dtype(run.request, run.volume)).copy())
         return run.volume.replace_voxels(same, target.affine, target.index_transform)
     # What only upscales in plane takes the input a batch at a time.
     stack = None if target.keeps_slices else (yield from _make_stack_steps(run))
@@ -145,7 +145,7 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
         if maps:
             batch = _map_back(run, batch)
         _fill_outside(batch, (above[start:stop], *beside), run.extremes[0])
-        result[start:stop] = _convert(batch, result.dtype)
+        result[start:stop] = convert(batch, result.dtype)
         start = stop
         yield Progress(run.images + stop, run.total)
 
@@ -202,7 +202,8 @@ def _fill_outside(batch: np.ndarray, outside: Sequence[np.ndarray], value: np.ge
     batch[:, :, columns] = value
 
 
-def _convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def convert(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return voxels in another type: rounded where that is of integers, and clipped to what it holds."""
     narrower = dtype.kind == "f" and dtype.itemsize < batch.dtype.itemsize
     if narrower or (dtype == np.float64 and not np.isfinite(batch).all()):
         # What is put back may reach beyond the input's range, and so beyond what its type holds.
@@ -285,8 +286,8 @@ def list_factor_warnings(request: Request, target: Target, by_plane_network: boo
     return found
 
 
-def _find_outside(target: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which of the output's slices, rows and columns lie outside the input's field of view, bool each."""
+def find_outside(target: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find which of the output's slices, rows and columns lie outside the input's field of view, bool each."""
     found = []
     for axis in (target.axis, *target.plane):
         line, size = target.positions[axis], target.shape_in[axis]

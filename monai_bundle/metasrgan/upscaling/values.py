@@ -18,6 +18,8 @@ from ..volumes.volume import Volume
 ACQUIRED = ("auto", "stored")
 # Voxels along an axis of a reference: a longer one is no volume's, and its positions alone would take much memory.
 _LONGEST_SIDE = 4_000_000
+# What NaN and infinite voxels may be filled with, beside a number: the lowest finite value of the tissue.
+LOWEST = "lowest"
 
 
 def read_number(name: str, value: Any, example: str) -> float:
@@ -44,6 +46,20 @@ def read_whole_number(name: str, value: Any, example: str) -> int:
     if not 0 <= number < 2**31 or number != int(number):
         raise UsageError(f"{name} {value} is not a whole number from 0; give {example}")
     return int(number)
+
+
+def read_fill(value: Any) -> float | str | None:
+    """Take a finite number or `LOWEST`, and None for none.
+
+    Raises:
+        UsageError: neither.
+    """
+    if value is None or value == LOWEST:
+        return value
+    number = read_number("fill", value, f"what NaN voxels become, such as 0, or {LOWEST}")
+    if not np.isfinite(number):
+        raise UsageError(f"fill {value!r} is not finite; give what NaN voxels become, such as 0, or {LOWEST}")
+    return number
 
 
 def read_grid(value: Any) -> Grid:

@@ -33,8 +33,12 @@ from .volume import Volume, check_grid, check_volume, straighten_grid
 
 
 @explain_memory()
-def read(path: str | Path) -> Volume:
+def read(path: str | Path, finite: bool = True) -> Volume:
     """Read a volume of any type in `formats.READABLE`, and how thick its slices are where a sidecar beside it says so.
+
+    Args:
+        path: of the file.
+        finite: whether NaN and infinite voxels are refused; not where they will be filled, as a request may ask.
 
     Raises:
         InputMissingError: no such file.
@@ -62,7 +66,7 @@ def read(path: str | Path) -> Volume:
             raise
         raise DataError(f"{path}: {explanation}") from error
     volume = straighten_grid(volume)
-    check_volume(volume)
+    check_volume(volume, finite)
     return add_slice_thickness(volume, path)
 
 

@@ -178,8 +178,12 @@ def require_single(volume: Volume) -> Volume:
     return volume.take(0)
 
 
-def check_volume(volume: Volume) -> None:
+def check_volume(volume: Volume, finite: bool = True) -> None:
     """Refuse what cannot be super-resolved.
+
+    Args:
+        volume: any.
+        finite: whether NaN and infinite voxels are refused; not where they will be filled.
 
     Raises:
         DataError: neither three-dimensional nor a series, empty, not real and finite numbers, or on a sheared or
@@ -194,8 +198,10 @@ def check_volume(volume: Volume) -> None:
     if array.dtype.kind not in "biuf":
         raise DataError(f"{name}: voxels of type {array.dtype} are not numbers")
     check_grid(volume)
-    if array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
-        raise DataError(f"{name}: there are NaN or infinite voxels; replace them first")
+    if finite and array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
+        raise DataError(
+            f"{name}: there are NaN or infinite voxels; replace them, or give a fill: --fill VALUE or --fill lowest"
+        )
 
 
 def check_grid(volume: Volume) -> None:
