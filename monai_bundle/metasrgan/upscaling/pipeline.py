@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError
 from ..geometry.target import Target, Treatment
 from ..image.intensity import IntensityMap
 from ..image.slice_profile import PROFILES
@@ -25,7 +24,8 @@ from ..memory import require_memory
 from ..progress import Progress, finish
 from ..trust.consistency import MODELS, Agreement, DataConsistency, SliceConsistency
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
-from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
+from ..volumes.labels import check_labels, check_no_labels
+from ..volumes.volume import Volume, check_grid, check_volume
 from .acquired import AcquiredPlane
 from .plan import (
     Networks,
@@ -227,8 +227,10 @@ def _run_volume_steps(
             warn(text)
 
     stored = choose_target(request, volume.grid)
-    if request.method != "nearest" and looks_like_labels(volume):
-        raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
+    if request.method == "labels":
+        check_labels(volume)
+    elif request.method != "nearest":
+        check_no_labels(volume)
     for note in volume.notes:
         warn_once(note)
     own = None
@@ -339,7 +341,8 @@ def measure_agreement_steps(
 ) -> Generator[Progress, None, Agreement | None]:
     """Measure how closely a result, measured again, agrees with its input, wherever the result was made.
 
-    None where the result says too little of the input: it covers too little, or has other slices, but no finer ones.
+    None where the result says too little of the input: it covers too little, or has other slices, but no finer ones;
+    and of boundaries that were drawn anew, where means of labels say nothing.
 
     Args:
         request: settled.
@@ -351,7 +354,7 @@ def measure_agreement_steps(
         keeper: what put back what was measured in plane, where the result has the input's slices; None for a new one.
         intensities: of the input, where they are at hand.
     """
-    if slices is None and target.treat(target.axis) is not Treatment.KEEP:
+    if request.method == "labels" or (slices is None and target.treat(target.axis) is not Treatment.KEEP):
         return None
     keeper = make_data_consistency(request, target) if keeper is None else keeper
     intensities = fit_intensities(volume, target, acquired) if intensities is None else intensities
@@ -363,7 +366,7 @@ def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
     """Return about how many bytes it takes to upscale a volume, the input and the result included."""
     matrices = max(len(target.positions[axis]) * volume.shape[axis] for axis in target.plane)
     stacks = 0
-    if not target.keeps_slices and request.method != "nearest":
+    if not target.keeps_slices and not request.is_for_labels:
         # The slices in single precision, and those made of them while the plane is still to be made finer.
         plane = int(np.prod([volume.shape[axis] for axis in target.plane], dtype=np.int64))
         stacks = 4 * plane * (volume.shape[target.axis] + len(target.positions[target.axis]))

@@ -83,7 +83,7 @@ def settle(request: Request, is_scan: bool, target: Target) -> Request:
     refines = target.treat(target.axis) is Treatment.REFINE
     if request.consistent == "profile" and not refines:
         raise UsageError("consistent 'profile': the slices are not made finer; choose kspace, mean or off")
-    kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
+    kept = request.consistent or (MODELS[0] if is_scan and not request.is_for_labels else "off")
     if kept != "profile" and not target.refines_plane:
         # What was measured in plane is there as it was.
         kept = "off"
