@@ -43,15 +43,26 @@ def make_interpolation_matrix(method: str, positions: np.ndarray, size: int) -> 
         taps = tuple(_evaluate_keys(part - tap) for tap in (-1, 0, 1, 2))
         return _gather(low - 1, taps, size, mirror=False).astype(np.float32)
     if method == "bspline":
-        taps = tuple(_evaluate_b_spline(part - tap) for tap in (-1, 0, 1, 2))
-        basis = _gather(low - 1, taps, size, mirror=True)
-        matrix = basis @ _solve_b_spline(size)
+        matrix = _evaluate_b_splines(positions, size) @ _solve_b_spline(size)
         # Far from the diagonal weights fall below what float32 holds normally, which made products ten times slower.
         return np.where(np.abs(matrix) < 1e-12, 0, matrix).astype(np.float32)
     if method == "zerofill":
         series = evaluate_cosines(np.arange(size, dtype=np.float64), size, size)
         return (evaluate_cosines(positions, size, size) @ series.T).astype(np.float32)
     raise ValueError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}")
+
+
+def make_smoothing_matrix(positions: np.ndarray, size: int) -> np.ndarray:
+    """Return the matrix that sums cubic B-splines at voxels, which goes near the voxels' values and not through them.
+
+    Args:
+        positions: (N,) output centres in input voxels.
+        size: n, input voxels.
+
+    Returns:
+        float32 (N, n).
+    """
+    return _evaluate_b_splines(positions, size).astype(np.float32)
 
 
 def apply_matrices(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
@@ -96,6 +107,13 @@ def apply_along(matrix: np.ndarray, slices: np.ndarray, place: int) -> np.ndarra
 def find_nearest_voxels(positions: np.ndarray, size: int) -> np.ndarray:
     """Return the input voxels, int64 (N,), that positions lie closest to; halfway it is the farther one."""
     return np.floor(positions + 0.5).astype(np.int64).clip(0, size - 1)
+
+
+def _evaluate_b_splines(positions: np.ndarray, size: int) -> np.ndarray:
+    """(N, size): cubic B-splines at the voxels, at the positions."""
+    low = np.floor(positions).astype(np.int64)
+    taps = tuple(_evaluate_b_spline(positions - low - tap) for tap in (-1, 0, 1, 2))
+    return _gather(low - 1, taps, size, mirror=True)
 
 
 def _gather(first: np.ndarray, taps: tuple[np.ndarray, ...], size: int, mirror: bool) -> np.ndarray:

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..geometry.target import Target, Treatment
 from ..image.averaging import average_onto
-from ..image.interpolation import make_interpolation_matrix
-from ..image.label_interpolation import LabelAxis, interpolate_labels, limit_reach
+from ..image.label_interpolation import LabelAxis, interpolate_labels
 from ..progress import Progress
 
 # Voxels of the result that are chosen at a time: 8 bytes each, and about as much again for a label.
@@ -46,11 +45,11 @@ def upscale_labels_steps(slices: np.ndarray, target: Target, dtype: np.dtype) ->
 
 
 def _make_axis(target: Target, axis: int) -> LabelAxis:
-    """What an axis goes through: kept, averaged, where the largest part is the majority, or interpolated."""
+    """What an axis goes through: kept, averaged, where the largest part is the majority, or drawn finer."""
     size, factor, treatment = target.shape_in[axis], target.factors[axis], target.treat(axis)
     positions = target.positions[axis].clip(-0.5, size - 0.5)
     if treatment is Treatment.KEEP:
-        return LabelAxis(positions, None, 0.0)
+        return LabelAxis(positions)
     if treatment is Treatment.AVERAGE:
-        return LabelAxis(positions, average_onto(positions, size, 1 / factor), 1 / factor)
-    return LabelAxis(positions, limit_reach(make_interpolation_matrix("bspline", positions, size), positions), 1.0)
+        return LabelAxis(positions, average_onto(positions, size, 1 / factor), reach=1 / factor)
+    return LabelAxis.refine(positions, size)

@@ -145,7 +145,10 @@ class Request:
         "auto", "slices along: auto (coarsest spacing), sagittal, coronal, axial, 0, 1, 2", in_report=True
     )
     method: str = _ask(
-        "net", f"net (default), {', '.join(METHODS[1:-2])}; for label maps {' or '.join(LABEL_METHODS)}", choices=METHODS, in_report=True
+        "net",
+        f"net (default), {', '.join(METHODS[1:-2])}; for label maps {' or '.join(LABEL_METHODS)}",
+        choices=METHODS,
+        in_report=True,
     )
     consistent: str | None = _ask(
         None,
@@ -211,8 +214,8 @@ class Request:
         """Refuse words that are unknown, or that the method does not heed."""
         if self.is_for_labels and self.acquired_sizes is not None:
             raise UsageError(
-                f"acquired {self.acquired}: method {self.method} picks stored voxels, and cannot start from others; leave it "
-                "out, or choose another method"
+                f"acquired {self.acquired}: method {self.method} picks stored voxels, and cannot start from others; "
+                "leave it out, or choose another method"
             )
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)

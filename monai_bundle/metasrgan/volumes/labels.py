@@ -12,6 +12,7 @@ ordered as intensities are, and no scan has so few. Of more values, ordered ones
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +27,7 @@ _FEW_VALUES = 8
 # Fewer voxels than these can be of two values by chance.
 _FEW_VOXELS = 8
 # How much more often than by chance neighbours are equal (Cohen's kappa): classes, and labels of many values.
-_LEAST_AGREEMENT, _AGREEMENT = 0.1, 0.25
+_LEAST_AGREEMENT, _AGREEMENT = 0.05, 0.25
 # Pairs of neighbours one value apart for each pair of equal ones: at most so many in label maps (0.15 of 60 atlases at
 # up to four times their voxels' size), and more where pairs further apart are as common as their order is random.
 _STEPS, _MANY_STEPS = 0.16, 0.4
@@ -187,6 +188,6 @@ def _drop_repeated(ranks: np.ndarray) -> np.ndarray:
     """Drop rows and columns that repeat the one before, as a scan has that was enlarged by picking voxels."""
     for axis in (1, 2):
         lines = np.moveaxis(ranks, axis, 0)
-        new = [True, *((line != before).any() for before, line in zip(lines[:-1], lines[1:]))]
+        new = [True, *((line != before).any() for before, line in pairwise(lines))]
         ranks = np.compress(new, ranks, axis=axis)
     return ranks
