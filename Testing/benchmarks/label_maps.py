@@ -30,7 +30,7 @@ def list_shapes(factor: int) -> Iterator[tuple[str, np.ndarray]]:
     for size in (5, 2.5, 1.2):
         yield f"sphere, radius {size}", distance < size * factor
     for size in (2, 1.2):
-        yield f"sheet, {size} thick", height < size / 2 * factor
+        yield f"sheet, {size} thick", np.asarray(height < size / 2 * factor)
     for size in (1.5, 0.8):
         yield f"vessel, radius {size}", radius < size * factor
     yield "box, side 6", (np.abs(voxels) < 3 * factor).all(-1)

@@ -102,8 +102,10 @@ def interpolate_labels(
         if any(low >= high for low, high in outputs):
             continue
         box = tuple(
-            slice(max(part.start - _MARGIN, 0), min(part.stop + _MARGIN, size)) if axis.is_spline else part
-            for axis, part, size in zip(axes, box, ranks.shape)
+            slice(max(part.start - _MARGIN, 0), min(part.stop + _MARGIN, ranks.shape[place]))
+            if axis.is_spline
+            else part
+            for place, (axis, part) in enumerate(zip(axes, box))
         )
         inside = _find_coefficients(ranks[box] == rank, [axis.is_spline for axis in axes])
         for place, (axis, (low, high), part, offset) in enumerate(zip(axes, outputs, box, offsets)):
@@ -125,12 +127,12 @@ def interpolate_labels(
 
 def _find_coefficients(own: np.ndarray, splines: list[bool]) -> np.ndarray:
     """Coefficients, float32, of a label whose own voxels are given, bool; of B-splines along some of its axes."""
-    found = own.astype(np.float32)
+    found: np.ndarray = own.astype(np.float32)
     along = [axis for axis, is_spline in enumerate(splines) if is_spline]
     if not along:
         return found
     for _ in range(_CHANGES):
-        centres = found
+        centres: np.ndarray = found
         for axis in along:
             centres = ndimage.correlate1d(centres, _SPLINE, axis, mode="reflect")
         missing = np.where(own, (_LEAST - centres).clip(min=0), (1 - _LEAST - centres).clip(max=0))

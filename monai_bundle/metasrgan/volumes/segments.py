@@ -42,8 +42,9 @@ def update_segments(facts: Mapping[str, Any], array: np.ndarray, affine: np.ndar
     whole = [0, array.shape[0] - 1, 0, array.shape[1] - 1, 0, array.shape[2] - 1]
     for layer in _group_by_layer(facts):
         shared = len({str(facts[f"Segment{number}_Extent"]).strip() for number in layer}) == 1
-        values = {number: _read_label(facts, number) for number in layer}
-        if not has_segments(facts) or None in values.values():
+        labels = {number: _read_label(facts, number) for number in layer}
+        values = {number: label for number, label in labels.items() if label is not None}
+        if not has_segments(facts) or len(values) < len(layer):
             # A part that a segment fills, or no label of its own: everything may be its.
             found.update((f"Segment{number}_Extent", " ".join(map(str, whole))) for number in layer)
             continue
@@ -81,7 +82,7 @@ def _read_label(facts: Mapping[str, Any], number: str) -> int | None:
     return int(text) if re.fullmatch(r"-?\d{1,18}", text) else None
 
 
-def _find_extent(array: np.ndarray, values: list[int | None]) -> str:
+def _find_extent(array: np.ndarray, values: list[int]) -> str:
     """The extent of labels, as Slicer writes it."""
     held = [np.zeros(size, bool) for size in array.shape]
     for index, plane in enumerate(array):
