@@ -28,12 +28,12 @@ def list_shapes(factor: int) -> Iterator[tuple[str, np.ndarray]]:
     normal, along = (np.array(each) / np.linalg.norm(each) for each in ((0.6, 0.3, 0.74), (0.5, 0.7, -0.51)))
     height, radius = np.abs(voxels @ normal), np.sqrt((distance**2 - (voxels @ along) ** 2).clip(min=0))
     for size in (5, 2.5, 1.2):
-        yield f"sphere, radius {size}", distance < size * factor
+        yield f"sphere, radius {size}", np.asarray(distance < size * factor)
     for size in (2, 1.2):
         yield f"sheet, {size} thick", np.asarray(height < size / 2 * factor)
     for size in (1.5, 0.8):
-        yield f"vessel, radius {size}", radius < size * factor
-    yield "box, side 6", (np.abs(voxels) < 3 * factor).all(-1)
+        yield f"vessel, radius {size}", np.asarray(radius < size * factor)
+    yield "box, side 6", np.asarray((np.abs(voxels) < 3 * factor).all(-1))
 
 
 def make_classes(path: str) -> np.ndarray:
