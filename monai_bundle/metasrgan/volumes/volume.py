@@ -111,13 +111,16 @@ class Volume:
         """
         qform = None if self.qform is None else self.qform @ index_transform
         same = self._has_slices_of(affine)
+        facts = carry_facts(self.facts, index_transform, self.array.shape, array.shape)
         return replace(
             self,
             array=array,
             affine=affine,
             qform=qform,
             dtype=array.dtype,
-            facts=update_segments(carry_facts(self.facts, index_transform, self.array.shape, array.shape), array, affine),
+            facts=update_segments(
+                carry_facts(self.facts, index_transform, self.array.shape, array.shape), array, affine
+            ),
             slice_thickness=self.slice_thickness if same else None,
             thickness_source=self.thickness_source if same else None,
             notes=(),
