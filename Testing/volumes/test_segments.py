@@ -46,6 +46,18 @@ def test_segments_that_share_a_layers_extent_go_on_sharing_it_since_slicer_reads
     assert found["Segment0_Name"] == "s"
 
 
+def test_layers_of_a_series_have_the_extents_of_their_own_voxels() -> None:
+    layers = np.stack([blocks(), blocks()[::-1].copy()], -1)
+    facts = segment(0, 1, "0 1 0 1 0 1") | segment(1, 1, "0 1 0 1 0 1", layer=1) | segment(2, 1, "0 1 0 1 0 1", layer=2)
+    volume = Volume(layers, np.diag([1.0, 1, 5, 1]), facts=facts)
+    found = metasrgan.upscale(volume, scale=2, method="nearest").facts
+    assert [found[f"Segment{number}_Extent"] for number in range(3)] == [
+        "4 9 6 17 1 2",
+        "30 35 6 17 1 2",
+        "0 -1 0 -1 0 -1",
+    ]
+
+
 def test_segments_with_extents_of_their_own_keep_their_own() -> None:
     facts = segment(0, 1, "1 2 1 4 0 1") | segment(1, 2, "5 7 2 2 2 2") | segment(2, 9, "0 1 0 1 0 1")
     found = update_segments(facts, blocks(), AFFINE)

@@ -33,14 +33,14 @@ def update_segments(facts: Mapping[str, Any], array: np.ndarray, affine: np.ndar
 
     Args:
         facts: of the volume before.
-        array: (I, J, K), the new voxels.
+        array: (I, J, K), the new voxels; or (I, J, K, L), each layer's.
         affine: (4, 4), their indices to RAS mm.
     """
     if "Segment0_ID" not in facts:
         return dict(facts)
     found = dict(facts)
     whole = [0, array.shape[0] - 1, 0, array.shape[1] - 1, 0, array.shape[2] - 1]
-    for layer in _group_by_layer(facts):
+    for name, layer in _group_by_layer(facts):
         shared = len({str(facts[f"Segment{number}_Extent"]).strip() for number in layer}) == 1
         labels = {number: _read_label(facts, number) for number in layer}
         values = {number: label for number, label in labels.items() if label is not None}
@@ -50,7 +50,7 @@ def update_segments(facts: Mapping[str, Any], array: np.ndarray, affine: np.ndar
             continue
         for number in layer:
             wanted = list(values.values()) if shared else [values[number]]
-            found[f"Segment{number}_Extent"] = _find_extent(array, wanted)
+            found[f"Segment{number}_Extent"] = _find_extent(_take_layer(array, name), wanted)
     if _PREFIX + "ReferenceImageExtentOffset" in found:
         found[_PREFIX + "ReferenceImageExtentOffset"] = "0 0 0"
     # Of files before Slicer 4.11, beside which extents count from its first voxel.
@@ -65,15 +65,28 @@ def update_segments(facts: Mapping[str, Any], array: np.ndarray, affine: np.ndar
     return found
 
 
-def _group_by_layer(facts: Mapping[str, Any]) -> Iterator[list[str]]:
-    """The numbers of segments that have an extent, a list a layer; those that name no layer are in one."""
+def is_extent(key: str) -> bool:
+    """Whether a key of a header's facts is of a segment's extent."""
+    return _EXTENT.fullmatch(key) is not None
+
+
+def _group_by_layer(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Each layer, and the numbers of its segments that have an extent; those that name no layer are in layer 0."""
     layers: dict[str, list[str]] = {}
     for key in facts:
         match = _EXTENT.fullmatch(key)
         if match:
             layer = str(facts.get(f"Segment{match[1]}_Layer", "0")).strip()
             layers.setdefault(layer, []).append(match[1])
-    yield from layers.values()
+    yield from layers.items()
+
+
+def _take_layer(array: np.ndarray, layer: str) -> np.ndarray:
+    """The voxels of a layer, (I, J, K), none where there is no such layer; of one volume they are all there are."""
+    if array.ndim == 3:
+        return array
+    number = int(layer) if layer.isdecimal() and len(layer) < 9 else array.shape[3]
+    return array[..., number] if number < array.shape[3] else array[:0, :, :, 0]
 
 
 def _read_label(facts: Mapping[str, Any], number: str) -> int | None:

@@ -118,9 +118,7 @@ class Volume:
             affine=affine,
             qform=qform,
             dtype=array.dtype,
-            facts=update_segments(
-                carry_facts(self.facts, index_transform, self.array.shape, array.shape), array, affine
-            ),
+            facts=update_segments(facts, array, affine),
             slice_thickness=self.slice_thickness if same else None,
             thickness_source=self.thickness_source if same else None,
             notes=(),
