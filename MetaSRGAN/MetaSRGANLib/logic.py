@@ -68,7 +68,7 @@ class MetaSRGANLogic(ScriptedLoadableModuleLogic):
         generator leaves the scene as it was.
 
         Args:
-            inputVolume: vtkMRMLScalarVolumeNode; with ``method="nearest"`` a label map too.
+            inputVolume: vtkMRMLScalarVolumeNode; with ``method="nearest"`` or ``"labels"`` a label map too.
             outputVolume: node of the same class to write into, or None for a new one.
             checkConsistency: whether to measure the result again and compare it with the input.
             server: address of a MONAI Label server to compute on, such as "http://127.0.0.1:8000"; empty: here.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import vtk
 from metasrgan.errors import DataError, UsageError
+from metasrgan.upscaling.request import LABEL_METHODS
 from metasrgan.volumes.volume import Volume
 from vtk.util import numpy_support
 
@@ -22,7 +23,7 @@ def view_volume(node: Any, method: str = "net") -> Volume:
 
     Args:
         node: vtkMRMLScalarVolumeNode.
-        method: of `metasrgan.upscaling.request.METHODS`; "nearest" takes label maps too.
+        method: of `metasrgan.upscaling.request.METHODS`; those for label maps take them too.
 
     Raises:
         UsageError: no node.
@@ -36,8 +37,10 @@ def view_volume(node: Any, method: str = "net") -> Volume:
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         raise DataError(f"{name}: not a scalar volume; select an MRI")
     labels = bool(node.IsA("vtkMRMLLabelMapVolumeNode"))
-    if labels and method != "nearest":
-        raise DataError(f'{name}: a label map, whose values cannot be blended; resample it with method="nearest"')
+    if labels and method not in LABEL_METHODS:
+        raise DataError(
+            f'{name}: a label map, whose values cannot be blended; resample it with method="nearest" or "labels"'
+        )
     image = node.GetImageData()
     scalars = None if image is None else image.GetPointData().GetScalars()
     if scalars is None or scalars.GetNumberOfTuples() == 0:

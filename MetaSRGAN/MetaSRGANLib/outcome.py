@@ -50,8 +50,8 @@ def describe_result(result: Result, name: str) -> str:
     networks = (result.networks.in_plane, result.networks.through_plane)
     weights = [f"{model.path.name} ({model.sha256[:12]}…)" for model in networks if model is not None]
     how = ", weights ".join([result.request.method, *([" and ".join(weights)] if weights else [])])
-    # A label map's voxels are copied, and nothing can be added to them.
-    kept = "" if result.request.method == "nearest" else f"what was measured is {_KEPT[str(result.request.consistent)]}"
+    # Nothing can be added to a label map's voxels.
+    kept = "" if result.request.is_for_labels else f"what was measured is {_KEPT[str(result.request.consistent)]}"
     gain, agreement = format_gain(result), format_agreement(result.agreement)
     parts = [f"metasrgan {__version__}: {name} by {how}", gain, kept, agreement, *result.warnings, INTENDED_USE]
     return "; ".join(part for part in parts if part)

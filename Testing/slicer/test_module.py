@@ -139,6 +139,9 @@ def test_label_maps_are_resampled_by_nearest_into_label_maps() -> None:
     output = module.MetaSRGANLogic().process(labels, scale=2, method="nearest").outputVolume
     assert output.GetClassName() == "vtkMRMLLabelMapVolumeNode"
     np.testing.assert_array_equal(voxels(output).T, array.repeat(2, axis=1).repeat(2, axis=2))
+    drawn = module.MetaSRGANLogic().process(labels, scale=2, method="labels").outputVolume
+    assert drawn.GetClassName() == "vtkMRMLLabelMapVolumeNode"
+    assert set(np.unique(voxels(drawn))) == {0, 7}
 
 
 def test_a_frame_of_a_sequence_is_upscaled_and_never_written_into() -> None:

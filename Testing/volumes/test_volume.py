@@ -1,4 +1,4 @@
-"""Volumes: what cannot be upscaled is refused in one sentence, and labels are told from scans."""
+"""Volumes: what cannot be upscaled is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -9,55 +9,7 @@ import numpy as np
 import pytest
 from made_volumes import AFFINES, affine_of, head
 from metasrgan.errors import DataError
-from metasrgan.volumes.volume import Volume, check_grid, check_volume, looks_like_labels
-from scipy.ndimage import gaussian_filter
-
-SHAPE = (60, 48, 12)
-
-
-def scan(dtype: str = "int16", background: float = 0) -> np.ndarray:
-    """Noisy tissue in a background of one value."""
-    rng = np.random.default_rng(0)
-    inside = gaussian_filter(rng.normal(0, 1, SHAPE), 3) > 0
-    return np.where(inside, rng.normal(400, 20, SHAPE), background).astype(dtype)
-
-
-def segmentation(dtype: str = "int16", values: tuple[float, ...] = (0, 1, 2, 3)) -> np.ndarray:
-    """Compact regions."""
-    smooth = gaussian_filter(np.random.default_rng(1).normal(0, 1, SHAPE), 8)
-    return np.array(values)[np.digitize(smooth, np.quantile(smooth, [0.5, 0.7, 0.85]))].astype(dtype)
-
-
-def masked_but_for_a_corner(array: np.ndarray) -> np.ndarray:
-    masked = np.zeros_like(array)
-    masked[20:40, 20:30] = array[20:40, 20:30]
-    masked[0, 0, 0] = 9
-    return masked
-
-
-@pytest.mark.parametrize(
-    "array",
-    [segmentation(dtype) for dtype in ("bool", "uint8", "int16", "int32", "uint64", "float32", "float64")]
-    + [segmentation("int32", values) for values in ((0, 1, 1, 1), (0, 2, 41, 1035), (7, 0, 1, 2), (1, 2, 3, 4))]
-    + [masked_but_for_a_corner(segmentation(values=(1, 2, 3, 4)))],
-)
-def test_compact_regions_are_labels_whatever_their_numbers_and_their_type(array: np.ndarray) -> None:
-    assert looks_like_labels(Volume(array, np.eye(4)))
-
-
-@pytest.mark.parametrize(
-    "array",
-    [scan(dtype, background) for dtype in ("int16", "int32", "float32") for background in (0, -1024, 17)]
-    + [masked_but_for_a_corner(scan(background=350)), segmentation("float32") / 4, segmentation("complex64")]
-    + [np.full(SHAPE, value, dtype) for value, dtype in ((0, "int16"), (5, "uint8"), (0.5, "float64"))]
-    + [scan()[:1, :1, :1], scan()[:5, :1, :1], scan()[:1, :7, :3], np.eye(3, dtype=int)[..., None]],
-)
-def test_scans_single_values_and_tiny_volumes_are_none(array: np.ndarray) -> None:
-    assert not looks_like_labels(Volume(array, np.eye(4)))
-
-
-def test_what_the_header_calls_labels_are_labels() -> None:
-    assert looks_like_labels(Volume(scan(), np.eye(4), labels=True))
+from metasrgan.volumes.volume import Volume, check_grid, check_volume
 
 
 @pytest.mark.parametrize("value", ["a", None, np.nan, 1j])

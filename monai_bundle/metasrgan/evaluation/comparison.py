@@ -25,7 +25,8 @@ from ..progress import Progress
 from ..upscaling.intensities import leave_far_out
 from ..upscaling.pipeline import run_request, warn_user
 from ..upscaling.request import Request
-from ..volumes.volume import Volume, check_volume, looks_like_labels, require_single
+from ..volumes.labels import looks_like_labels
+from ..volumes.volume import Volume, check_volume, require_single
 from .methods import Method, parse_method
 from .metrics import METRICS, choose_border, crop_border
 

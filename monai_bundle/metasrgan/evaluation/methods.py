@@ -70,6 +70,8 @@ def parse_method(word: str, networks: Collection[str] = (), suffixes: Sequence[s
         UsageError: an unknown name or suffix, or one that the method cannot heed.
     """
     name, colon, suffix = word.partition(":")
+    if name == "labels":
+        raise UsageError(f"method {word!r} draws boundaries of labels, and only scans are compared; leave it out")
     if name not in METHODS and name not in networks:
         known = ", ".join([*METHODS, *(each for each in networks if each not in METHODS)])
         raise UsageError(f"method {name!r} is unknown; choose from {known}")

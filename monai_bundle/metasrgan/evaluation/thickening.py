@@ -24,7 +24,8 @@ from ..geometry.orientation import (
 from ..geometry.scale import Scale
 from ..image.interpolation import apply_along
 from ..image.slice_profile import PROFILES, THICKEST, THINNEST, make_profile_matrix
-from ..volumes.volume import Volume, check_volume, looks_like_labels, require_single
+from ..volumes.labels import looks_like_labels
+from ..volumes.volume import Volume, check_volume, require_single
 
 # Slices further apart than so many pixels are thick already: they are no truth for what is finer.
 _THICKEST_TRUTH = 1.5

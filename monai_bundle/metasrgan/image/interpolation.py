@@ -82,6 +82,19 @@ def interpolate_long(method: str, positions: np.ndarray, slices: np.ndarray, pla
     return result
 
 
+def make_smoothing_matrix(positions: np.ndarray, size: int) -> np.ndarray:
+    """Return the matrix that sums cubic B-splines at voxels, which goes near the voxels' values and not through them.
+
+    Args:
+        positions: (N,) output centres in input voxels.
+        size: n, input voxels.
+
+    Returns:
+        float32 (N, n).
+    """
+    return _gather(_find_taps("bspline", positions, size), len(positions), size).astype(np.float32)
+
+
 def apply_matrices(rows: np.ndarray | None, slices: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
     """Apply a matrix along each axis of slices.
 

@@ -54,7 +54,8 @@ def measure_agreement_steps(
 ) -> Generator[Progress, None, Agreement | None]:
     """Measure how closely a result, measured again, agrees with its input, wherever the result was made.
 
-    None where the result says too little of the input: it covers too little, or has other slices, but no finer ones.
+    None where the result says too little of the input: it covers too little, or has other slices, but no finer ones;
+    and of boundaries that were drawn anew, where means of labels say nothing.
 
     Args:
         request: settled.
@@ -66,7 +67,9 @@ def measure_agreement_steps(
         keeper: what put back what was measured in plane, where the result has the input's slices; None for a new one.
         intensities: of the input, where they are at hand.
     """
-    if find_long_axes(target) or (slices is None and target.treat(target.axis) is not Treatment.KEEP):
+    if request.method == "labels" or find_long_axes(target):
+        return None
+    if slices is None and target.treat(target.axis) is not Treatment.KEEP:
         return None
     keeper = make_data_consistency(request, target) if keeper is None else keeper
     intensities = fit_intensities(volume, target, acquired) if intensities is None else intensities

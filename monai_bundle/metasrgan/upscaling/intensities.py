@@ -17,7 +17,8 @@ from ..geometry.target import Target
 from ..image.intensity import IntensityMap
 from ..image.interpolation import find_nearest_voxels
 from ..image.outliers import find_near
-from ..volumes.volume import Volume, looks_like_labels
+from ..volumes.labels import looks_like_labels
+from ..volumes.volume import Volume
 from .acquired import AcquiredPlane
 from .steps import convert, find_outside
 from .values import LOWEST

@@ -38,8 +38,8 @@ def check_long_axes(request: Request, target: Target, warn: Callable[[str], None
         elif request.method == "net" and len(list_lone_axes(target.shape_in)) == 2:
             # Of a line there is no image for a network to see.
             what = "upscaled by the network"
-        elif request.method == "zerofill":
-            what = "interpolated by zerofill"
+        elif request.method in ("zerofill", "labels"):
+            what = f"upscaled by {request.method}"
         elif request.consistent not in (None, "off"):
             what = f"made consistent by {request.consistent}"
         elif request.acquired_sizes is not None:
@@ -49,5 +49,5 @@ def check_long_axes(request: Request, target: Target, warn: Callable[[str], None
                 f"axis {axis} has {target.shape_in[axis]} voxels, more than any scan, and is not {what}; "
                 "choose the method linear, bicubic or bspline and leave the rest out"
             )
-        if request.method != "nearest" and request.consistent is None:
+        if not request.is_for_labels and request.consistent is None:
             warn(f"axis {axis} has {target.shape_in[axis]} voxels, more than any scan: what was measured is not kept")

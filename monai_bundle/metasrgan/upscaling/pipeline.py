@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError, UsageError, explain_memory, quote
+from ..errors import UsageError, explain_memory, quote
 from ..geometry.target import Target
 from ..image.interpolation import is_long
 from ..image.slice_profile import PROFILES
@@ -28,7 +28,8 @@ from ..progress import Progress, finish
 from ..trust.consistency import Agreement
 from ..trust.true_resolution import TrueResolution, measure_true_resolution
 from ..volumes.arrays import check_blendable
-from ..volumes.volume import Volume, check_grid, check_volume, looks_like_labels
+from ..volumes.labels import check_labels, check_no_labels
+from ..volumes.volume import Volume, check_grid, check_volume
 from .agreement import make_data_consistency, make_slice_consistency, measure_agreement_steps
 from .intensities import Aside, describe_filled, fill_missing, fit_intensities, set_aside, take_some_slices
 from .long_axes import check_long_axes
@@ -188,6 +189,11 @@ def run_request_steps(
         raise UsageError(f"request {quote(request)} is no metasrgan.Request; make one, such as Request(scale=2)")
     check_volume(volume, finite=request.fill is None)
     volume, filled = fill_missing(pick_volume(request, volume), request.fill)
+    # Of a series the first volume tells, before any work.
+    if request.method == "labels":
+        check_labels(volume.take(0))
+    elif request.method != "nearest":
+        check_no_labels(volume.take(0))
     told: set[str] = set()
 
     def warn_once(text: str) -> None:
@@ -247,13 +253,12 @@ def _run_volume_steps(
             warn(text)
 
     stored = choose_target(request, volume.grid)
-    if request.method != "nearest":
-        if looks_like_labels(volume):
-            raise DataError(f"{volume.name}: looks like a label map, which cannot be blended; use the method nearest")
+    if not request.is_for_labels:
         check_blendable(volume.array, volume.name)
     for note in volume.notes:
         warn_once(note)
-    source, aside = volume, set_aside(volume)
+    # Labels may be any numbers.
+    source, aside = volume, None if request.is_for_labels else set_aside(volume)
     if aside is not None:
         warn_once(tell_far(aside))
         volume = aside.tissue
@@ -326,7 +331,7 @@ def estimate_memory(request: Request, volume: Volume, target: Target) -> int:
     sizes = [(len(target.positions[axis]), volume.shape[axis]) for axis in target.plane]
     matrices = max((count * size for count, size in sizes if not is_long(count, size)), default=0)
     stacks = 0
-    if not target.keeps_slices and request.method != "nearest":
+    if not target.keeps_slices and not request.is_for_labels:
         # The slices in single precision, and those made of them while the plane is still to be made finer.
         plane = int(np.prod([volume.shape[axis] for axis in target.plane], dtype=np.int64))
         stacks = 4 * plane * (volume.shape[target.axis] + len(target.positions[target.axis]))

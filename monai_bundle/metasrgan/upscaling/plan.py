@@ -85,7 +85,7 @@ def settle(request: Request, is_scan: bool, target: Target) -> Request:
     refines = target.treat(target.axis) is Treatment.REFINE
     if request.consistent == "profile" and not refines:
         raise UsageError("consistent 'profile': the slices are not made finer; choose kspace, mean or off")
-    kept = request.consistent or (MODELS[0] if is_scan and request.method != "nearest" else "off")
+    kept = request.consistent or (MODELS[0] if is_scan and not request.is_for_labels else "off")
     if find_long_axes(target) or (kept != "profile" and not target.refines_plane):
         # What was measured in plane is there as it was; of what is no scan, nothing was.
         kept = "off"

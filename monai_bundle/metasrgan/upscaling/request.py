@@ -37,7 +37,9 @@ from .values import (
     read_whole_number,
 )
 
-METHODS = ("net", *interpolation.METHODS)
+METHODS = ("net", *interpolation.METHODS, "labels")
+# Those that blend nothing: every voxel has one of the input's values.
+LABEL_METHODS = ("nearest", "labels")
 DTYPES = ("input", "float32")
 CLIPS = ("soft", "input", "none")
 # Models of acquisition by which what was measured is kept in plane; through the plane too; and none of them.
@@ -101,8 +103,8 @@ class Request:
             in mm, along the first and the second axis of the plane, as text such as "0.9,1.2", are taken as they are.
         frame: of a series, which volume alone, counted from 0; None for every one.
         axis: along which slices are taken; see `metasrgan.geometry.orientation.choose_slice_axis`.
-        method: "net", or an interpolation: "bspline", "bicubic", "linear", "zerofill" (sinc, the scanners' own), and
-            for label maps "nearest".
+        method: "net", or an interpolation: "bspline", "bicubic", "linear", "zerofill" (sinc, the scanners' own). For
+            label maps "nearest", which picks voxels, and "labels", which draws each label's boundary smoothly.
         consistent: what was measured is put back, whatever the method, in plane: "kspace" for scans, "mean" for images
             that were averaged down, "off". None for "kspace", and where voxels are no intensities of a scan "off".
             "profile" as "kspace", and through the plane too, by slice_profile: a wrong one costs more than a right one
@@ -159,7 +161,10 @@ class Request:
         in_report=True,
     )
     method: str = _ask(
-        "net", f"net (default), {', '.join(METHODS[1:-1])}; nearest for labels", choices=METHODS, in_report=True
+        "net",
+        f"net (default), {', '.join(METHODS[1:-2])}; for label maps {' or '.join(LABEL_METHODS)}",
+        choices=METHODS,
+        in_report=True,
     )
     consistent: str | None = _ask(
         None,
@@ -215,8 +220,8 @@ class Request:
         object.__setattr__(self, "shoulder", read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
         if not 0 <= self.shoulder <= 1:
             raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
-        if self.shoulder and (self.consistent in ("mean", "off") or self.method == "nearest"):
-            what = "method 'nearest'" if self.method == "nearest" else f"consistent {self.consistent!r}"
+        if self.shoulder and (self.consistent in ("mean", "off") or self.is_for_labels):
+            what = f"method {self.method!r}" if self.is_for_labels else f"consistent {self.consistent!r}"
             raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
 
     def _check_words(self) -> None:
@@ -230,14 +235,14 @@ class Request:
 
     def _check_choices(self) -> None:
         """Refuse words that the method does not heed."""
-        if self.method == "nearest" and self.acquired_sizes is not None:
+        if self.is_for_labels and self.acquired_sizes is not None:
             raise UsageError(
-                f"acquired {self.acquired}: method nearest picks stored voxels, and cannot start from others; leave it "
-                "out, or choose another method"
+                f"acquired {self.acquired}: method {self.method} picks stored voxels, and cannot start from others; "
+                "leave it out, or choose another method"
             )
-        if self.method == "nearest" and self.consistent not in (None, "off"):
+        if self.is_for_labels and self.consistent not in (None, "off"):
             raise UsageError(
-                f"consistent {self.consistent!r}: method nearest picks voxels, and nothing can be added to them; "
+                f"consistent {self.consistent!r}: method {self.method} picks voxels, and nothing can be added to them; "
                 "leave it out, or choose another method"
             )
 
@@ -290,6 +295,11 @@ class Request:
     def may_refine_slices(self) -> bool:
         """Whether slices may be made finer; what a reference asks for, its grid says."""
         return self.isotropic is not None or self.slice_spacing is not None or self.like is not None
+
+    @property
+    def is_for_labels(self) -> bool:
+        """Whether nothing is blended, and every voxel has one of the input's values."""
+        return self.method in LABEL_METHODS
 
     @property
     def may_stay(self) -> bool:

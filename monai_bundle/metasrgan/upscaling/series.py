@@ -15,6 +15,7 @@ from ..errors import DataError, UsageError
 from ..progress import Progress, map_steps
 from ..trust.consistency import Agreement
 from ..trust.true_resolution import TrueResolution
+from ..volumes.segments import is_extent, update_segments
 from ..volumes.volume import Volume
 from .request import Request
 from .result import Result
@@ -69,6 +70,10 @@ def run_series_steps(run: RunVolume, volume: Volume) -> Generator[Progress, None
         results.append(replace(result, source=volume, volume=volume))
     assert array is not None
     upscaled = replace(result.volume, array=np.moveaxis(array, 0, -1))
+    # Of a segmentation in layers, each volume alone knows of its own segments only.
+    extents = {key: text for key, text in volume.facts.items() if is_extent(key)}
+    facts = update_segments({**upscaled.facts, **extents}, upscaled.array, upscaled.affine)
+    upscaled = replace(upscaled, facts=facts)
     return replace(
         results[0],
         source=volume,

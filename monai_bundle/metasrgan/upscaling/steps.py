@@ -22,6 +22,7 @@ from ..volumes.volume import Volume
 from .acquired import AcquiredPlane
 from .engine import run_batch
 from .in_plane import make_plane_engine
+from .label_steps import upscale_labels_steps
 from .plan import Networks
 from .request import Request
 from .through_plane import average_down, interpolate_slices, list_cuts, pick_slices, refine_slices_steps
@@ -121,6 +122,10 @@ def upscale_steps(run: Upscaling) -> Generator[Progress, None, Volume]:
     if target.keeps_all:
         same = target.view_as_result(convert(run.array, choose_dtype(run.request, run.volume)).copy())
         return run.volume.replace_voxels(same, target.affine, target.index_transform)
+    if run.request.method == "labels":
+        drawn = yield from upscale_labels_steps(run.array, target, choose_dtype(run.request, run.volume))
+        _fill_outside(drawn, (above, *beside), run.extremes[0])
+        return run.volume.replace_voxels(target.view_as_result(drawn), target.affine, target.index_transform)
     # What only upscales in plane takes the input a batch at a time.
     stack = None if target.keeps_slices else (yield from _make_stack_steps(run))
     engine = make_plane_engine(run.request.method, run.target, run.networks, run.device)

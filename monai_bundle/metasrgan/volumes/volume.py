@@ -27,6 +27,7 @@ from ..geometry.orientation import (
 from ..geometry.target import Grid
 from .arrays import take_affine, take_array
 from .nifti_facts import carry_facts
+from .segments import update_segments
 
 # A direction cosine off by more than this is a shear, not rounding in a header.
 SHEAR_TOLERANCE = 1e-3
@@ -128,7 +129,10 @@ class Volume:
         return replace(self, array=self.array[..., index]) if self.is_series else self
 
     def replace_voxels(self, array: np.ndarray, affine: np.ndarray, index_transform: np.ndarray) -> Volume:
-        """Return this volume with other voxels; the slice thickness stays where the slices do, notes are not handed on.
+        """Return this volume with other voxels.
+
+        The slice thickness stays where the slices do, segments' extents become those of the voxels, notes are not
+        handed on.
 
         Args:
             array: the new voxels.
@@ -137,13 +141,14 @@ class Volume:
         """
         qform = None if self.qform is None else self.qform @ index_transform
         same = self._has_slices_of(array.shape[:3], affine)
+        facts = carry_facts(self.facts, index_transform, self.array.shape, array.shape)
         return replace(
             self,
             array=array,
             affine=affine,
             qform=qform,
             dtype=array.dtype,
-            facts=carry_facts(self.facts, index_transform, self.array.shape, array.shape),
+            facts=update_segments(facts, array, affine),
             slice_thickness=self.slice_thickness if same else None,
             thickness_source=self.thickness_source if same else None,
             notes=(),
@@ -240,35 +245,6 @@ def straighten_grid(volume: Volume) -> Volume:
         f"which moves no voxel by more than {moved:.2g} mm"
     )
     return replace(volume, affine=affine, notes=(*volume.notes, note))
-
-
-def looks_like_labels(volume: Volume) -> bool:
-    """Whether voxels are labels: the header says so, or neighbouring integers are nearly always equal.
-
-    In a scan's foreground noise makes neighbours differ; in a segmentation they differ at borders only. A volume
-    of one value is no segmentation. Whole numbers that are stored as floats, as many tools store labels, count too.
-    """
-    if volume.labels or volume.array.dtype == np.bool_:
-        return True
-    array = volume.array
-    if array.dtype.kind not in "iuf" or array.size == 0:
-        return False
-    if array.dtype.kind == "f" and any((plane != np.rint(plane)).any() for plane in array):
-        return False
-    # The commonest value, on a coarser grid for speed: a corner may hold noise where all other air is masked to 0.
-    values, counts = np.unique(
-        array[tuple(slice(None, None, -(-size // 128)) for size in array.shape)], return_counts=True
-    )
-    background = values[counts.argmax()]
-    if (array == background).all():
-        return False
-    longest = int(np.argmax(array.shape))
-    here, next_ = np.moveaxis(array, longest, 0)[:-1], np.moveaxis(array, longest, 0)[1:]
-    foreground = (here != background) & (next_ != background)
-    pairs = int(foreground.sum())
-    if pairs == 0:
-        return False
-    return int((foreground & (here == next_)).sum()) > 0.8 * pairs
 
 
 def make_storable(array: np.ndarray) -> np.ndarray:
