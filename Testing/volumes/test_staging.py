@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from metasrgan import Volume, read, write
 from metasrgan.errors import OutputError, UsageError, WriteError
-from metasrgan.volumes.staging import check_outputs, stage, write_all
+from metasrgan.volumes.staging import FileSet, check_outputs, stage, write_all
 
 ARRAY = np.random.default_rng(0).integers(0, 30_000, (20, 20, 20)).astype(np.int16)
 VOLUME = Volume(ARRAY, np.eye(4))
@@ -112,27 +112,27 @@ def test_whatever_fails_while_writing_leaves_the_old_file(
 
 
 @pytest.mark.parametrize("blocked", ["a.raw", "z.raw"])
-def test_the_named_file_appears_last(tmp_path: Path, blocked: str) -> None:
-    """While it is missing, nobody takes the others for a result."""
+def test_what_belongs_together_appears_together(tmp_path: Path, blocked: str) -> None:
     (tmp_path / blocked).mkdir()
     with pytest.raises(WriteError):
         put(tmp_path / "m.mhd", ["m.mhd", "a.raw", "z.raw"])
-    assert not (tmp_path / "m.mhd").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [blocked]
 
 
 def test_files_are_written_all_or_none(tmp_path: Path) -> None:
     parts = {tmp_path / "a.json": b"new", tmp_path / "a.png": b"picture"}
     (tmp_path / "a.json").write_bytes(b"old")
 
-    def last(fails: bool) -> None:
-        assert contents(tmp_path)["a.json"] == b"old"
-        if fails:
+    def fail() -> None:
+        with FileSet() as files:
+            write_all(parts, files)
+            assert (tmp_path / "a.json").read_bytes() == b"old"
             raise WriteError("no")
 
     with pytest.raises(WriteError):
-        write_all(parts, lambda: last(fails=True))
+        fail()
     assert contents(tmp_path) == {"a.json": b"old"}
-    write_all(parts, lambda: last(fails=False))
+    write_all(parts)
     assert contents(tmp_path) == {"a.json": b"new", "a.png": b"picture"}
 
 
