@@ -99,6 +99,11 @@ def lock_left(path: Path) -> Iterator[bool]:
             os.close(lock)
 
 
+def is_staged(path: Path) -> bool:
+    """Whether a file is in a scratch folder, and so not yet, or never, anybody's result."""
+    return any(part.startswith(PREFIX) for part in path.parts[:-1])
+
+
 def is_ours(path: Path) -> bool:
     """Whether a path is a folder of this user's, no link, that nobody else may write into, with a scratch's name."""
     try:
