@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .interruptions import hold_interruptions
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -66,6 +68,13 @@ class Scratch:
         except BaseException:
             self.remove()
             raise
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with hold_interruptions():
+            self.remove()
 
     @property
     def new(self) -> Path:

@@ -163,6 +163,20 @@ def stage(path: Path) -> Iterator[Path]:
         yield staging
 
 
+def make_temporary() -> Scratch:
+    """Make a scratch folder among the system's temporary files; it goes when it is left, or with the process.
+
+    What killed runs left there is removed first.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = Path(tempfile.gettempdir())
+    put_right(folder)
+    with hold_interruptions():
+        return Scratch(folder)
+
+
 @contextlib.contextmanager
 def make_folder(folder: Path) -> Iterator[None]:
     """Make a folder and its parents; where the work in it fails, those that were made and are empty go again.
