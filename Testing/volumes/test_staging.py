@@ -398,3 +398,12 @@ def test_what_is_left_of_a_run_that_was_killed_early_or_elsewhere_goes(tmp_path:
         os.utime(left / "lock", (0, 0))
     write(VOLUME, tmp_path / "b.nii")
     assert [path.name for path in tmp_path.iterdir()] == ["b.nii"]
+
+
+def test_a_batch_takes_nothing_for_a_volume_that_is_still_being_written(tmp_path: Path) -> None:
+    bundle = pytest.importorskip("metasrgan.cohort.bundle")
+    (tmp_path / "deep").mkdir()
+    write(VOLUME, tmp_path / "deep" / "a.nii")
+    with stage(tmp_path / "b.nii") as staging:
+        staging.write_bytes(b"half")
+        assert [item["image"].name for item in bundle.VolumeFolder(tmp_path, tmp_path / "out", "**/*")] == ["a.nii"]

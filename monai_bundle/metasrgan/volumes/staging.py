@@ -66,7 +66,7 @@ class FileSet:
 
     def __init__(self) -> None:
         self._scratches: dict[str, Scratch] = {}
-        self._last = Path()
+        self._paths: list[Path] = []
 
     def __enter__(self) -> FileSet:
         return self
@@ -82,7 +82,7 @@ class FileSet:
                 if kind is None and self._scratches:
                     place(list(self._scratches.values()))
             except OSError as error:
-                raise _say_unwritten(self._last, error) from error
+                raise _say_unwritten(self._find(error), error) from error
             finally:
                 for scratch in reversed(self._scratches.values()):
                     scratch.remove()
@@ -104,8 +104,13 @@ class FileSet:
                     self._scratches[folder] = Scratch(path.parent, home)
                 except OSError as error:
                     raise OutputError(f"{path}: cannot be created ({error.strerror or error})") from error
-        self._last = path
+        self._paths.append(path)
         return self._scratches[folder].new / path.name
+
+    def _find(self, error: OSError) -> Path:
+        """The file that an error is about, as the caller names it; the last where it is about none of them."""
+        names = {Path(str(name)).name for name in (error.filename, error.filename2)}
+        return next((path for path in self._paths if path.name in names), self._paths[-1])
 
     @contextlib.contextmanager
     def stage(self, path: Path) -> Iterator[Path]:
