@@ -47,7 +47,13 @@ def entry_point() -> NoReturn:
     prepare_streams()
     _answer(heard, signal.default_int_handler)
     try:
-        sys.exit(main())
+        code = main()
+        if code == StoppedError.exit_code:
+            # Python kills itself by the signal, in place of the code, where an exception of Ctrl-C went through `exec`.
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+            os._exit(code)
+        sys.exit(code)
     finally:
         # All is done or told; Python's own way out takes a moment, too.
         _answer(heard, signal.SIG_IGN)
