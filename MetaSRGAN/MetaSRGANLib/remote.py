@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from metasrgan.errors import DataError
@@ -19,6 +17,7 @@ from metasrgan.upscaling.request import Request
 from metasrgan.upscaling.result import Result
 from metasrgan.upscaling.start import choose_start, heed_report
 from metasrgan.volumes.itk import read_itk, write_itk
+from metasrgan.volumes.staging import make_temporary
 from metasrgan.volumes.volume import Volume
 
 
@@ -52,8 +51,8 @@ def run_request_on_server_steps(
     start = choose_start(request, tissue, choose_target(request, volume.grid))
     target = start.stored
     server = Server(address, token or read_token(None))
-    with tempfile.TemporaryDirectory(prefix="MetaSRGAN-") as folder:
-        source, output = Path(folder) / "volume.nrrd", Path(folder) / "result.nrrd"
+    with make_temporary() as scratch:
+        source, output = scratch.new / "volume.nrrd", scratch.new / "result.nrrd"
         write_itk(volume, source, compress=True)
         report = yield from server.run_steps(source, output, replace(request, fill=None))
         result = read_itk(output)

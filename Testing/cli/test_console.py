@@ -10,6 +10,8 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -128,6 +130,53 @@ def test_a_run_that_is_stopped_leaves_nothing(told_to_end: signal.Signals, folde
     assert process.returncode == 130
     assert (out, err) == ("", "metasrgan: stopped; nothing unfinished was written\n")
     assert set(contents(folder)) == {"scan.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    "module", ["metasrgan.cli.compare", "argparse", "numpy", "scipy", "metasrgan.cli.console", "torch"]
+)
+@pytest.mark.parametrize("told_to_end", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_while_it_starts_says_so_without_a_traceback(
+    told_to_end: signal.Signals, module: str, folder: Path
+) -> None:
+    """Hit at the import of a module, within the first half second, or of torch, after it."""
+    script = f"""
+import importlib.abc, os, sys
+class Hit(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r} and entered:
+            os.kill(os.getpid(), {int(told_to_end)})
+entered = []
+sys.meta_path.insert(0, Hit())
+from metasrgan.cli.main import entry_point
+sys.modules.pop({module!r}, None)
+entered.append(True)
+sys.argv[1:] = "upscale -i scan.nii.gz -o out.nii --scale 2".split()
+entry_point()
+"""
+    # A shell starts background jobs, such as this test may be in, with Ctrl-C ignored.
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "metasrgan: stopped; nothing unfinished was written\n"
+    assert set(contents(folder)) == {"scan.nii.gz"}
+
+
+def test_ctrl_c_when_all_is_done_changes_nothing(folder: Path) -> None:
+    script = """
+import atexit, os, signal, sys
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+from metasrgan.cli.main import entry_point
+sys.argv[1:] = ["--version"]
+entry_point()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_where_there_is_not_enough_memory_the_way_out_is_said_and_nothing_is_left(folder: Path) -> None:

@@ -28,7 +28,7 @@ from metasrgan.evaluation.through_plane import (
     pool_through_plane,
 )
 from metasrgan.evaluation.through_plane_pictures import draw_through_plane
-from metasrgan.evaluation.through_plane_tables import format_table, write_csv
+from metasrgan.evaluation.through_plane_tables import format_csv, format_table
 from metasrgan.geometry.orientation import PLANES
 from metasrgan.geometry.scale import Scale
 from metasrgan.image.intensity import IntensityMap
@@ -215,7 +215,7 @@ def test_methods_are_asked_for_what_their_words_say(method: str) -> None:
 def test_the_table_has_a_line_for_every_plane_and_region_and_several_volumes_are_pooled(tmp_path: Path) -> None:
     one, other = compare(), compare(volume=fine((38, 44, 43)))
     pooled = pool_through_plane([one, other])
-    write_csv([one, other, pooled], tmp_path / "table.csv")
+    (tmp_path / "table.csv").write_text(format_csv([one, other, pooled]), newline="")
     with (tmp_path / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 2 * 4 * 2

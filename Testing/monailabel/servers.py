@@ -72,8 +72,9 @@ class Running:
         """Names of temporary files that no request needs any more, which may take the server a moment to remove."""
         left: list[str] = []
         for _ in range(100):
-            left = [path.name for path in self.temporary.rglob("*") if path.is_file()]
-            left += [path.name for path in self.temporary.glob("metasrgan-upload-*")]
+            # One scratch folder is for results, for as long as the server runs, and is locked by a file in it.
+            left = [path.name for path in self.temporary.rglob("*") if path.is_file() and path.name != "lock"]
+            left += [path.name for path in self.temporary.glob(".metasrgan-*")][1:]
             if not left:
                 break
             time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from full_disk import largest_file
+from metasrgan.errors import WriteError
 from metasrgan.geometry.scale import count_output_pixels, find_ratio
 from metasrgan.networks import MetaSRGAN
 from metasrgan.networks.export import export_onnx, export_torchscript
@@ -154,3 +157,23 @@ def test_exporting_leaves_the_generator_as_it_was(tmp_path: Path) -> None:
     export_torchscript(training, tmp_path / "generator.ts")
     assert all(module.training for module in training.modules())
     assert all(torch.equal(value, before[name]) for name, value in training.state_dict().items())
+
+
+# ---- both --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("suffix", ["onnx", "ts"])
+def test_where_the_disk_is_full_it_is_told_in_one_line_and_nothing_is_left(tmp_path: Path, suffix: str) -> None:
+    def export() -> None:
+        if suffix == "ts":
+            export_torchscript(meta_srgan(mean=0.3), path)
+        else:
+            export_onnx(meta_srgan(mean=0.3), "2", path)
+
+    path = tmp_path / f"generator.{suffix}"
+    path.write_bytes(b"precious")
+    for size in (1, 10_000, 100_000):
+        with largest_file(size), pytest.raises(WriteError, match=rf"{suffix}: cannot be written \(File too large\)$"):
+            export()
+        assert [each.read_bytes() for each in tmp_path.rglob("*")] == [b"precious"]

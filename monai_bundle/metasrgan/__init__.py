@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+# Not of typing, whose import Ctrl-C would end with a traceback (`metasrgan.cli.main`).
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .networks.loading import load_model
     from .upscaling.pipeline import run_request, upscale
     from .upscaling.request import Request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
 import uuid
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from metasrgan.upscaling.remote import MODEL
 from metasrgan.upscaling.request import TARGETS, Request, list_fields
 from metasrgan.volumes.files import count_declared_bytes, read
 from metasrgan.volumes.formats import SINGLE_FILE, split_suffix
+from metasrgan.volumes.staging import make_temporary
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from .uploads import Upload
@@ -115,7 +115,7 @@ class MetaSRGANTask(InferTask):
         self._models: dict[str, Model] = {}
         self._load(choose_weights("kspace"))
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=MODEL)
-        self._results = tempfile.TemporaryDirectory(prefix="metasrgan-results-")
+        self._results = make_temporary()
 
     def is_valid(self) -> bool:
         """As MONAI Label asks: whether there is a model, without which this could not have been made."""
@@ -163,7 +163,7 @@ class MetaSRGANTask(InferTask):
             logger.info("%s: %d of %d slices", upload.name, step.done, step.total)
 
         result = run_request(request, volume, load=self._load, warn=ignore_warning, progress=tell)
-        output = Path(self._results.name) / f"{uuid.uuid4().hex}{suffix}"
+        output = self._results.new / f"{uuid.uuid4().hex}{suffix}"
         report = write_result(result, output) | {"Output": f"{split_suffix(upload.name)[0]}{suffix}"}
         logger.info("%s", summarise_report(report).splitlines()[0])
         return str(output), report

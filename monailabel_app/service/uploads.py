@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import mmap
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from metasrgan.errors import DataError
 from metasrgan.volumes.formats import SINGLE_FILE, find_suffix
+from metasrgan.volumes.staging import make_temporary
 
 # A NRRD header may say that the voxels are in another file, anywhere on this machine, which ITK then reads.
 _ELSEWHERE = re.compile(rb"data ?file\s*:", re.IGNORECASE)
@@ -45,8 +45,8 @@ def make_upload(filename: str) -> Iterator[Upload]:
     suffix = find_suffix(name, SINGLE_FILE)
     if suffix is None:
         raise DataError(f"{name or 'the file'}: unknown file type; use one of {', '.join(SINGLE_FILE)}")
-    with tempfile.TemporaryDirectory(prefix="metasrgan-upload-") as folder:
-        yield Upload(Path(folder) / f"upload{suffix}", name)
+    with make_temporary() as scratch:
+        yield Upload(scratch.new / f"upload{suffix}", name)
 
 
 def check_upload(upload: Upload) -> None:

@@ -22,6 +22,7 @@ from .comparing import Comparer, Condition, split_words
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
+    from ..volumes.staging import FileSet
     from ..volumes.volume import Volume
 
 
@@ -83,7 +84,13 @@ def run_compare(options: argparse.Namespace) -> None:
     compare_files(list(dict.fromkeys(options.input)), conditions, options.axis, options)
 
 
-def compare_files(paths: Sequence[Path], conditions: Conditions, axis: str, options: argparse.Namespace) -> None:
+def compare_files(
+    paths: Sequence[Path],
+    conditions: Conditions,
+    axis: str,
+    options: argparse.Namespace,
+    files: FileSet | None = None,
+) -> None:
     """Compare under every condition, then write the table and the first volume's pictures.
 
     Args:
@@ -91,8 +98,9 @@ def compare_files(paths: Sequence[Path], conditions: Conditions, axis: str, opti
         conditions: scales, degradations and methods.
         axis: along which slices are taken.
         options: as of `metasrgan.cli.comparing.Comparer`.
+        files: a larger set, which all that is written becomes a part of.
     """
-    _InPlaneComparer(conditions, axis, options).compare_files(paths)
+    _InPlaneComparer(conditions, axis, options).compare_files(paths, files)
 
 
 class _InPlaneComparer(Comparer["Comparison"]):
@@ -174,8 +182,8 @@ class _InPlaneComparer(Comparer["Comparison"]):
 
         return format_table(comparisons)
 
-    def write_csv(self, comparisons: Sequence[Comparison], path: Path) -> None:
-        """As `Comparer.write_csv`."""
-        from ..evaluation.tables import write_csv
+    def format_csv(self, comparisons: Sequence[Comparison]) -> str:
+        """As `Comparer.format_csv`."""
+        from ..evaluation.tables import format_csv
 
-        write_csv(comparisons, path)
+        return format_csv(comparisons)

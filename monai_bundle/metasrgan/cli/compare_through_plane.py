@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -109,8 +108,8 @@ class _ThroughPlaneComparer(Comparer["ThroughPlaneComparison"]):
 
         return format_table(comparisons)
 
-    def write_csv(self, comparisons: Sequence[ThroughPlaneComparison], path: Path) -> None:
-        """As `Comparer.write_csv`."""
-        from ..evaluation.through_plane_tables import write_csv
+    def format_csv(self, comparisons: Sequence[ThroughPlaneComparison]) -> str:
+        """As `Comparer.format_csv`."""
+        from ..evaluation.through_plane_tables import format_csv
 
-        write_csv(comparisons, path)
+        return format_csv(comparisons)

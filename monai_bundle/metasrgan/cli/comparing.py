@@ -15,6 +15,7 @@ from .console import ignore_warning, note, say, show_progress, tell_warning
 
 if TYPE_CHECKING:
     from ..networks.loading import Model
+    from ..volumes.staging import FileSet
     from ..volumes.volume import Volume
 
 # A kind of comparison, with its figures and, until they are dropped, its images.
@@ -97,11 +98,16 @@ class Comparer(ABC, Generic[Compared]):
         """Return the table as text."""
 
     @abstractmethod
-    def write_csv(self, comparisons: Sequence[Compared], path: Path) -> None:
-        """Write the table."""
+    def format_csv(self, comparisons: Sequence[Compared]) -> str:
+        """Return the table as CSV."""
 
-    def compare_files(self, paths: Sequence[Path]) -> None:
-        """Compare files under every condition, then write the table and the first one's pictures."""
+    def compare_files(self, paths: Sequence[Path], files: FileSet | None = None) -> None:
+        """Compare files under every condition, then write the table and the first one's pictures, all or none.
+
+        Args:
+            paths: of the volumes.
+            files: a larger set, which all that is written becomes a part of.
+        """
         from ..volumes.files import read
         from ..volumes.staging import check_outputs, make_folder, write_all
 
@@ -120,7 +126,8 @@ class Comparer(ABC, Generic[Compared]):
                     found[condition].append(replace(comparison, volume=called))
                     contents.update(zip(pictures[condition], drawn))
             rows = [[*each, self.pool(each)] if len(each) > 1 else each for each in found.values()]
-            write_all(contents, lambda: self.write_csv([row for each in rows for row in each], csv_path))
+            contents[csv_path] = self.format_csv([row for each in rows for row in each]).encode()
+            write_all(contents, files)
         if not self.options.quiet:
             say(self.format_table([each[-1] for each in rows]))
             say(f"\n{csv_path}: this table; beside it {self.shown}")

@@ -18,16 +18,16 @@ def run_demo(options: argparse.Namespace) -> None:
     """Compare methods on the sample, then upscale it; see `metasrgan.cli.main.main` for what goes wrong."""
     from ..reports.sidecar import summarise_report
     from ..volumes.files import read
-    from ..volumes.staging import check_outputs, make_folder
+    from ..volumes.staging import FileSet, check_outputs, make_folder
 
     volume = read(SAMPLE)
     result, report, picture = (options.output / f"t1ce_glioma_x2{suffix}" for suffix in (".nii.gz", ".json", ".png"))
     conditions = Conditions.parse("2", DEFAULT_DEGRADATIONS, DEFAULT_METHODS)
     request = Request(scale="2", axis=_AXIS, weights=options.weights, device=options.device)
     set_threads(options)
-    with make_folder(options.output):
+    with make_folder(options.output), FileSet() as files:
         check_outputs([result, report, picture], options.overwrite)
-        compare_files([SAMPLE], conditions, _AXIS, argparse.Namespace(**vars(options), acquired="auto"))
+        compare_files([SAMPLE], conditions, _AXIS, argparse.Namespace(**vars(options), acquired="auto"), files)
         described = upscale_volume(
             request,
             volume,
@@ -37,6 +37,7 @@ def run_demo(options: argparse.Namespace) -> None:
             overwrite=options.overwrite,
             quiet=options.quiet,
             verbose=options.verbose,
+            files=files,
         )
     if not options.quiet:
         say(f"\n{summarise_report(described)}\n\nLook at")

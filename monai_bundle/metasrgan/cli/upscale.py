@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..geometry.grid import format_shape
@@ -16,6 +16,9 @@ from ..volumes.formats import WRITABLE, list_parts
 from ..volumes.volume import Volume
 from .arguments import check_suffix, set_threads
 from .console import ignore_warning, note, say, show_progress, tell_warning
+
+if TYPE_CHECKING:
+    from ..volumes.staging import FileSet
 
 
 def run_upscale(options: argparse.Namespace) -> None:
@@ -47,13 +50,14 @@ def upscale_volume(
     overwrite: bool,
     quiet: bool,
     verbose: bool,
+    files: FileSet | None = None,
 ) -> dict[str, Any]:
     """Run a request here, write its files, and return the report.
 
     Args:
         request: what is asked.
         volume: the input.
-        output, report, qc, overwrite: as for `metasrgan.reports.files.write_result`.
+        output, report, qc, overwrite, files: as for `metasrgan.reports.files.write_result`.
         quiet: say nothing.
         verbose: say what will be done.
     """
@@ -69,7 +73,7 @@ def upscale_volume(
     warn = ignore_warning if quiet else tell_warning
     with show_progress(request.method, quiet) as progress:
         result = run_request(request, volume, warn=warn, progress=progress)
-    return write_result(result, output, report, qc, overwrite)
+    return write_result(result, output, report, qc, overwrite, files)
 
 
 def _check_where(options: argparse.Namespace) -> None:

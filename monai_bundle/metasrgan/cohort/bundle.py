@@ -36,6 +36,7 @@ from ..volumes.formats import (
     list_parts,
     split_suffix,
 )
+from ..volumes.scratch import is_staged
 from ..volumes.staging import check_outputs, make_folder
 from ..volumes.volume import Volume
 
@@ -95,7 +96,7 @@ class VolumeFolder(Dataset[dict[str, Path]]):
     def _find_volumes(self) -> list[Path]:
         # A broken link, as of a file that was not fetched yet, is a volume that cannot be read.
         found = (path for path in self.folder.glob(self.pattern) if not path.is_dir())
-        volumes = (path for path in found if find_suffix(path) and path.name[0] != ".")
+        volumes = (path for path in found if find_suffix(path) and path.name[0] != "." and not is_staged(path))
         # A pair is named by its header.
         return sorted(path for path in volumes if find_suffix(path, VOXELS) is None or find_partner(path) is None)
 

@@ -20,7 +20,7 @@ from ..networks.weights import choose_weights
 from ..plain_json import dump_json
 from ..progress import Watch, watch_nothing
 from ..volumes.files import read
-from ..volumes.staging import check_outputs, make_folder, stage, write_all
+from ..volumes.staging import check_outputs, make_folder, write_all
 from .comparison import Comparison, compare
 from .gains import CONFIDENCE
 from .methods import Method
@@ -99,7 +99,8 @@ def evaluate(
             tables.append(table[paths["markdown"]].decode())
             contents |= table | _make_curves(compare_at, scales, figure_scales, list(every_scale), paths)
         facts = _describe(at_two, degradations, scales, figure_scales, networks) | {"volume": Path(volume).name}
-        write_all(contents, lambda: _write_text(provenance, dump_json(facts, indent=2, escape=False) + "\n"))
+        contents[provenance] = f"{dump_json(facts, indent=2, escape=False)}\n".encode()
+        write_all(contents)
     return "\n".join(tables) + f"\n{folder}: these tables, the curves and the pictures"
 
 
@@ -181,8 +182,3 @@ def _describe(
         "measured_on": "maximal informational crop, border of ceil(scale) left out, data range 1",
         "interval": f"{CONFIDENCE:.0%} of the mean paired difference over slices of one patient",
     }
-
-
-def _write_text(path: Path, text: str) -> None:
-    with stage(path) as staging:
-        staging.write_text(text)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from ..volumes.staging import stage
 from .comparison import Comparison
 from .gains import measure_gain
 from .methods import list_rivals, name_method
@@ -63,12 +61,6 @@ def format_csv(comparisons: Sequence[Comparison], parameters: Mapping[str, int] 
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()
-
-
-def write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write what `format_csv` returns."""
-    with stage(path) as staging:
-        staging.write_text(format_csv(comparisons), encoding="utf-8", newline="")
 
 
 def format_markdown(comparison: Comparison, parameters: Mapping[str, int]) -> str:

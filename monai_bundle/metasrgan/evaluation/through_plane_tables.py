@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from ..volumes.staging import stage
 from .gains import measure_gain
 from .methods import list_rivals
 from .metrics import METRICS
@@ -35,8 +33,8 @@ def format_table(comparisons: Sequence[ThroughPlaneComparison]) -> str:
     return "\n".join([*lines, *over])
 
 
-def write_csv(comparisons: Sequence[ThroughPlaneComparison], path: Path) -> None:
-    """Write a line a condition, method, plane and region.
+def format_csv(comparisons: Sequence[ThroughPlaneComparison]) -> str:
+    """Return the figures as CSV: a line a condition, method, plane and region.
 
     Columns: volume, profile, scale, thickness (in spacings of the thick slices), method, plane, region, slices (of the
     plane "all" volumes); psnr and ssim, means over these; and for each rival compared FIGURE_gain_over_RIVAL and
@@ -44,7 +42,6 @@ def write_csv(comparisons: Sequence[ThroughPlaneComparison], path: Path) -> None
 
     Args:
         comparisons: all of the same methods.
-        path: the file.
     """
     methods = comparisons[0].methods
     rivals = list_rivals(methods)
@@ -65,8 +62,7 @@ def write_csv(comparisons: Sequence[ThroughPlaneComparison], path: Path) -> None
                 rows.append([*row, *(f"{value:.5f}" for value in values)])
     text = io.StringIO()
     csv.writer(text).writerows(rows)
-    with stage(path) as staging:
-        staging.write_text(text.getvalue(), encoding="utf-8", newline="")
+    return text.getvalue()
 
 
 def _format_cell(comparison: ThroughPlaneComparison, method: str, figure: str, region: str, rival: str | None) -> str:

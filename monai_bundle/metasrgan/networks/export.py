@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -32,9 +33,11 @@ def export_torchscript(generator: MetaSRGAN, path: str | Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    scripted = torch.jit.script(_freeze(generator))
+    # Not to a file: PyTorch ends the process where the disk is full.
+    content = io.BytesIO()
+    torch.jit.save(torch.jit.script(_freeze(generator)), content)
     with stage(Path(path)) as staging:
-        torch.jit.save(scripted, staging)
+        staging.write_bytes(content.getbuffer())
 
 
 def export_onnx(generator: MetaSRGAN, scale: float | str | Fraction, path: str | Path) -> None:

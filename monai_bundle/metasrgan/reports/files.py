@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WriteError
 from ..progress import Progress
 from ..upscaling.intensities import fill_missing
 from ..upscaling.plan import choose_target
@@ -16,7 +13,7 @@ from ..upscaling.request import Request
 from ..upscaling.result import Result
 from ..upscaling.start import choose_start, heed_report
 from ..volumes.files import read, write
-from ..volumes.staging import write_all
+from ..volumes.staging import FileSet, join, write_all
 from .sidecar import compare_agreement, encode_report
 from .slice_thickness import name_thickness
 
@@ -25,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def write_result(
-    result: Result, output: Path, report: Path | None = None, qc: Path | None = None, overwrite: bool = False
+    result: Result,
+    output: Path,
+    report: Path | None = None,
+    qc: Path | None = None,
+    overwrite: bool = False,
+    files: FileSet | None = None,
 ) -> dict[str, Any]:
     """Write a result's files, all of them or none.
 
@@ -35,6 +37,7 @@ def write_result(
         report: of the report, JSON.
         qc: of the picture, PNG.
         overwrite: whether files may be replaced.
+        files: a larger set, which they become a part of.
 
     Returns:
         The report.
@@ -50,7 +53,9 @@ def write_result(
         from .pictures import draw_qc
 
         parts[qc] = draw_qc(result.source, result.volume, result.target, compare_agreement(described), result.acquired)
-    write_all(parts, lambda: write(result.volume, output, overwrite=overwrite))
+    with join(files) as joined:
+        write_all(parts, joined)
+        write(result.volume, output, overwrite, joined)
     return described
 
 
@@ -78,9 +83,9 @@ def write_server_result(
     Raises:
         MetaSRGANError: as `metasrgan.upscaling.remote.Server.run_steps`.
     """
-    # Not `stage`, which would call a lost connection a failed write.
-    with tempfile.TemporaryDirectory(prefix=".metasrgan-", dir=output.parent) as folder:
-        received = Path(folder) / output.name
+    with FileSet() as files:
+        # Not `stage`, which would call a lost connection a failed write.
+        received = files.add(output)
         sent = name_thickness(request, source)
         described = sent.correct(server.run(source, received, sent.request, progress)) | {"Output": str(output)}
         parts: dict[Path, bytes] = {}
@@ -93,12 +98,5 @@ def write_server_result(
             start = choose_start(request, volume, choose_target(request, volume.grid))
             acquired = heed_report(start, described).acquired
             parts[qc] = draw_qc(volume, read(received), start.stored, compare_agreement(described), acquired)
-
-        def move() -> None:
-            try:
-                os.replace(received, output)
-            except OSError as error:
-                raise WriteError(f"{output}: cannot be written ({error.strerror})") from error
-
-        write_all(parts, move)
+        write_all(parts, files)
     return described

@@ -21,7 +21,7 @@ from ..errors import DivergedError, InputMissingError, UsageError
 from ..geometry.scale import Scale
 from ..networks import Discriminator, MetaSRGAN
 from ..networks.weights import CHECKSUMS, read_checksums
-from ..volumes.staging import hash_file, stage
+from ..volumes.staging import FileSet, hash_file
 from .adaptation import adapt_state
 from .calibration import recalibrate
 from .learner import Learner
@@ -302,6 +302,7 @@ def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], p
 
     Raises:
         InputMissingError: no checkpoint.
+        OutputError, WriteError: the files cannot be written, and are as they were.
     """
     if trained is None:
         raise InputMissingError("there is no checkpoint to publish; train first, or name the run's output_dir")
@@ -309,10 +310,11 @@ def publish(trained: str | None, network: MetaSRGAN, images: Iterable[Tensor], p
     network.load_state_dict(state.get("average", state))
     recalibrate(network, images)
     weights = Path(path)
-    with stage(weights) as staging:
-        torch.save({name: value.contiguous() for name, value in network.state_dict().items()}, staging)
-    digest = hash_file(weights)
-    recorded = read_checksums(weights.parent) | {weights.name: digest}
-    with stage(weights.parent / CHECKSUMS) as staging:
-        staging.write_text("".join(f"{recorded[name]}  {name}\n" for name in sorted(recorded)))
+    with FileSet() as files:
+        with files.stage(weights) as staging:
+            torch.save({name: value.contiguous() for name, value in network.state_dict().items()}, staging)
+            digest = hash_file(staging)
+        recorded = read_checksums(weights.parent) | {weights.name: digest}
+        with files.stage(weights.parent / CHECKSUMS) as staging:
+            staging.write_text("".join(f"{recorded[name]}  {name}\n" for name in sorted(recorded)))
     return digest

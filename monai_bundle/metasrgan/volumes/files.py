@@ -27,7 +27,8 @@ from .identify import explain_file
 from .itk import check_itk_name, read_itk, read_itk_header, write_itk
 from .mgh import open_mgh
 from .nifti import open_nifti, to_nibabel
-from .staging import stage
+from .placing import put_right
+from .staging import FileSet, join
 from .stored import Stored
 from .volume import Volume, check_grid, check_volume, straighten_grid
 
@@ -88,8 +89,14 @@ def _open(path: Path) -> Stored | None:
 
 
 @explain_memory()
-def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
+def write(volume: Volume, path: str | Path, overwrite: bool = False, files: FileSet | None = None) -> None:
     """Write a volume by its suffix, under a temporary name first, so that no half-written file is ever left.
+
+    Args:
+        volume: what is written.
+        path: where to; its suffix is the type.
+        overwrite: whether files may be replaced.
+        files: a set that the volume's files get their names with.
 
     Raises:
         DataError: an unknown file type, or a name that it cannot have.
@@ -100,10 +107,11 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
     suffix = require_suffix(path, WRITABLE)
     if suffix not in NIFTI:
         check_itk_name(path)
+    put_right(path.parent)
     for part in list_parts(path):
         if part.exists() and not overwrite:
             raise OutputError(f"{part}: exists already; choose another name or allow overwriting")
-    with stage(path) as staging:
+    with join(files) as joined, joined.stage(path) as staging:
         # In small letters, since ITK writes other files than those asked for where the suffix is .MHA.
         plain = staging.with_name(split_suffix(path)[0] + suffix)
         if suffix in NIFTI:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import MetaSRGANError, OutputError, UsageError, WriteError, find_reason
+from .interruptions import hold_interruptions
+from .placing import place, put_right
+from .scratch import PREFIX, Scratch
 
 
 def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path] = ()) -> None:
     """Refuse to replace an input, or anything without being told to, and what cannot be written.
+
+    What killed runs left in the folders is put right first.
 
     Args:
         paths: files to be written.
@@ -28,6 +31,9 @@ def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path]
     """
     if len({os.path.realpath(path) for path in paths}) < len(paths):
         raise UsageError(f"{', '.join(str(path) for path in paths)}: everything written needs its own name")
+    folders = dict.fromkeys(path.parent for path in paths)
+    for folder in folders:
+        put_right(folder)
     read = {_identify(path) for path in inputs} - {None}
     for path in paths:
         taken = _is_taken(path)
@@ -41,23 +47,111 @@ def check_outputs(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path]
             raise OutputError(f"{path}: exists already; choose another name or give --overwrite")
         if not path.parent.is_dir():
             raise OutputError(f"{path.parent}: no such folder; make it first")
-    for folder in {path.parent for path in paths}:
+    for folder in folders:
         try:
-            tempfile.TemporaryDirectory(prefix=".metasrgan-", dir=folder).cleanup()
+            with hold_interruptions():
+                os.rmdir(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
         except OSError as error:
             raise OutputError(f"{folder}: nothing can be written there ({error.strerror})") from error
 
 
-def write_all(parts: Mapping[Path, bytes], last: Callable[[], None]) -> None:
-    """Write files, all of them or none: each gets its name only when ``last``, which writes the last one, is done.
+class FileSet:
+    """Files that get their names together, at the end of a ``with`` block, or where that fails none of them.
+
+    They are written into scratch folders beside their places, synchronised with the disk, and put into place so that
+    not even a killed process leaves a part of them under their names (`metasrgan.volumes.placing`). A replaced file's
+    mode, owner and ACL are kept as far as this user may set them; a new file has what the umask leaves. A link in a
+    file's place is replaced; what it leads to stays as it is. Ctrl-C while files are put into place comes after it.
+    """
+
+    def __init__(self) -> None:
+        self._scratches: dict[str, Scratch] = {}
+        self._paths: list[Path] = []
+
+    def __enter__(self) -> FileSet:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Put all into place, or where the block failed nothing.
+
+        Raises:
+            WriteError: they cannot be put there; the old files are there again.
+        """
+        with hold_interruptions():
+            try:
+                if kind is None and self._scratches:
+                    place(list(self._scratches.values()))
+            except OSError as error:
+                raise _say_unwritten(self._find(error), error) from error
+            finally:
+                for scratch in reversed(self._scratches.values()):
+                    scratch.remove()
+
+    def add(self, path: Path) -> Path:
+        """Return where to write a file of this set; files that go with it, as the .raw of a .mhd does, beside that.
+
+        What killed runs left in its folder is put right first.
+
+        Raises:
+            OutputError: nothing can be created there.
+        """
+        folder = os.path.realpath(path.parent)
+        with hold_interruptions():
+            if folder not in self._scratches:
+                put_right(path.parent)
+                home = next(iter(self._scratches.values()), None)
+                try:
+                    self._scratches[folder] = Scratch(path.parent, home)
+                except OSError as error:
+                    raise OutputError(f"{path}: cannot be created ({error.strerror or error})") from error
+        self._paths.append(path)
+        return self._scratches[folder].new / path.name
+
+    def _find(self, error: OSError) -> Path:
+        """The file that an error is about, as the caller names it; the last where it is about none of them."""
+        names = {Path(str(name)).name for name in (error.filename, error.filename2)}
+        return next((path for path in self._paths if path.name in names), self._paths[-1])
+
+    @contextlib.contextmanager
+    def stage(self, path: Path) -> Iterator[Path]:
+        """As `add`, and what goes wrong in writing is told as such.
+
+        Raises:
+            OutputError: nothing can be created there.
+            WriteError: writing failed.
+        """
+        try:
+            yield self.add(path)
+        except MetaSRGANError:
+            raise
+        except (OSError, RuntimeError) as error:
+            raise _say_unwritten(path, error) from error
+
+
+@contextlib.contextmanager
+def join(files: FileSet | None) -> Iterator[FileSet]:
+    """A set to write into: a larger one that is given, or one of its own."""
+    if files is not None:
+        yield files
+        return
+    with FileSet() as own:
+        yield own
+
+
+def write_all(contents: Mapping[Path, bytes], files: FileSet | None = None) -> None:
+    """Write files, all of them or none.
+
+    Args:
+        contents: by their names.
+        files: a larger set, which they become a part of.
 
     Raises:
         OutputError, WriteError: as `stage`; nothing is left then, and nothing was replaced.
     """
-    with contextlib.ExitStack() as stack:
-        for path, content in parts.items():
-            stack.enter_context(stage(path)).write_bytes(content)
-        last()
+    with join(files) as joined:
+        for path, content in contents.items():
+            with joined.stage(path) as staging:
+                staging.write_bytes(content)
 
 
 @contextlib.contextmanager
@@ -70,25 +164,22 @@ def stage(path: Path) -> Iterator[Path]:
         OutputError: nothing can be created there.
         WriteError: writing failed; nothing is left then.
     """
-    try:
-        scratch = Path(tempfile.mkdtemp(prefix=".metasrgan-", dir=path.parent))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be created ({error.strerror or error})") from error
-    try:
-        yield scratch / path.name
-        # The named file last: while it is missing, nobody takes the others for a result.
-        parts = sorted(scratch.iterdir(), key=lambda part: part.name == path.name)
-        for taken in (path.parent / part.name for part in parts):
-            if taken.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken))
-        for part in parts:
-            os.replace(part, path.parent / part.name)
-    except MetaSRGANError:
-        raise
-    except (OSError, RuntimeError) as error:
-        raise WriteError(f"{path}: cannot be written ({find_reason(error)})") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with FileSet() as files, files.stage(path) as staging:
+        yield staging
+
+
+def make_temporary() -> Scratch:
+    """Make a scratch folder among the system's temporary files; it goes when it is left, or with the process.
+
+    What killed runs left there is removed first.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = Path(tempfile.gettempdir())
+    put_right(folder)
+    with hold_interruptions():
+        return Scratch(folder)
 
 
 @contextlib.contextmanager
@@ -100,16 +191,21 @@ def make_folder(folder: Path) -> Iterator[None]:
     """
     missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be created ({error.strerror})") from error
-    try:
+        try:
+            with hold_interruptions():
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be created ({error.strerror})") from error
         yield
     except BaseException:
-        with contextlib.suppress(OSError):
+        with hold_interruptions(), contextlib.suppress(OSError):
             for each in missing:
                 each.rmdir()
         raise
+
+
+def _say_unwritten(path: Path, error: Exception) -> WriteError:
+    return WriteError(f"{path}: cannot be written ({find_reason(error)})")
 
 
 def _is_taken(path: Path) -> bool:
