@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import DataError
+from .errors import OutOfMemoryError
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUPS = (
@@ -32,11 +32,11 @@ def require_memory(name: str, needed: int, way_out: str) -> None:
         way_out: what the user can do, such as "use a smaller scale".
 
     Raises:
-        DataError: there is less.
+        OutOfMemoryError: there is less.
     """
     free = measure_free_memory()
     if free is not None and needed > free:
-        raise DataError(f"{name}: takes about {_format(needed)} of memory, and {_format(free)} are free; {way_out}")
+        raise OutOfMemoryError(f"{name}: takes about {_format(needed)} of memory, and {_format(free)} are free; {way_out}")
 
 
 def _format(size: int) -> str:

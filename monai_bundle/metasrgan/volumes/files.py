@@ -1,14 +1,15 @@
-"""Reading and writing volumes by file type: NIfTI in `nifti`, MGH in `mgh`, NRRD and MetaImage in `itk`."""
+"""Reading and writing volumes by file type: each in its own module; NRRD and MetaImage are written in `itk`."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from ..errors import DataError, InputMissingError, OutputError, explain_memory, find_reason, take_path
+from ..errors import DataError, InputMissingError, MetaSRGANError, OutputError, explain_memory, find_reason, take_path
+from ..memory import require_memory
 from .bids import add_slice_thickness
 from .formats import (
     DETACHED_NRRD,
@@ -24,9 +25,11 @@ from .formats import (
     split_suffix,
 )
 from .identify import explain_file
-from .itk import check_itk_name, read_itk, read_itk_header, write_itk
+from .itk import check_itk_name, write_itk
+from .metaimage import open_metaimage
 from .mgh import open_mgh
 from .nifti import open_nifti, to_nibabel
+from .nrrd import open_nrrd
 from .placing import put_right
 from .staging import FileSet, join
 from .stored import Stored
@@ -34,18 +37,88 @@ from .volume import Volume, check_grid, check_volume, straighten_grid
 
 
 @explain_memory()
-def read(path: str | Path, finite: bool = True) -> Volume:
+def read(path: str | Path, finite: bool = True, detached: bool = True) -> Volume:
     """Read a volume of any type in `formats.READABLE`, and how thick its slices are where a sidecar beside it says so.
 
     Args:
         path: of the file.
         finite: whether NaN and infinite voxels are refused; not where they will be filled, as a request may ask.
+        detached: whether voxels may lie in another file, which the header names.
 
     Raises:
         InputMissingError: no such file.
-        DataError: not a readable 3-D volume of real, finite numbers on an unsheared grid.
+        DataError: neither a readable volume nor a series of them, of real, finite numbers on an unsheared grid; or
+            more voxels than there is memory for.
     """
     path = take_path(path)
+    with _explain(path):
+        stored = _open(path, detached)
+        if stored.refusal is None:
+            check_grid(stored.blank)
+        require_memory(str(path), _count_bytes(stored), "give a part of the volume")
+        volume = stored.read()
+    check_volume(volume, finite)
+    return add_slice_thickness(volume, path)
+
+
+def open_header(path: str | Path, detached: bool = True) -> Stored:
+    """Return what a file's header says, whether it can be upscaled or not; voxels stay unread.
+
+    Args:
+        path: of the file.
+        detached: whether voxels may lie in another file, which the header names.
+
+    Raises:
+        InputMissingError: no such file.
+        DataError: not a header that can be read, or one whose sizes the file cannot hold.
+    """
+    path = take_path(path)
+    with _explain(path):
+        return _open(path, detached)
+
+
+def count_declared_bytes(path: Path) -> int:
+    """Return how much memory a volume's voxels take by its header alone; 0 for a damaged one."""
+    try:
+        return _count_bytes(open_header(path))
+    except MetaSRGANError:  # whatever it is, `read` says it in a sentence
+        return 0
+
+
+def survey(path: Path) -> Volume | None:
+    """Return where a volume lies and how thick its slices are, as `read` does, with zeros for voxels that are not read.
+
+    Returns:
+        The volume, or the series; None for a file that is damaged.
+    """
+    try:
+        blank = open_header(path).blank
+        check_grid(blank)
+    except MetaSRGANError:  # whatever it is, `read` says it in a sentence
+        return None
+    return add_slice_thickness(blank, path)
+
+
+def _count_bytes(stored: Stored) -> int:
+    """How many bytes the voxels take; of scaled ones, those that are stored beside them."""
+    scaled = stored.blank.stored_dtype != stored.blank.array.dtype
+    return stored.blank.array.nbytes * (2 if scaled else 1)
+
+
+def _open(path: Path, detached: bool) -> Stored:
+    suffix = require_suffix(path)
+    if suffix in NRRD + DETACHED_NRRD:
+        stored = open_nrrd(path, detached)
+    elif suffix in METAIMAGE:
+        stored = open_metaimage(path, detached)
+    else:
+        stored = open_mgh(path) if suffix in MGH else open_nifti(path)
+    return replace(stored, blank=straighten_grid(stored.blank))
+
+
+@contextlib.contextmanager
+def _explain(path: Path) -> Iterator[None]:
+    """Say of a file that cannot be read what it is, where that is known, and not only that it is damaged."""
     # Not Path.is_file, which raises for a name that is too long.
     if not os.path.isfile(path):
         explanation = explain_file(path)
@@ -54,9 +127,8 @@ def read(path: str | Path, finite: bool = True) -> Volume:
         raise InputMissingError(f"{path}: {explanation or 'no such file'}")
     if find_suffix(path) is None and (explanation := explain_file(path)) is not None:
         raise DataError(f"{path}: {explanation}; names of volumes end on {', '.join(READABLE)}")
-    require_suffix(path)
     try:
-        volume = _read(path)
+        yield
     except PermissionError as error:
         raise DataError(f"{path}: may not be read; ask its owner for permission") from error
     except OSError as error:
@@ -66,26 +138,6 @@ def read(path: str | Path, finite: bool = True) -> Volume:
         if explanation is None:
             raise
         raise DataError(f"{path}: {explanation}") from error
-    volume = straighten_grid(volume)
-    check_volume(volume, finite)
-    return add_slice_thickness(volume, path)
-
-
-def _read(path: Path) -> Volume:
-    stored = _open(path)
-    if stored is None:
-        return read_itk(path)
-    if stored.refusal is not None:
-        raise DataError(f"{path}: {stored.refusal}")
-    check_grid(straighten_grid(stored.blank))
-    return replace(stored.blank, array=stored.load())
-
-
-def _open(path: Path) -> Stored | None:
-    suffix = find_suffix(path)
-    if suffix in NRRD + DETACHED_NRRD + METAIMAGE:
-        return None
-    return open_mgh(path) if suffix in MGH else open_nifti(path)
 
 
 @explain_memory()
@@ -119,41 +171,3 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False, files: File
         else:
             write_itk(volume, plain, compress=suffix != ".mhd")
         plain.replace(staging)
-
-
-def count_declared_bytes(path: Path) -> int:
-    """Return how much memory a volume's voxels take by its header alone, at 8 bytes each; 0 for a damaged one.
-
-    A small compressed file may hold more voxels than there is memory for; reading it would end the process.
-    """
-    try:
-        sizes, _affine = _read_header(path)
-    except Exception:  # whatever it is, `read` says it in a sentence
-        return 0
-    total = 8
-    for size in sizes:
-        total *= int(size)
-    return total
-
-
-def survey(path: Path) -> Volume | None:
-    """Return where a volume lies and how thick its slices are, as `read` does, with zeros for voxels that are not read.
-
-    Returns:
-        The volume; None for a file that is damaged or of more than three dimensions.
-    """
-    try:
-        sizes, affine = _read_header(path)
-        blank = Volume(np.broadcast_to(np.uint8(0), sizes[:3]), affine, name=str(path))
-        check_grid(blank)
-    except Exception:  # whatever it is, `read` says it in a sentence
-        return None
-    return add_slice_thickness(blank, path) if set(sizes[3:]) <= {1} else None
-
-
-def _read_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """The sizes that a file's header says, and its affine."""
-    stored = _open(path)
-    if stored is None:
-        return read_itk_header(path)
-    return stored.blank.array.shape, straighten_grid(stored.blank).affine
