@@ -48,7 +48,7 @@ def entry_point() -> NoReturn:
     _answer(heard, signal.default_int_handler)
     try:
         code = main()
-        if code == StoppedError.exit_code:
+        if code == _STOPPED_CODE:
             # Python kills itself by the signal, in place of the code, where an exception of Ctrl-C went through `exec`.
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 stream.flush()
