@@ -1,0 +1,125 @@
+"""The child process that reads files by the field's own libraries, and compares with what the package found.
+
+NIfTI, Analyze and MGH by nibabel, NRRD and MetaImage by SimpleITK, which may crash on what is damaged.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import resource
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import SimpleITK as sitk
+
+from fuzz.comparing import drop_singletons, tell_places_apart, tell_voxels_apart
+from fuzz.product import ADDRESS_SPACE
+
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_LARGEST = 64 * 2**20
+# NIfTI's codes of metres and microns, as millimetres.
+_UNITS = {1: 1000.0, 3: 0.001}
+
+
+class NoOpinionError(Exception):
+    """The library refuses the file, or does not say what is asked for."""
+
+
+def read_independently(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return voxels, (I, J, K) or (I, J, K, T), and the affine, (4, 4), in RAS mm; None where the library has none.
+
+    Raises:
+        Exception: the library refuses the file.
+    """
+    return _read_by_itk(path) if path.name.endswith((".nrrd", ".nhdr", ".mha", ".mhd")) else _read_by_nibabel(path)
+
+
+def _read_by_nibabel(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    image: Any = _open(path)
+    if np.prod([float(each) for each in image.shape]) * 8 > _LARGEST:
+        raise NoOpinionError("too large")
+    voxels = np.asanyarray(image.dataobj)
+    if voxels.dtype.fields is not None:
+        raise NoOpinionError("colours")
+    if not isinstance(image, (nib.Nifti1Image, nib.Nifti1Pair, nib.MGHImage)):
+        return voxels, None
+    affine = np.asarray(image.affine, np.float64)
+    if isinstance(image, nib.Nifti1Pair):
+        factor = _UNITS.get(int(image.header["xyzt_units"]) % 8, 1.0)
+        affine = np.diag([factor, factor, factor, 1.0]) @ affine
+    return voxels, affine
+
+
+def _open(path: Path) -> Any:
+    """As `nib.load`, by what the file is and not by its name where these differ."""
+    content = path.read_bytes()
+    packed = content[:2] == b"\x1f\x8b"
+    if path.name.endswith(".nii") and packed or path.name.endswith(".nii.gz") and not packed:
+        plain = gzip.decompress(content) if packed else content
+        return nib.Nifti1Image.from_bytes(plain)
+    if path.name.endswith(".hdr.gz"):
+        files = {"header": str(path), "image": str(path).replace(".hdr.gz", ".img.gz")}
+        return nib.Nifti1Pair.from_file_map({kind: nib.FileHolder(filename=name) for kind, name in files.items()})
+    return nib.load(path)
+
+
+def _read_by_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    kind = "NrrdImageIO" if path.name.endswith((".nrrd", ".nhdr")) else "MetaImageIO"
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(kind)
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    count = float(np.prod([float(each) for each in reader.GetSize()])) * reader.GetNumberOfComponents()
+    if count * 8 > _LARGEST:
+        raise NoOpinionError("too large")
+    image = reader.Execute()
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise NoOpinionError("several values a voxel")
+    sides, own = image.GetDimension(), min(image.GetDimension(), 3)
+    affine = np.eye(4)
+    directions = np.reshape(image.GetDirection(), (sides, sides)) * image.GetSpacing()
+    affine[:own, :own] = directions[:own, :own]
+    affine[:own, 3] = image.GetOrigin()[:own]
+    return sitk.GetArrayFromImage(image).T, _LPS @ affine
+
+
+def compare(path: Path, voxels: Path, affine: np.ndarray) -> dict[str, str | None]:
+    """Return how what the package found differs from what the library finds; "why" where the library has no opinion."""
+    try:
+        right, place = read_independently(path)
+    except Exception as error:
+        return {"why": f"{type(error).__name__}: {error}"[:200]}
+    if right.size == 0:
+        return {"why": "it is empty"}
+    found = np.load(voxels)
+    told = {"voxels": tell_voxels_apart(found, right), "place": None}
+    if place is not None and np.isfinite(place).all():
+        told["place"] = tell_places_apart(affine, place, drop_singletons(right).shape)
+    return told
+
+
+def serve() -> None:
+    """Answer each line until there are no more."""
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warnings.simplefilter("ignore")
+    logging.disable()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        told = compare(Path(asked["path"]), Path(asked["voxels"]), np.array(asked["affine"]))
+        answers.write(json.dumps(told) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve()
