@@ -32,8 +32,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.case is not None:
         return run_one(arguments.seed, arguments.case, arguments.keep)
-    numbers = range(arguments.first, arguments.first + arguments.cases)
-    found = run_cases(arguments.seed, numbers, arguments.jobs, tell)
+    found = run_cases(arguments.seed, arguments.first, arguments.cases, arguments.jobs, tell)
     flips = run_flips(arguments.seed, arguments.flips, arguments.jobs, tell) if arguments.flips else []
     tables = {"Damaged files, read, described, upscaled, written and read again:": tabulate(found, "cases")}
     if flips:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,12 +34,13 @@ def list_known(seeds: Mapping[str, Sequence[Seed]]) -> list[str]:
     return [name for name, found in seeds.items() if is_known(found[0])]
 
 
-def run_cases(campaign: int, numbers: Iterable[int], jobs: int, tell: Callable[[str], None]) -> Found:
-    """Run a campaign's cases by their numbers; those of formats that the package does not read are left out.
+def run_cases(campaign: int, first: int, cases: int, jobs: int, tell: Callable[[str], None]) -> Found:
+    """Run cases of a campaign, one number after another; those of formats that the package does not read are left out.
 
     Args:
         campaign: the seed of chance.
-        numbers: which of its cases.
+        first: the number of the first case.
+        cases: how many are run.
         jobs: how many at a time.
         tell: called with each fault, and now and then with how far it is.
 
@@ -48,7 +50,7 @@ def run_cases(campaign: int, numbers: Iterable[int], jobs: int, tell: Callable[[
     seeds = make_seeds()
     known = list_known(seeds)
     formats = list(FORMATS)
-    plan = [number for number in numbers if formats[number % len(formats)] in known]
+    plan = list(islice((each for each in count(first) if formats[each % len(formats)] in known), cases))
 
     def try_number(judge: Judge, number: int) -> tuple[Case, Verdict]:
         case = make_case(seeds, campaign, number)
@@ -58,11 +60,11 @@ def run_cases(campaign: int, numbers: Iterable[int], jobs: int, tell: Callable[[
     return sorted(_share(plan, try_number, jobs, tell), key=lambda each: each[0].number)
 
 
-def run_flips(campaign: int, count: int, jobs: int, tell: Callable[[str], None]) -> Found:
+def run_flips(campaign: int, flips: int, jobs: int, tell: Callable[[str], None]) -> Found:
     """Run so many single flipped bits of each compressed format that the package reads."""
     seeds = make_seeds()
     formats = [name for name in list_known(seeds) if any(seed.packed for seed in seeds[name])]
-    plan = [(name, number) for name in formats for number in range(count)]
+    plan = [(name, number) for name in formats for number in range(flips)]
 
     def try_flip(judge: Judge, which: tuple[str, int]) -> tuple[Case, Verdict]:
         case = make_flip(seeds, campaign, *which)
@@ -127,10 +129,10 @@ def tabulate(found: Found, first: str) -> str:
     counts: dict[str, Counter[str]] = {name: Counter() for name in FORMATS}
     for case, verdict in found:
         counts[case.seed.format][verdict.kind] += 1
-    rows = [(name, count) for name, count in counts.items() if count]
-    rows.append(("all", sum((count for _name, count in rows), Counter())))
+    rows = [(name, verdicts) for name, verdicts in counts.items() if verdicts]
+    rows.append(("all", sum((verdicts for _name, verdicts in rows), Counter[str]())))
     lines = [["format", first, *VERDICTS.values()], ["---", *["---:"] * (len(VERDICTS) + 1)]]
-    lines += [[name, f"{count.total():,}", *(f"{count[kind]:,}" for kind in VERDICTS)] for name, count in rows]
+    lines += [[name, f"{each.total():,}", *(f"{each[kind]:,}" for kind in VERDICTS)] for name, each in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
