@@ -63,12 +63,9 @@ def _open(path: Path) -> Any:
     """As `nib.load`, by what the file is and not by its name where these differ."""
     content = path.read_bytes()
     packed = content[:2] == b"\x1f\x8b"
-    if path.name.endswith(".nii") and packed or path.name.endswith(".nii.gz") and not packed:
+    if (path.name.endswith(".nii") and packed) or (path.name.endswith(".nii.gz") and not packed):
         plain = gzip.decompress(content) if packed else content
         return nib.Nifti1Image.from_bytes(plain)
-    if path.name.endswith(".hdr.gz"):
-        files = {"header": str(path), "image": str(path).replace(".hdr.gz", ".img.gz")}
-        return nib.Nifti1Pair.from_file_map({kind: nib.FileHolder(filename=name) for kind, name in files.items()})
     return nib.load(path)
 
 

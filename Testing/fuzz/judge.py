@@ -67,7 +67,7 @@ class Judge:
         memory = Path("/dev/shm")
         self._folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
         environment = os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-        paths = [str(TESTING), str(TESTING.parent / "monai_bundle"), environment.get("PYTHONPATH", "")]
+        paths = [environment.get("PYTHONPATH", ""), str(TESTING), str(TESTING.parent / "monai_bundle")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         self._children = {
             name: Child(

@@ -96,7 +96,7 @@ def _choose(rng: np.random.Generator, sequence: Sequence[Any]) -> Any:
     return sequence[int(rng.integers(len(sequence)))]
 
 
-# ---- bytes ---------------------------------------------------------------------------------------------------------
+# ---- bytes --------------------------------------------------------------------------------------------------------
 
 
 def _flip(rng: np.random.Generator, content: bytearray, start: int, stop: int) -> str:
@@ -168,7 +168,11 @@ def _splice(rng: np.random.Generator, seed: Seed, seeds: Mapping[str, Sequence[S
     """The beginning of one file and the end of another of its format."""
     other = _choose(rng, seeds[seed.format])
     if rng.random() < 0.3 and len(seed.files) > 1 and seed.files.keys() == other.files.keys():
-        return f"header of {seed.name}, voxels of {other.name}", {**other.files, seed.main: seed.files[seed.main]}, False
+        return (
+            f"header of {seed.name}, voxels of {other.name}",
+            {**other.files, seed.main: seed.files[seed.main]},
+            False,
+        )
     name = _choose(rng, list(seed.files))
     first, second = seed.files[name], other.files.get(name, other.files[other.main])
     here, there = int(rng.integers(len(first) + 1)), int(rng.integers(len(second) + 1))
@@ -182,7 +186,11 @@ def _change_suffix(rng: np.random.Generator, seed: Seed, seeds: Mapping[str, Seq
     kind = int(rng.integers(5))
     if kind == 0:
         other = _choose(rng, [each for format_ in seeds for each in seeds[format_] if each.main != seed.main])
-        return f"{other.main} of {other.name} under this name", {**seed.files, seed.main: other.files[other.main]}, False
+        return (
+            f"{other.main} of {other.name} under this name",
+            {**seed.files, seed.main: other.files[other.main]},
+            False,
+        )
     if kind == 1:
         plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         return "not compressed", {**seed.files, seed.main: plain}, True
@@ -199,7 +207,7 @@ def _change_suffix(rng: np.random.Generator, seed: Seed, seeds: Mapping[str, Seq
     return "something else", {**seed.files, seed.main: _choose(rng, texts)}, False
 
 
-# ---- headers and sizes -------------------------------------------------------------------------------------------------
+# ---- headers and sizes --------------------------------------------------------------------------------------------
 
 
 def _change_fields(rng: np.random.Generator, seed: Seed, _seeds: Mapping[str, Sequence[Seed]]) -> Damaged:
@@ -264,4 +272,3 @@ def _make_bomb(rng: np.random.Generator, seed: Seed, seeds: Mapping[str, Sequenc
     plain = gzip.decompress(content) if packed_main else content
     damage, plain = set_fields(rng, plain, HEADERS[seed.format], sizes=[large] * int(_choose(rng, (3, 3, 4, 2))))
     return damage, {**seed.files, seed.main: pack_gzip(plain) if packed_main else plain}, True
-

@@ -299,7 +299,7 @@ def _make_nrrd_slices(space: str) -> Iterator[Seed]:
         yield Seed(name, "NRRD, detached", f"{STEM}.nhdr", files, array, _PLAIN, optional=True)
 
 
-# ---- MetaImage ------------------------------------------------------------------------------------------------------
+# ---- MetaImage ----------------------------------------------------------------------------------------------------
 
 _META_TYPES = {
     "uint8": "MET_UCHAR", "int8": "MET_CHAR", "int16": "MET_SHORT", "uint16": "MET_USHORT", "int32": "MET_INT",

@@ -12,7 +12,26 @@ from .seeds import Seed
 
 TEXT_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 _NUMBERS = (
-    *("0", "-1", "1", "2", "3", "4", "5", "7", "16", "-0.0", "0.5", "3.7", "nan", "inf", "-inf", "NaN", "1e308", "1e-308"),
+    *(
+        "0",
+        "-1",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "7",
+        "16",
+        "-0.0",
+        "0.5",
+        "3.7",
+        "nan",
+        "inf",
+        "-inf",
+        "NaN",
+        "1e308",
+        "1e-308",
+    ),
     *("1e400", "-1e30", "1e-30", "127", "255", "256", "32768", "65536", "2147483647", "2147483648", "4294967295"),
     *("4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551615", "9" * 40, "0x10", "1_000"),
     *("", "one", "1,2", "1;2", "+", "--3", "1e", "%d", "%s%n"),
@@ -27,9 +46,23 @@ _WORDS = (
 _LINES = (
     *("line skip: 1", "byte skip: 8", "byte skip: -1", "byte skip: -2", "line skip: 99999999", "byte skip: 1e9"),
     *("spacings: 1 2 3", "spacings: nan nan nan", "axis mins: 0 0 0", "thicknesses: 1 1 1", "sizes: 6 5 4"),
-    *('space units: "mm" "mm" "mm"', 'space units: "um" "um" "um"', "space dimension: 3", "space: left-anterior-superior"),
+    *(
+        'space units: "mm" "mm" "mm"',
+        'space units: "um" "um" "um"',
+        "space dimension: 3",
+        "space: left-anterior-superior",
+    ),
     *("measurement frame: (1,0,0) (0,1,0) (0,0,1)", "old min: 0", "block size: 4", "content: x", "number: 120"),
-    *("space origin: (1,2,3)", "centers: cell cell cell", "units: a b c", "labels: a b c", "nonsense", ":=", "a:=", ": b"),
+    *(
+        "space origin: (1,2,3)",
+        "centers: cell cell cell",
+        "units: a b c",
+        "labels: a b c",
+        "nonsense",
+        ":=",
+        "a:=",
+        ": b",
+    ),
     *("HeaderSize = -1", "HeaderSize = 8", "HeaderSize = 99999999", "ElementNumberOfChannels = 3", "NDims = 3"),
     *("ElementNumberOfChannels = 600000000", "ElementSize = 1 1 1", "CompressedData = True", "CompressedDataSize = 3"),
     *("CompressedDataSize = 99999999999", "BinaryData = False", "DimSize = 6 5 4", "ElementMin = 0", "ID = 1"),
@@ -39,9 +72,30 @@ _LINES = (
 _NAMES = (
     *("/dev/zero", "/dev/null", "/dev/full", "fifo", "../outside.raw", "@ROOT@/outside.raw", "missing.raw", ".", ".."),
     *("@ROOT@", "@ROOT@/in", "", "/proc/self/maps", "/etc/passwd", "scan.mhd", "scan.nhdr", "scan.nrrd", "scan.mha"),
-    *("./scan.raw", "../in/scan.raw", "SCAN.RAW", "scan.raw ", "slice_%d.raw 1 4 1", "%s%s%s%n 1 4 1", "x" * 5000, "\0"),
-    *("scan_%d.raw 0 99999999 1", "scan_%d.raw 0 3 0", "scan_%d.raw 3 0 1", "scan_%999999d.raw 0 3 1", "file:///dev/zero"),
-    *("LIST", "LIST 2", "LIST\nscan.raw", "LIST\n/dev/zero\n/dev/zero\nfifo\n../outside.raw", "http://127.0.0.1/scan.raw"),
+    *(
+        "./scan.raw",
+        "../in/scan.raw",
+        "SCAN.RAW",
+        "scan.raw ",
+        "slice_%d.raw 1 4 1",
+        "%s%s%s%n 1 4 1",
+        "x" * 5000,
+        "\0",
+    ),
+    *(
+        "scan_%d.raw 0 99999999 1",
+        "scan_%d.raw 0 3 0",
+        "scan_%d.raw 3 0 1",
+        "scan_%999999d.raw 0 3 1",
+        "file:///dev/zero",
+    ),
+    *(
+        "LIST",
+        "LIST 2",
+        "LIST\nscan.raw",
+        "LIST\n/dev/zero\n/dev/zero\nfifo\n../outside.raw",
+        "http://127.0.0.1/scan.raw",
+    ),
 )
 
 # Given chance, the lines, which it changes, and the seed; returns what was done, and whether voxels must stay the same.
