@@ -112,15 +112,8 @@ def _set_field(rng: np.random.Generator, header: np.ndarray, kind: np.dtype) -> 
 def _change_extensions(rng: np.random.Generator, content: bytes, end: int) -> tuple[str, bytes]:
     """NIfTI's extensions: sizes that lie, and XML of every kind where CIFTI is expected."""
     flag = bytes([int(rng.choice((0, 1, 2, 255))), 0, 0, 0])
-    deep = b"<a>" * 5000
-    bodies = (
-        b"",
-        b"<CIFTI",
-        b"<CIFTI Version='2'></CIFTI>",
-        deep,
-        b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
-        b"\0" * 8,
-    )
+    deep, entity = b"<a>" * 5000, b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"
+    bodies = (b"", b"<CIFTI", b"<CIFTI Version='2'></CIFTI>", deep, entity, b"\0" * 8)
     body = bodies[int(rng.integers(len(bodies)))]
     size = int(rng.choice((0, 1, 7, 8, 16, len(body) + 8, -(-(len(body) + 8) // 16) * 16, 2**31 - 1, -16, 352)))
     code = int(rng.choice((0, 2, 4, 6, 32, 44, 46, -1)))

@@ -101,7 +101,11 @@ class Child:
 
     def _end(self, kind: str, text: str) -> ChildEnded:
         self.close()
-        return ChildEnded(kind, text)
+        printed = Path(self._environment["FUZZ_PRINTED"]).read_text(encoding="utf-8", errors="replace")
+        # Where it was, innermost first, as Python's faulthandler tells.
+        lines = [line.strip() for line in printed.rpartition("(most recent call first)")[2].splitlines()]
+        where = [line for line in lines if line.startswith("File ")]
+        return ChildEnded(kind, "; ".join([text, *where[:3]]))
 
 
 def describe_end(code: int) -> str:

@@ -98,7 +98,13 @@ class Judge:
         root, scratch = self._folder / "case", self._folder / "voxels.npy"
         shutil.rmtree(root, ignore_errors=True)
         path = case.lay_out(root)
-        question = {"path": str(path), "scratch": str(scratch), "only_read": only_read, "method": method}
+        question = {
+            "path": str(path),
+            "scratch": str(scratch),
+            "only_read": only_read,
+            "method": method,
+            "seconds": SECONDS,
+        }
         try:
             told = self._children["product"].ask(question)
         except ChildEnded as end:

@@ -7,6 +7,7 @@ started. `judge` starts it.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import json
 import os
@@ -134,7 +135,7 @@ class Trial:
             self.blame("noise", f"{arguments[0]}: {others[0]}")
         if code:
             self._judge_refusal(arguments[0], "\n".join(others))
-            if "Traceback" in text or not others or self.path.name not in text:
+            if "Traceback" in text or not any(path.name in text for path in self.path.parent.iterdir()):
                 self.blame("noise", f"{arguments[0]}: does not name the file: {text!r}")
             if self.told["read"] == "read" and arguments[0] == "info":
                 self.blame("noise", f"info refuses what is read: {text!r}")
@@ -201,6 +202,7 @@ def serve() -> None:
     """Answer each line until there are no more."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable()
     answers = os.fdopen(os.dup(1), "w")
     # Whatever else is printed by libraries ends in a file of the parent's, which is standard error.
     os.dup2(2, 1)
@@ -211,8 +213,11 @@ def serve() -> None:
         tempfile.tempdir = str(root)
         os.chdir(root)
         reset_peak()
+        # Where it hangs; the parent looks at what was printed.
+        faulthandler.dump_traceback_later(asked["seconds"] * 0.9)
         printed = os.fstat(2).st_size
         told = Trial(Path(asked["path"]), Path(asked["scratch"])).run(asked["only_read"], asked["method"])
+        faulthandler.cancel_dump_traceback_later()
         told["peak"] = read_peak()
         with Path(os.environ["FUZZ_PRINTED"]).open("rb") as file:
             file.seek(printed)
