@@ -53,7 +53,7 @@ def run_one(campaign: int, number: int, keep: Path | None) -> int:
     print(describe(case, verdict))
     if keep is not None:
         path = case.lay_out(keep)
-        print(shlex.join(["metasrgan", "info", str(path)]))
+        print(shlex.join(["metasrgan", "info", "-i", str(path)]))
     return int(verdict.is_fault)
 
 

@@ -12,7 +12,7 @@ _APART, _RELATIVE = 1e-4, 1e-6
 
 def drop_singletons(array: np.ndarray) -> np.ndarray:
     """Return an array of three dimensions, or of more where those beyond have more than one entry."""
-    array = array.reshape(array.shape + (1,) * (3 - array.ndim))
+    array = array.reshape((*array.shape, *(1 for _ in range(array.ndim, 3))))
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     return array

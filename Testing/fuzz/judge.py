@@ -106,7 +106,7 @@ class Judge:
             "seconds": SECONDS,
         }
         try:
-            told = self._children["product"].ask(question)
+            told = self._children["product"].ask(question | {"seconds": SECONDS})
         except ChildEnded as end:
             return Verdict(end.kind, str(end))
         # Small files have no need of much memory.
@@ -144,11 +144,11 @@ class Judge:
         return Verdict("right", said)
 
 
-def compare_with_seed(case: Case, voxels: np.ndarray, affine: np.ndarray) -> str | None:
+def compare_with_seed(case: Case, voxels: np.ndarray, affine: np.ndarray | None) -> str | None:
     """Return how what was read of a case differs from its seed; None where it does not."""
     assert case.seed.voxels is not None
     right = drop_singletons(case.seed.voxels)
     apart = tell_voxels_apart(voxels, right)
-    if apart is None and case.seed.affine is not None:
+    if apart is None and case.seed.affine is not None and affine is not None:
         apart = tell_places_apart(affine, case.seed.affine, right.shape)
     return apart

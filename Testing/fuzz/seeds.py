@@ -87,6 +87,11 @@ def numbers(dtype: str = "int16", shape: Sequence[int] = SHAPE) -> np.ndarray:
     ).astype(dtype)  # fmt: skip
 
 
+def _order(array: np.ndarray, order: str) -> np.ndarray:
+    """The array in a byte order, "<" or ">"."""
+    return array.astype(array.dtype.newbyteorder("<" if order == "<" else ">"))
+
+
 def pack_gzip(content: bytes) -> bytes:
     """Return gzip's bytes without the time of packing."""
     return gzip.compress(content, 6, mtime=0)
@@ -94,9 +99,9 @@ def pack_gzip(content: bytes) -> bytes:
 
 def _save(image: Any) -> dict[str, bytes]:
     """The files of a nibabel image by the ending that it gives them ("header", "image")."""
-    kinds = {kind: nib.FileHolder(fileobj=io.BytesIO()) for kind, _suffix in type(image).files_types}
-    image.to_file_map(kinds)
-    return {kind: holder.fileobj.getvalue() for kind, holder in kinds.items()}
+    streams = {kind: io.BytesIO() for kind, _suffix in type(image).files_types}
+    image.to_file_map({kind: nib.FileHolder(fileobj=stream) for kind, stream in streams.items()})
+    return {kind: stream.getvalue() for kind, stream in streams.items()}
 
 
 # ---- NIfTI and Analyze ------------------------------------------------------------------------------------------
@@ -268,7 +273,7 @@ def _make_nrrd() -> Iterator[Seed]:
     plans.append(("segmentation", labels, _PLAIN, "gzip", lps, "<", segment, False))
     for name, array, affine, encoding, space, order, more, optional in plans:
         header = [*_nrrd_header(array, affine, encoding, space, order), *more]
-        stored = array.astype(array.dtype.newbyteorder(order)).tobytes("F")
+        stored = _order(array, order).tobytes("F")
         text = encoding in ("text", "hex")
         packed = " ".join(map(str, array.ravel("F"))).encode() if encoding == "text" else _PACK[encoding](stored)
         facts: dict[str, Any] = {"voxels": array, "affine": affine, "optional": optional, "text": text}
@@ -344,7 +349,7 @@ def _make_metaimage() -> Iterator[Seed]:
         ("text", numbers(), _PLAIN, "<", True),
     ]
     for name, array, affine, order, text in plans:
-        stored = array.astype(array.dtype.newbyteorder(order)).tobytes("F")
+        stored = _order(array, order).tobytes("F")
         if text:
             stored = " ".join(map(str, array.ravel("F"))).encode()
         packed = zlib.compress(stored)

@@ -120,7 +120,7 @@ def _double(rng: np.random.Generator, lines: list[bytes], _seed: Seed) -> tuple[
 
 def _reorder(rng: np.random.Generator, lines: list[bytes], _seed: Seed) -> tuple[str, bool]:
     if rng.random() < 0.5:
-        rng.shuffle(lines)  # type: ignore[arg-type]
+        rng.shuffle(lines)
         return "lines shuffled", False
     first, second = (int(each) for each in rng.integers(len(lines), size=2))
     lines[first], lines[second] = lines[second], lines[first]
