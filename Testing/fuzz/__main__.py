@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--flips", type=int, default=0, help="single flipped bits a compressed format (default 0)")
     parser.add_argument("--seed", type=int, default=0, help="of chance; the same gives the same cases (default 0)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case (default 0)")
+    parser.add_argument("--only", default="", help='formats whose names begin so, such as "NIfTI" (default: all)')
     parser.add_argument("--jobs", type=int, default=2, help="at a time (default 2)")
     parser.add_argument("--table", type=Path, help="document whose tables are rewritten")
     parser.add_argument("--case", type=int, help="run this case alone")
@@ -32,8 +33,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.case is not None:
         return run_one(arguments.seed, arguments.case, arguments.keep)
-    found = run_cases(arguments.seed, arguments.first, arguments.cases, arguments.jobs, tell)
-    flips = run_flips(arguments.seed, arguments.flips, arguments.jobs, tell) if arguments.flips else []
+    found = run_cases(arguments.seed, arguments.first, arguments.cases, arguments.jobs, tell, arguments.only)
+    flips = run_flips(arguments.seed, arguments.flips, arguments.jobs, tell, arguments.only)
     tables = {"Damaged files, read, described, upscaled, written and read again:": tabulate(found, "cases")}
     if flips:
         tables["Single flipped bits in what is compressed, read:"] = tabulate(flips, "flipped bits")

@@ -29,12 +29,12 @@ def is_known(seed: Seed) -> bool:
     return find_suffix(seed.main) is not None
 
 
-def list_known(seeds: Mapping[str, Sequence[Seed]]) -> list[str]:
-    """Return the formats that the package reads."""
-    return [name for name, found in seeds.items() if is_known(found[0])]
+def list_known(seeds: Mapping[str, Sequence[Seed]], only: str = "") -> list[str]:
+    """Return the formats that the package reads, those alone whose names begin so."""
+    return [name for name, found in seeds.items() if is_known(found[0]) and name.startswith(only)]
 
 
-def run_cases(campaign: int, first: int, cases: int, jobs: int, tell: Callable[[str], None]) -> Found:
+def run_cases(campaign: int, first: int, cases: int, jobs: int, tell: Callable[[str], None], only: str = "") -> Found:
     """Run cases of a campaign, one number after another; those of formats that the package does not read are left out.
 
     Args:
@@ -43,12 +43,13 @@ def run_cases(campaign: int, first: int, cases: int, jobs: int, tell: Callable[[
         cases: how many are run.
         jobs: how many at a time.
         tell: called with each fault, and now and then with how far it is.
+        only: how the names of the formats begin; those alone are run.
 
     Returns:
         Each case and its verdict, by number.
     """
     seeds = make_seeds()
-    known = list_known(seeds)
+    known = list_known(seeds, only)
     formats = list(FORMATS)
     plan = list(islice((each for each in count(first) if formats[each % len(formats)] in known), cases))
 
@@ -60,10 +61,10 @@ def run_cases(campaign: int, first: int, cases: int, jobs: int, tell: Callable[[
     return sorted(_share(plan, try_number, jobs, tell), key=lambda each: each[0].number)
 
 
-def run_flips(campaign: int, flips: int, jobs: int, tell: Callable[[str], None]) -> Found:
+def run_flips(campaign: int, flips: int, jobs: int, tell: Callable[[str], None], only: str = "") -> Found:
     """Run so many single flipped bits of each compressed format that the package reads."""
     seeds = make_seeds()
-    formats = [name for name in list_known(seeds) if any(seed.packed for seed in seeds[name])]
+    formats = [name for name in list_known(seeds, only) if any(seed.packed for seed in seeds[name])]
     plan = [(name, number) for name in formats for number in range(flips)]
 
     def try_flip(judge: Judge, which: tuple[str, int]) -> tuple[Case, Verdict]:

@@ -11,6 +11,7 @@ import gzip
 import json
 import logging
 import os
+import re
 import resource
 import sys
 import warnings
@@ -70,6 +71,8 @@ def _open(path: Path) -> Any:
 
 
 def _read_by_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    if path.name.endswith((".mha", ".mhd")) and not _declares_packed_size(path):
+        raise NoOpinionError("SimpleITK takes memory for voxels where CompressedDataSize is not that of the voxels")
     kind = "NrrdImageIO" if path.name.endswith((".nrrd", ".nhdr")) else "MetaImageIO"
     reader = sitk.ImageFileReader()
     reader.SetImageIO(kind)
@@ -96,6 +99,19 @@ def fill_new_memory(byte: int) -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(-6, byte)
+
+
+def _declares_packed_size(path: Path) -> bool:
+    """Whether a MetaImage is not compressed, or says how many bytes its compressed voxels, which end the file, are."""
+    head, _, rest = path.read_bytes().partition(b"ElementDataFile")
+    fields = dict(re.findall(rb"^\s*(CompressedData(?:Size)?)\s*=\s*(\S+)", head, re.MULTILINE))
+    if not fields.get(b"CompressedData", b"").lower().startswith((b"t", b"1", b"y")):
+        return True
+    name, _, content = rest.partition(b"\n")
+    data = path.parent / name.partition(b"=")[2].strip().decode("utf-8", "replace")
+    if data.name != "LOCAL":
+        content = data.read_bytes()
+    return fields.get(b"CompressedDataSize") == b"%d" % len(content)
 
 
 def compare(path: Path, voxels: Path, affine: np.ndarray) -> dict[str, str | None]:
