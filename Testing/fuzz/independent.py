@@ -82,14 +82,18 @@ def _read_by_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if count * 8 > _LARGEST:
         raise NoOpinionError("too large")
     image = reader.Execute()
+    voxels = sitk.GetArrayFromImage(image)
     if image.GetNumberOfComponentsPerPixel() > 1:
-        raise NoOpinionError("several values a voxel")
+        # A series of NRRD, whose volumes ITK takes for the components of a voxel.
+        if kind != "NrrdImageIO":
+            raise NoOpinionError("several values a voxel")
+        voxels = np.moveaxis(voxels, -1, 0)
     sides, own = image.GetDimension(), min(image.GetDimension(), 3)
     affine = np.eye(4)
     directions = np.reshape(image.GetDirection(), (sides, sides)) * image.GetSpacing()
     affine[:own, :own] = directions[:own, :own]
     affine[:own, 3] = image.GetOrigin()[:own]
-    return sitk.GetArrayFromImage(image).T, _LPS @ affine
+    return voxels.T, _LPS @ affine
 
 
 def fill_new_memory(byte: int) -> None:

@@ -9,6 +9,7 @@ file or crashes on it, there is no second opinion.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from .comparing import drop_singletons, tell_places_apart, tell_voxels_apart
 from .mutations import Case
 
 SECONDS = 20.0
+# Of the other reader, which hangs on some files.
+SECONDS_OF_OTHERS = 5.0
 GIB = 2**30
 # Where a case is killed; what is over a GiB and below is measured by the child.
 KILLED = 3 * GIB
@@ -38,8 +41,17 @@ FAULTS = {
     "litter": "files left",
     "noise": "badly told",
 }
-GOOD = {"refused": "refused", "right": "read, right", "alone": "read, no second opinion"}
+GOOD = {
+    "refused": "refused",
+    "right": "read, right",
+    "told": "place mended, told",
+    "alone": "read, no second opinion",
+}
 VERDICTS = GOOD | FAULTS
+# What a note or a warning on where voxels lie speaks of.
+_SAYS_PLACE = re.compile(
+    r"qform|sform|affine|axes|quaternion|rotation|matrix|direction|origin|spacing|pixdim|unit|place|space"
+)
 
 
 @dataclass(frozen=True)
@@ -73,10 +85,10 @@ class Judge:
             name: Child(
                 [sys.executable, "-m", f"fuzz.{name}"],
                 environment | {"FUZZ_PRINTED": str(self._folder / f"{name}.txt")},
-                SECONDS,
+                seconds,
                 KILLED,
             )
-            for name in ("product", "independent")
+            for name, seconds in (("product", SECONDS), ("independent", SECONDS_OF_OTHERS))
         }
 
     def __enter__(self) -> Judge:
@@ -139,9 +151,9 @@ class Judge:
             return Verdict("alone", other["why"])
         if other["voxels"] is not None:
             return Verdict("wrong", other["voxels"])
-        if other["place"] is not None and not said:
-            return Verdict("wrong", other["place"])
-        return Verdict("right", said)
+        if other["place"] is None:
+            return Verdict("right", said)
+        return Verdict("told" if _SAYS_PLACE.search(said) else "wrong", f"{other['place']}; said: {said}")
 
 
 def compare_with_seed(case: Case, voxels: np.ndarray, affine: np.ndarray | None) -> str | None:

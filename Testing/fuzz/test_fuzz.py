@@ -140,7 +140,7 @@ def test_the_table_is_put_between_its_marks(tmp_path: Path) -> None:
     assert text.startswith("before\n<!-- figures: begin -->\n\nBy `python -m fuzz`.")
     assert text.endswith("<!-- figures: end -->\nafter\n")
     assert "older" not in text
-    assert "| NIfTI | 2 | 1 | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 0 | 0 |" in text
+    assert "| NIfTI | 2 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 0 | 0 |" in text
     assert count_faults(found) == 1
     assert describe(*found[1]) == "silently wrong: case 0, NIfTI (int16), none: 2 voxels differ"
 
