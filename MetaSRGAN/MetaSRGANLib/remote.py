@@ -16,7 +16,8 @@ from metasrgan.upscaling.remote import Server, read_token
 from metasrgan.upscaling.request import Request
 from metasrgan.upscaling.result import Result
 from metasrgan.upscaling.start import choose_start, heed_report
-from metasrgan.volumes.itk import read_itk, write_itk
+from metasrgan.volumes.itk import write_itk
+from metasrgan.volumes.nrrd import open_nrrd
 from metasrgan.volumes.staging import make_temporary
 from metasrgan.volumes.volume import Volume
 
@@ -55,7 +56,7 @@ def run_request_on_server_steps(
         source, output = scratch.new / "volume.nrrd", scratch.new / "result.nrrd"
         write_itk(volume, source, compress=True)
         report = yield from server.run_steps(source, output, replace(request, fill=None))
-        result = read_itk(output)
+        result = open_nrrd(output, detached=False).read()
     if result.array.shape != target.shape or not np.allclose(result.affine, target.affine, atol=1e-3):
         raise DataError(f"{address}: returned another grid than was asked for; is it of the same version?")
     result = replace(result, affine=target.affine, name=volume.name)

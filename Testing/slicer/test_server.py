@@ -15,6 +15,7 @@ import kit
 import numpy as np
 import pytest
 import slicer
+from metasrgan.volumes.stored import Stored
 from MetaSRGANLib.nodes import view_volume
 from module_under_test import ROOT, module
 from panel_driver import Panel, head, list_volumes, opened, read_voxels
@@ -143,7 +144,9 @@ def test_what_a_server_does_not_do_is_refused(panel: Panel, address: str) -> Non
 
 
 def test_another_grid_than_was_asked_for_is_refused(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("MetaSRGANLib.remote.read_itk", lambda _path: view_volume(slicer.util.getNode("T1")))
+    volume = view_volume(slicer.util.getNode("T1"))
+    stored = Stored(volume, lambda: volume.array)
+    monkeypatch.setattr("MetaSRGANLib.remote.open_nrrd", lambda _path, detached: stored)
     assert "returned another grid than was asked for" in panel.fail()
     assert list_volumes() == ["T1"]
 

@@ -15,10 +15,15 @@ import numpy as np
 from ..errors import DataError
 
 _CHUNK = 1 << 20
-# Deflate makes at most 1,032 bytes of one, bzip2 about a million; more than that is not in a file.
-_MOST_OF_ONE = {"gzip": 1032, "zlib": 1032, "bzip2": 1 << 20}
+# Small, since what a member of gzip leaves of it is copied.
+_PACKED_CHUNK = 1 << 16
+# Deflate makes at most 1,032 bytes of one, bzip2 more than a million; more than that is not in a file.
+_MOST_OF_ONE = {"gzip": 1032, "zlib": 1032, "bzip2": 1 << 21}
+# Members of gzip with nothing in them, one after another; bgzip ends a file with one.
+_MOST_EMPTY_MEMBERS = 100
 # What may follow the voxels: programs pad files to whole blocks.
 MOST_PADDING = 1 << 16
+PADDING = b"\0\r\n\t "
 
 
 class ByteReader:
@@ -28,17 +33,21 @@ class ByteReader:
         file: opened for reading bytes, seekable; the caller closes it.
         packing: "gzip" (one member after another), "zlib", "bzip2", or "" for bytes as they are.
         name: of the file, for messages.
+        size: how many of the file's bytes are to be read; None for all.
     """
 
-    def __init__(self, file: BinaryIO, packing: str, name: str) -> None:
+    def __init__(self, file: BinaryIO, packing: str, name: str, size: int | None = None) -> None:
         self._file, self._packing, self._name = file, packing, name
         here = file.tell()
         self._left = file.seek(0, 2) - here
+        if size is not None:
+            self._left = min(self._left, size)
         file.seek(here)
         self._whole = self._left
         self._stream = _start(packing)
         self._packed = b""
         self._ready = b""
+        self._empty = 0
 
     def require(self, size: int) -> None:
         """Refuse a size that the rest of the file cannot hold, whatever it unpacks to, before anything is read.
@@ -82,6 +91,9 @@ class ByteReader:
         numbers = np.empty(size, np.uint8)
         view, done = numbers.data, 0
         if not self._packing:
+            done = min(len(self._ready), size)
+            view[:done], self._ready = self._ready[:done], self._ready[done:]
+            self._left += done
             while done < size and (got := self._file.readinto(view[done : done + _CHUNK])):  # type: ignore[attr-defined]
                 done += got
             self._left -= done
@@ -91,6 +103,26 @@ class ByteReader:
         if done < size:
             raise DataError(f"{self._name}: is cut short, {size - done} of {size} bytes of voxels are missing")
         return numbers.view(dtype)
+
+    def read_some(self, most: int) -> bytes:
+        """Read the next bytes, at least one and so many at most; none at the end.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        return self._take(most)
+
+    def pass_over(self, size: int) -> None:
+        """Leave out so many bytes.
+
+        Raises:
+            DataError: the file ends before, or is damaged.
+        """
+        while size:
+            part = self._take(min(size, _CHUNK))
+            if not part:
+                raise DataError(f"{self._name}: is cut short, it ends before its voxels start")
+            size -= len(part)
 
     def read_line(self, longest: int) -> bytes:
         """Read a line, without its end; empty lines and the end of the file give b"".
@@ -114,27 +146,27 @@ class ByteReader:
             self._ready = more
         raise DataError(f"{self._name}: a line of its header has more than {longest} bytes; it is damaged")
 
-    def check_end(self, most: int = MOST_PADDING) -> None:
+    def check_end(self, most: int = MOST_PADDING, blank: bool = False) -> None:
         """Read to the end of the file, which verifies checksums.
 
         Args:
             most: bytes that may follow what was read.
+            blank: whether they have to be zeros or white space.
 
         Raises:
-            DataError: more follow, or the file is damaged.
+            DataError: more or others follow, or the file is damaged.
         """
-        if not self._packing:
-            if self._left + len(self._ready) > most:
-                raise DataError(
-                    f"{self._name}: {self._left + len(self._ready)} bytes follow the voxels that its header declares; "
-                    "the header is damaged"
-                )
+        if not self._packing and self._left + len(self._ready) > most:
+            raise DataError(
+                f"{self._name}: {self._left + len(self._ready)} bytes follow the voxels that its header declares; "
+                "the header is damaged"
+            )
+        if not self._packing and not blank:
             return
-        follow = len(self._ready)
-        self._ready = b""
+        follow = 0
         while part := self._take(_CHUNK):
             follow += len(part)
-            if follow > most:
+            if follow > most or (blank and part.strip(PADDING)):
                 raise DataError(
                     f"{self._name}: more bytes follow than the voxels that its header declares; the header is damaged"
                 )
@@ -145,11 +177,13 @@ class ByteReader:
             part, self._ready = self._ready[:most], self._ready[most:]
             return part
         if self._stream is None:
-            part = self._file.read(min(most, _CHUNK))
+            part = self._file.read(min(most, _CHUNK, self._left))
             self._left -= len(part)
             return part
         try:
             return self._unpack(min(most, _CHUNK))
+        except DataError:
+            raise
         except (OSError, ValueError, EOFError, zlib.error) as error:
             raise DataError(f"{self._name}: is damaged, its compressed bytes do not unpack ({error})") from error
 
@@ -162,9 +196,12 @@ class ByteReader:
                 # Blocks of zeros may pad a stream; what else follows is another member, of gzip and bzip2.
                 while rest and not rest.strip(b"\0"):
                     rest = self._fetch()
-                if not rest or self._packing == "zlib":
+                if not rest or (self._packing == "zlib" and not rest.strip(PADDING)):
                     self._packed = b""
                     return b""
+                self._empty += 1
+                if self._packing == "zlib" or self._empty > _MOST_EMPTY_MEMBERS:
+                    raise DataError(f"{self._name}: is damaged, other bytes follow its compressed ones")
                 self._packed, self._stream = rest.lstrip(b"\0"), _start(self._packing)
                 assert self._stream is not None
             if isinstance(self._stream, bz2.BZ2Decompressor):
@@ -176,12 +213,13 @@ class ByteReader:
                 ended, self._packed = not waiting, b""
             part = self._stream.decompress(waiting, most)
             if part:
+                self._empty = 0
                 return part
             if ended and not self._stream.eof:
                 raise DataError(f"{self._name}: is cut short, its compressed bytes end in the middle")
 
     def _fetch(self) -> bytes:
-        packed = self._file.read(_CHUNK)
+        packed = self._file.read(min(_PACKED_CHUNK, self._left))
         self._left -= len(packed)
         return packed
 

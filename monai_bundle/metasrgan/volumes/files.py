@@ -1,9 +1,8 @@
-"""Reading and writing volumes by file type: NIfTI in `nifti`, MGH in `mgh`, NRRD and MetaImage in `itk`."""
+"""Reading and writing volumes by file type: each in its own module; NRRD and MetaImage are written in `itk`."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,11 @@ from .formats import (
     split_suffix,
 )
 from .identify import explain_file
-from .itk import check_itk_name, read_itk, read_itk_header, write_itk
+from .itk import check_itk_name, write_itk
+from .metaimage import open_metaimage
 from .mgh import open_mgh
 from .nifti import open_nifti, to_nibabel
+from .nrrd import open_nrrd
 from .placing import put_right
 from .staging import FileSet, join
 from .stored import Stored
@@ -73,18 +74,17 @@ def read(path: str | Path, finite: bool = True) -> Volume:
 
 def _read(path: Path) -> Volume:
     stored = _open(path)
-    if stored is None:
-        return read_itk(path)
-    if stored.refusal is not None:
-        raise DataError(f"{path}: {stored.refusal}")
-    check_grid(straighten_grid(stored.blank))
-    return replace(stored.blank, array=stored.load())
+    if stored.refusal is None:
+        check_grid(straighten_grid(stored.blank))
+    return stored.read()
 
 
-def _open(path: Path) -> Stored | None:
+def _open(path: Path) -> Stored:
     suffix = find_suffix(path)
-    if suffix in NRRD + DETACHED_NRRD + METAIMAGE:
-        return None
+    if suffix in NRRD + DETACHED_NRRD:
+        return open_nrrd(path)
+    if suffix in METAIMAGE:
+        return open_metaimage(path)
     return open_mgh(path) if suffix in MGH else open_nifti(path)
 
 
@@ -154,6 +154,4 @@ def survey(path: Path) -> Volume | None:
 def _read_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     """The sizes that a file's header says, and its affine."""
     stored = _open(path)
-    if stored is None:
-        return read_itk_header(path)
     return stored.blank.array.shape, straighten_grid(stored.blank).affine

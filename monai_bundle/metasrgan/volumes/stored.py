@@ -7,10 +7,11 @@ return a `Stored`; nothing large is read or allocated before `Stored.load`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import DataError
 from .volume import Volume
 
 
@@ -30,6 +31,25 @@ class Stored:
     blank: Volume
     load: Callable[[], np.ndarray]
     refusal: str | None = None
+
+    def read(self) -> Volume:
+        """Read the volume with its voxels.
+
+        Raises:
+            DataError: as ``load``, or the refusal.
+        """
+        if self.refusal is not None:
+            raise DataError(f"{self.blank.name}: {self.refusal}")
+        return replace(self.blank, array=self.load())
+
+
+def make_refused(blank: Volume, refusal: str) -> Stored:
+    """Return what a file holds whose voxels cannot be upscaled; reading them is refused."""
+
+    def load() -> np.ndarray:
+        raise DataError(f"{blank.name}: {refusal}")
+
+    return Stored(blank, load, refusal)
 
 
 def make_blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

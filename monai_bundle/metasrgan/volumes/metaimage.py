@@ -1,0 +1,260 @@
+"""MetaImage (.mha, .mhd), by a strict reader of our own: https://itk.org/Wiki/ITK/MetaIO/Documentation.
+
+ITK's parser divides by zero, waits for pipes and believes damaged voxels on small files; this one refuses them. Where
+fields say the same thing, the same one holds as in ITK, and voxels lie where ITK puts them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+
+from ..errors import DataError
+from .conventions import LPS, keep_facts, measure_units
+from .payload import Payload, list_numbered, open_regular, parse_count, parse_number, read_header_lines
+from .stored import Stored, make_blank, make_refused
+from .volume import Volume
+
+# What says where voxels lie and how they are stored: each once, and never free text that another program carried over.
+FIELDS = frozenset(
+    {
+        *("ObjectType", "FileFormatVersion", "NDims", "DimSize", "HeaderSize", "ImagePosition", "Position", "Origin"),
+        *("Offset", "TransformMatrix", "Rotation", "Orientation", "CenterOfRotation", "DistanceUnits"),
+        *("AnatomicalOrientation", "ElementSpacing", "ElementSize", "ElementType", "ElementNumberOfChannels"),
+        *("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset", "ElementByteOrderMSB"),
+        *("BinaryDataByteOrderMSB", "BinaryData", "CompressedData", "CompressedDataSize", "ElementDataFile"),
+    }
+)
+# What ITK takes for its own too, and does not hand on.
+_IGNORED = frozenset(
+    {
+        *("ObjectSubType", "Comment", "AcquisitionDate", "Name", "ID", "ParentID", "Color", "SequenceID"),
+        *("ElementMin", "ElementMax", "ElementSizeValid", "Modality"),
+    }
+)
+# LONG has four bytes, whatever the computer.
+_DTYPES = {
+    "MET_ASCII_CHAR": "int8",
+    "MET_CHAR": "int8",
+    "MET_UCHAR": "uint8",
+    "MET_SHORT": "int16",
+    "MET_USHORT": "uint16",
+    "MET_INT": "int32",
+    "MET_UINT": "uint32",
+    "MET_LONG": "int32",
+    "MET_ULONG": "uint32",
+    "MET_LONG_LONG": "int64",
+    "MET_ULONG_LONG": "uint64",
+    "MET_FLOAT": "float32",
+    "MET_DOUBLE": "float64",
+}
+_MODALITIES = {"MET_MOD_CT", "MET_MOD_MR", "MET_MOD_NM", "MET_MOD_US", "MET_MOD_OTHER"}
+_ARRAY = re.compile(r"_(ARRAY|MATRIX)$")
+
+
+class _Header:
+    """A header's fields.
+
+    Attributes:
+        path: the file.
+        offset: where it ends.
+        fields: what they say, by name.
+        facts: what is said besides.
+        names: of the files of a LIST.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.path, self.fields, self.names = path, dict[str, str](), list[str]()
+        self.facts = {"Modality": "MET_MOD_UNKNOWN"}
+        lines = read_header_lines(file, str(path))
+        for line in lines:
+            if not line.strip():
+                continue
+            found = re.fullmatch(r"([^=:\0]*)[=:]([^\0]*)", line)
+            if found is None:
+                if not self.fields:
+                    break
+                self.refuse(f"{line[:60]!r} is no field of MetaImage")
+            name, value = found[1].strip(), found[2].strip().lstrip("=: \t")
+            if name in FIELDS:
+                if name in self.fields:
+                    self.refuse(f"{name} is there twice")
+                self.fields[name] = value
+            elif name not in _IGNORED or (name == "Modality" and value in _MODALITIES):
+                self.facts[name] = value
+            if name == "ElementDataFile":
+                if re.match(r"LIST(\s|$)", value):
+                    self.names = [each.strip() for each in lines if each.strip()]
+                break
+        self.offset = file.tell()
+        if "ElementDataFile" not in self.fields or "NDims" not in self.fields:
+            raise DataError(f"{path}: is not a MetaImage file, it has no NDims or no ElementDataFile")
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise a DataError that says why."""
+        raise DataError(f"{self.path}: {why}; its header is damaged or of another program's making")
+
+    def is_true(self, name: str, default: bool) -> bool:
+        """Whether a field says yes."""
+        return self.fields[name][:1] in ("T", "t", "1") if name in self.fields else default
+
+    def read_numbers(self, names: Sequence[str], count: int, default: Sequence[float]) -> np.ndarray:
+        """The numbers of the first of some fields that is there: (count,)."""
+        for name in names:
+            if name not in self.fields:
+                continue
+            words = self.fields[name].split()
+            values = [parse_number(word) for word in words]
+            numbers = [value for value in values if value is not None]
+            if len(numbers) != count or len(words) != count:
+                self.refuse(f"{name} is {self.fields[name][:80]!r}, not {count} finite numbers")
+            return np.array(numbers)
+        return np.array(default)
+
+    def read_count(self, name: str, default: int) -> int:
+        """A whole number."""
+        text = self.fields.get(name, str(default))
+        if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
+            self.refuse(f"{name} is {text[:40]!r}, no whole number")
+        return int(text)
+
+
+def open_metaimage(path: Path, detached: bool = True) -> Stored:
+    """Open a MetaImage file.
+
+    Args:
+        path: the file.
+        detached: whether its voxels may be in files beside it.
+
+    Raises:
+        DataError: no MetaImage file, damaged, cut short, or naming files that it may not.
+    """
+    with open_regular(path) as file:
+        header = _Header(file, path)
+    kind = header.fields.get("ObjectType", "Image")
+    if kind != "Image":
+        raise DataError(f"{path}: holds an object of type {kind[:40]!r}, not an image")
+    if header.read_count("FileFormatVersion", 0) != 0:
+        raise DataError(f"{path}: is of a MetaImage version that programs read differently; save it in version 0")
+    dimension = header.read_count("NDims", 0)
+    if not 2 <= dimension <= 10:
+        header.refuse(f"NDims is {dimension}, not 2 to 10")
+    words = header.fields.get("DimSize", "").split()
+    sizes = [count for word in words if (count := parse_count(word)) is not None]
+    if len(sizes) != dimension or len(words) != dimension:
+        header.refuse(f"DimSize is {' '.join(words)[:80]!r}, not {dimension} whole numbers of at least 1")
+    channels = header.read_count("ElementNumberOfChannels", 1)
+    if channels < 1:
+        header.refuse(f"ElementNumberOfChannels is {channels}, not 1 or more")
+    payload = _find_payload(header, sizes, channels, detached)
+    payload.check()
+    return _store(header, payload, sizes, channels)
+
+
+def _find_payload(header: _Header, sizes: list[int], channels: int, detached: bool) -> Payload:
+    """Where the voxels are."""
+    type_ = _ARRAY.sub("", header.fields.get("ElementType", ""))
+    if type_ not in _DTYPES:
+        header.refuse(f"ElementType is {type_[:40]!r}, which are no numbers")
+    big = header.is_true("BinaryDataByteOrderMSB", header.is_true("ElementByteOrderMSB", False))
+    dtype = np.dtype(_DTYPES[type_]).newbyteorder(">" if big else "<")
+    text = "" if header.is_true("BinaryData", True) else "ascii"
+    packing = "deflate" if header.is_true("CompressedData", False) and not text else ""
+    skip, packed = header.read_count("HeaderSize", 0), header.read_count("CompressedDataSize", 0)
+    if skip < -1 or packed < 0 or (skip == -1 and (packing or text)) or (skip > 0 and text):
+        header.refuse(f"HeaderSize {skip} and CompressedDataSize {packed} make no sense for its voxels")
+    names = _list_names(header, sizes)
+    if names and not detached:
+        raise DataError(f"{header.path}: its voxels are in another file; save it as one file (.mha)")
+    # A size of all files together, or of each: checksums tell more.
+    known = packed if packing and packed and len(names) < 2 else None
+    count = math.prod(sizes) * channels
+    if skip > 0:
+        # From the file's start, whether it is the header's own or not.
+        return Payload(header.path, names, skip, dtype, count, packing, text, packed_size=known)
+    return Payload(header.path, names, 0 if names else header.offset, dtype, count, packing, text, 0, skip, known)
+
+
+def _list_names(header: _Header, sizes: list[int]) -> tuple[str, ...]:
+    """The files that voxels are in; none for the header's own."""
+    value = header.fields["ElementDataFile"]
+    words = value.split()
+    if value in ("LOCAL", "Local", "local"):
+        return ()
+    if words and words[0] == "LIST":
+        inner = parse_count(words[1]) if len(words) == 2 else len(sizes) - 1
+        if inner is None or inner >= len(sizes) or len(words) > 2:
+            header.refuse(f"ElementDataFile is {value[:80]!r}, and files have 1 to {len(sizes) - 1} dimensions")
+        wanted, names = math.prod(sizes[inner:]), tuple(header.names)
+    elif "%" in value:
+        # A name may have spaces; the numbers are what it ends with.
+        found = re.fullmatch(r"(.*?)((?:\s+[+-]?\d{1,9}){0,3})\s*", value, re.ASCII)
+        numbers = [int(word) for word in found[2].split()] if found else []
+        first = numbers[0] if numbers else 1
+        step = numbers[2] if len(numbers) > 2 else 1
+        last = first + (sizes[-1] - 1) * step
+        if len(numbers) > 1 and numbers[1] != last:
+            header.refuse(f"ElementDataFile is {value[:80]!r}, which does not number {sizes[-1]} files")
+        wanted, names = sizes[-1], list_numbered(header.path, found[1] if found else value, first, last, step)
+    else:
+        return (value,)
+    if len(names) != wanted:
+        header.refuse(f"ElementDataFile names {len(names)} files for {wanted} parts")
+    return names
+
+
+def _store(header: _Header, payload: Payload, sizes: list[int], channels: int) -> Stored:
+    """The file with its grid, and with how its voxels are read."""
+    name, kept = str(header.path), list(sizes)
+    while len(kept) > 3 and kept[-1] == 1:
+        kept.pop()
+    refusal = None
+    if channels > 1 or _ARRAY.search(header.fields["ElementType"]):
+        refusal = f"{channels} values a voxel; extract one channel first"
+    elif len(kept) > 4:
+        refusal = f"{len(kept)} dimensions, shape {tuple(kept)}; extract one 3-D volume first"
+    shape = tuple(kept + [1] * (3 - len(kept)))
+    affine, notes = _place(header, len(sizes))
+    grid = shape if refusal is None else shape[:3]
+    blank = Volume(
+        make_blank(grid, payload.dtype.newbyteorder("=")),
+        affine,
+        name=name,
+        facts=dict(keep_facts(header.facts)),
+        notes=tuple(notes),
+    )
+
+    if refusal is not None:
+        return make_refused(blank, refusal)
+    return Stored(blank, lambda: payload.load().reshape(shape, order="F"))
+
+
+def _place(header: _Header, dimension: int) -> tuple[np.ndarray, list[str]]:
+    """(4, 4), voxel indices to RAS mm, and notes."""
+    sides = min(dimension, 3)
+    ones, zeros = np.ones(dimension), np.zeros(dimension)
+    spacing = header.read_numbers(("ElementSpacing", "ElementSize"), dimension, ones.tolist())
+    origin = header.read_numbers(("ImagePosition", "Origin", "Position", "Offset"), dimension, zeros.tolist())
+    # A row for an axis.
+    identity = np.eye(dimension).ravel().tolist()
+    directions = header.read_numbers(("TransformMatrix", "Rotation", "Orientation"), dimension**2, identity)
+    directions = directions.reshape(dimension, dimension)[:sides, :sides].T
+    unit = header.fields.get("DistanceUnits", "")
+    scale, notes = measure_units([unit] * 3, 3)
+    affine = np.eye(4)
+    with np.errstate(over="ignore", invalid="ignore"):
+        affine[:sides, :sides] = directions * spacing[:sides] * scale[0]
+        affine[:sides, 3] = origin[:sides] * scale[0]
+        affine = LPS @ affine
+    if not {"ElementSpacing", "ElementSize"} & header.fields.keys():
+        notes.append("its header does not say how large voxels are; 1 mm is taken")
+    slope = header.read_numbers(("ElementToIntensityFunctionSlope",), 1, (1.0,))[0]
+    intercept = header.read_numbers(("ElementToIntensityFunctionOffset",), 1, (0.0,))[0]
+    if (slope, intercept) != (1, 0):
+        notes.append(f"its header scales voxels by {slope:g} and adds {intercept:g}, which is left undone as in ITK")
+    return affine, notes

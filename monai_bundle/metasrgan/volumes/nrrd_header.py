@@ -1,0 +1,137 @@
+"""A NRRD file's header: fields, each once, and key/value pairs, of which the last of a key holds."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+
+from ..errors import DataError
+from .payload import parse_number, read_header_lines
+
+_FIELDS = {
+    *("content", "number", "type", "block size", "dimension", "space", "space dimension", "sizes", "spacings"),
+    *("thicknesses", "axis mins", "axis maxs", "space directions", "centerings", "kinds", "labels", "units", "min"),
+    *("max", "old min", "old max", "endian", "encoding", "line skip", "byte skip", "sample units", "space units"),
+    *("space origin", "measurement frame", "data file"),
+}
+_SAME_FIELDS = {name.replace(" ", ""): name for name in _FIELDS} | {"centers": "centerings"}
+
+
+@dataclass
+class NrrdHeader:
+    """A header.
+
+    Attributes:
+        path: the file.
+        offset: where the header ends.
+        fields: what they say, by their full names in small letters.
+        pairs: values by key.
+        names: of the files of a LIST.
+    """
+
+    path: Path
+    offset: int = 0
+    fields: dict[str, str] = field(default_factory=dict)
+    pairs: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise a DataError that says why."""
+        raise DataError(f"{self.path}: {why}; its header is damaged or of another program's making")
+
+    def read_words(self, name: str, count: int) -> list[str] | None:
+        """The words of a field of one word an axis; None where there is none."""
+        words = self.fields[name].split() if name in self.fields else None
+        if words is not None and len(words) != count:
+            self.refuse(f"{name!r} has {len(words)} values for {count} axes")
+        return words
+
+    def read_numbers(self, name: str, count: int) -> np.ndarray | None:
+        """The numbers of a field of one number an axis, NaN where it says none: (count,)."""
+        words = self.read_words(name, count)
+        return None if words is None else np.array([self._read_number(name, word) for word in words])
+
+    def read_vectors(self, name: str, count: int, sides: int) -> np.ndarray | None:
+        """Vectors such as ``(1,0,0) none``, NaN for none: (count, sides)."""
+        if name not in self.fields:
+            return None
+        if sides == 0:
+            self.refuse(f"{name!r} comes without a space")
+        words = re.findall(r"\([^()]*\)|[^\s()]+", self.fields[name])
+        if len(words) != count or "".join(words) != re.sub(r"\s(?![^()]*\))", "", self.fields[name]):
+            self.refuse(f"{name!r} has {len(words)} vectors, not {count}")
+        vectors = np.full((count, sides), math.nan)
+        for vector, word in zip(vectors, words, strict=True):
+            if word.lower() == "none":
+                continue
+            parts = word[1:-1].split(",")
+            if not word.startswith("(") or len(parts) != sides:
+                self.refuse(f"{name!r} has {word!r}, no vector of {sides} numbers")
+            vector[:] = [self._read_number(name, part.strip()) for part in parts]
+            if np.isnan(vector).any() and not np.isnan(vector).all():
+                self.refuse(f"{name!r} has {word!r}, a vector with parts that are no numbers")
+        return vectors
+
+    def read_quoted(self, name: str) -> list[str]:
+        """The texts of a field such as ``"mm" "mm"``."""
+        found = re.findall(r'"((?:[^"\\]|\\.)*)"', self.fields.get(name, ""))
+        return [text.replace('\\"', '"') for text in found]
+
+    def read_count(self, name: str, default: int | None = None) -> int:
+        """A whole number."""
+        text = self.fields.get(name)
+        if text is None and default is not None:
+            return default
+        if text is None or not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
+            self.refuse(f"{name!r} is missing" if text is None else f"{name!r} is {text[:40]!r}, no whole number")
+        return int(text)
+
+    def _read_number(self, name: str, word: str) -> float:
+        value = math.nan if word.lower() in ("nan", "-nan", "none", "???") else parse_number(word)
+        return self.refuse(f"{name!r} has {word[:40]!r}, no finite number") if value is None else value
+
+
+def read_nrrd_header(file: BinaryIO, path: Path) -> NrrdHeader:
+    """Read the header that a file starts with, and leave the file where it ends.
+
+    Raises:
+        DataError: no NRRD file, or damaged.
+    """
+    lines = read_header_lines(file, str(path))
+    magic = next(lines, "")
+    if not re.fullmatch(r"NRRD(000[1-5]|00\.01)", magic.rstrip()):
+        raise DataError(f"{path}: is not a NRRD file, its first line is not NRRD0001 to NRRD0005")
+    header = NrrdHeader(path)
+    for line in lines:
+        if not line:
+            break
+        if line.startswith("#"):
+            continue
+        name, separator, value = line.partition(": ")
+        name = _SAME_FIELDS.get(name.lower().replace(" ", ""), "") if separator else ""
+        if not name and line.endswith(":"):
+            name, value = _SAME_FIELDS.get(line[:-1].lower().replace(" ", ""), ""), ""
+        if name:
+            if name in header.fields:
+                header.refuse(f"{name!r} is there twice")
+            header.fields[name] = value.strip()
+            if name == "data file" and re.match(r"LIST(\s|$)", header.fields[name]):
+                header.names = [each for each in lines if each]
+                break
+        else:
+            key, separator, value = line.partition(":=")
+            if not separator:
+                header.refuse(f"{line[:60]!r} is no field of NRRD")
+            if key:
+                header.pairs[_unescape(key)] = _unescape(value)
+    header.offset = file.tell()
+    return header
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([n\\])", lambda found: "\n" if found[1] == "n" else "\\", text)
