@@ -145,6 +145,9 @@ def open_metaimage(path: Path, detached: bool = True) -> Stored:
     if not 2 <= dimension <= 10:
         header.refuse(f"NDims is {dimension}, not 2 to 10")
     words = header.fields.get("DimSize", "").split()
+    # Some programs write a size of 1 for time, which they do not count.
+    while len(words) > dimension and words[-1] == "1":
+        words.pop()
     sizes = [count for word in words if (count := parse_count(word)) is not None]
     if len(sizes) != dimension or len(words) != dimension:
         header.refuse(f"DimSize is {' '.join(words)[:80]!r}, not {dimension} whole numbers of at least 1")
@@ -187,7 +190,7 @@ def _list_names(header: _Header, sizes: list[int]) -> tuple[str, ...]:
     if value in ("LOCAL", "Local", "local"):
         return ()
     if words and words[0] == "LIST":
-        inner = parse_count(words[1]) if len(words) == 2 else len(sizes) - 1
+        inner = parse_count(words[1].removesuffix("D")) if len(words) == 2 else len(sizes) - 1
         if inner is None or inner >= len(sizes) or len(words) > 2:
             header.refuse(f"ElementDataFile is {value[:80]!r}, and files have 1 to {len(sizes) - 1} dimensions")
         wanted, names = math.prod(sizes[inner:]), tuple(header.names)
@@ -214,8 +217,10 @@ def _store(header: _Header, payload: Payload, sizes: list[int], channels: int) -
     while len(kept) > 3 and kept[-1] == 1:
         kept.pop()
     refusal = None
-    if channels > 1 or _ARRAY.search(header.fields["ElementType"]):
+    if channels > 1:
         refusal = f"{channels} values a voxel; extract one channel first"
+    elif _ARRAY.search(header.fields["ElementType"]):
+        refusal = f"voxels of type {header.fields['ElementType']} are not numbers; extract one channel first"
     elif len(kept) > 4:
         refusal = f"{len(kept)} dimensions, shape {tuple(kept)}; extract one 3-D volume first"
     shape = tuple(kept + [1] * (3 - len(kept)))

@@ -251,7 +251,7 @@ class _Axes:
         spacings = np.full(len(self._sizes), math.nan) if spacings is None else spacings
         if sides:
             found = header.read_vectors("space origin", 1, sides)
-            signs = np.ones(3)
+            signs, known = np.ones(3), self._directions is not None
             signs[: min(sides, 3)] = self._signs[:3]
             if found is not None and not np.isnan(found).any():
                 origin[: min(sides, 3)] = found[0][:3]
@@ -259,10 +259,11 @@ class _Axes:
                 self._set_step(steps, column, axis, spacings[axis])
             self._complete(steps)
             scale, told = measure_units(header.read_quoted("space units"), min(sides, 3))
-            steps, origin = signs[:, None] * scale[:, None] * steps, signs * scale * origin
+            # Without directions ITK's axes are the voxels', whatever the space.
+            steps = (signs if known else np.ones(3))[:, None] * scale[:, None] * steps
+            origin = signs * scale * origin
             # Of a direction in several units, nobody knows.
             scale = np.full(3, scale[0] if (scale == scale[0]).all() else math.nan)
-            known = self._directions is not None
         else:
             known = not np.isnan(spacings[self.space]).all()
             for column, axis in enumerate(self.space):

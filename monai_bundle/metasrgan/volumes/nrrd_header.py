@@ -46,7 +46,8 @@ class NrrdHeader:
 
     def read_words(self, name: str, count: int) -> list[str] | None:
         """The words of a field of one word an axis; None where there is none."""
-        words = self.fields[name].split() if name in self.fields else None
+        # Some programs write commas, which ITK reads over.
+        words = [word.rstrip(",") for word in self.fields[name].split()] if name in self.fields else None
         if words is not None and len(words) != count:
             self.refuse(f"{name!r} has {len(words)} values for {count} axes")
         return words
@@ -121,7 +122,7 @@ def read_nrrd_header(file: BinaryIO, path: Path) -> NrrdHeader:
                 header.refuse(f"{name!r} is there twice")
             header.fields[name] = value.strip()
             if name == "data file" and re.match(r"LIST(\s|$)", header.fields[name]):
-                header.names = [each for each in lines if each]
+                header.names = [each.strip() for each in iter(lambda: next(lines, ""), "")]
                 break
         else:
             key, separator, value = line.partition(":=")

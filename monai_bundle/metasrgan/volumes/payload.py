@@ -83,8 +83,8 @@ class Payload:
                 numbers = np.empty(self.count, self.dtype)
             numbers[place * len(piece) : (place + 1) * len(piece)] = piece
         if not self.dtype.isnative:
-            numbers = numbers.byteswap(inplace=True).view(self.dtype.newbyteorder("="))
-        return numbers
+            numbers = numbers.byteswap(inplace=True)
+        return numbers.view(self.dtype.newbyteorder("="))
 
     @property
     def _numbers(self) -> int:
