@@ -112,7 +112,7 @@ class _Header:
             values = [parse_number(word) for word in words]
             numbers = [value for value in values if value is not None]
             if len(numbers) != count or len(words) != count:
-                self.refuse(f"{name} is {self.fields[name][:80]!r}, not {count} finite numbers")
+                self.refuse(f"{name} is {self.fields[name][:80]!r}, not {count} numbers that they can be")
             return np.array(numbers)
         return np.array(default)
 

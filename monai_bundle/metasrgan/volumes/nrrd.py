@@ -1,7 +1,7 @@
 """NRRD, by a strict reader of our own: http://teem.sourceforge.net/nrrd/format.html.
 
 A file has *axes*, fastest first: *spatial* ones, one of *frames* (volumes one after another), or one of *components*
-(several numbers a voxel, such as a colour). Voxels lie where ITK puts them; what no reader agrees on is refused.
+(several numbers a voxel, such as a colour). Voxels lie where ITK puts them; where other programs put them elsewhere, a note says so.
 
 ITK's parser crashes or reads memory that is not its own on small files, and believes damaged ones. pynrrd, a package
 that 3D Slicer's Python does not have, verifies no checksum of gzip either and opens whatever file a header names.
@@ -50,26 +50,17 @@ _ENCODINGS = {
     "bz2": ("bzip2", ""),
     "bzip2": ("bzip2", ""),
 }
-# The signs that take a space's axes to ITK's left, posterior, superior; ITK takes those that it does not know for it.
+# The signs that ITK multiplies a space's axes with, to have them point left, posterior and superior.
 _SPACES = {
-    "rightanteriorsuperior": (-1, -1, 1),
-    "ras": (-1, -1, 1),
-    "leftanteriorsuperior": (-1, 1, 1),
-    "las": (-1, 1, 1),
-    "leftposteriorsuperior": (1, 1, 1),
-    "lps": (1, 1, 1),
-    "scannerxyz": (1, 1, 1),
-    "3drighthanded": (1, 1, 1),
-    "3dlefthanded": (1, 1, 1),
-    "leftposteriorsuperiortime": (1, 1, 1, 1),
-    "lpst": (1, 1, 1, 1),
-    "scannerxyztime": (1, 1, 1, 1),
-    "scannerxyzt": (1, 1, 1, 1),
-    "3drighthandedtime": (1, 1, 1, 1),
-    "3dlefthandedtime": (1, 1, 1, 1),
+    **{"rightanteriorsuperior": (-1, -1, 1), "ras": (-1, -1, 1), "leftanteriorsuperior": (-1, 1, 1), "las": (-1, 1, 1)},
+    **{"leftposteriorsuperior": (1, 1, 1), "lps": (1, 1, 1)},
+    **dict.fromkeys(("scannerxyz", "3drighthanded", "3dlefthanded"), (1, 1, 1)),
+    **dict.fromkeys(("rightanteriorsuperiortime", "rast", "leftanteriorsuperiortime", "last"), (1, 1, 1, 1)),
+    **dict.fromkeys(("leftposteriorsuperiortime", "lpst", "scannerxyztime", "scannerxyzt"), (1, 1, 1, 1)),
+    **dict.fromkeys(("3drighthandedtime", "3dlefthandedtime"), (1, 1, 1, 1)),
 }
-# ITK mirrors these without time, and not with it.
-_CONTRADICTORY = {"rightanteriorsuperiortime", "rast", "leftanteriorsuperiortime", "last"}
+# Of these, other signs than their names say; other programs go by the names.
+_CONTRADICTED = re.compile(r"(leftanteriorsuperior|rightanteriorsuperiortime|las$|last$|rast$)")
 _SPATIAL, _FRAMES, _STUBS = {"", "domain", "space"}, {"list", "time"}, {"stub", "scalar"}
 _COMPONENTS = {
     *("point", "vector", "contravariant-vector", "covariant-vector", "normal", "complex", "2-vector", "3-color"),
@@ -233,8 +224,6 @@ class _Axes:
         key = re.sub(r"[-\s]", "", name.lower())
         if "space dimension" in header.fields:
             header.refuse("'space' and 'space dimension' exclude each other")
-        if key in _CONTRADICTORY:
-            header.refuse(f"'space' is {name!r}, whose left and right are not the same for all programs")
         return _SPACES.get(key) or header.refuse(f"'space' is {name[:40]!r}, which is none of NRRD")
 
     def _lies_nowhere(self, axis: int) -> bool:
@@ -272,6 +261,11 @@ class _Axes:
             units = header.read_quoted("units")
             scale, told = measure_units([units[axis] for axis in self.space if axis < len(units)], len(self.space))
             steps, origin = steps * scale, scale * origin
+        if _CONTRADICTED.match(re.sub(r"[-\s]", "", header.fields.get("space", "").lower())):
+            notes.append(
+                f"its space is {header.fields['space']}, which ITK and other programs place differently, left and right "
+                "too; it is placed as by ITK, so check it, or save it as left-posterior-superior"
+            )
         if not known:
             notes.append("its header does not say how large voxels are; 1 mm is taken")
         affine = np.eye(4)

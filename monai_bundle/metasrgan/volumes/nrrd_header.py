@@ -72,10 +72,10 @@ class NrrdHeader:
                 continue
             parts = word[1:-1].split(",")
             if not word.startswith("(") or len(parts) != sides:
-                self.refuse(f"{name!r} has {word!r}, no vector of {sides} numbers")
+                self.refuse(f"{name!r} has {word[:40]!r}, no vector of {sides} numbers")
             vector[:] = [self._read_number(name, part.strip()) for part in parts]
             if np.isnan(vector).any() and not np.isnan(vector).all():
-                self.refuse(f"{name!r} has {word!r}, a vector with parts that are no numbers")
+                self.refuse(f"{name!r} has {word[:40]!r}, a vector with parts that are no numbers")
         return vectors
 
     def read_quoted(self, name: str) -> list[str]:
@@ -94,7 +94,7 @@ class NrrdHeader:
 
     def _read_number(self, name: str, word: str) -> float:
         value = math.nan if word.lower() in ("nan", "-nan", "none", "???") else parse_number(word)
-        return self.refuse(f"{name!r} has {word[:40]!r}, no finite number") if value is None else value
+        return self.refuse(f"{name!r} has {word[:40]!r}, no number that it can be") if value is None else value
 
 
 def read_nrrd_header(file: BinaryIO, path: Path) -> NrrdHeader:

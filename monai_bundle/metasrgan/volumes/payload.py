@@ -63,7 +63,7 @@ class Payload:
         """
         for name in self.names or (None,):
             with self._open(name) as reader:
-                reader.require(self._size + max(self.skip, 0))
+                reader.require(self._size)
 
     def load(self) -> np.ndarray:
         """Read the voxels: (count,), in this computer's byte order.
@@ -223,9 +223,10 @@ def open_regular(path: Path, told: str | None = None) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{told}: cannot be opened ({reason})") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError(f"{told}: is no regular file, which an image has to be")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DataError(f"{told}: is no regular file, which an image has to be")
         try:
             yield file
         except OSError as error:
@@ -239,7 +240,7 @@ def find_beside(header: Path, name: str) -> Path:
         DataError: it is not in the header's own folder or below.
     """
     parts = re.split(r"[/\\]", name)
-    outside = f"{header}: names {name!r} for its voxels, which is not in its own folder; put both into one folder"
+    outside = f"{header}: names {name[:80]!r} for its voxels, which is not in its own folder; put both into one folder"
     if not name or "\0" in name or not name.isprintable() or len(name) > 4096:
         raise DataError(f"{header}: does not name a file for its voxels; its header is damaged")
     if ".." in parts or parts[0] == "" or ":" in parts[0] or os.path.isabs(name):
@@ -249,7 +250,7 @@ def find_beside(header: Path, name: str) -> Path:
         found = os.path.realpath(os.path.join(folder, name))
         inside = os.path.commonpath([folder, found]) == folder
     except (OSError, ValueError) as error:
-        raise DataError(f"{header}: names {name!r} for its voxels, which cannot be opened ({error})") from error
+        raise DataError(f"{header}: names {name[:80]!r} for its voxels, which cannot be opened ({error})") from error
     if not inside:
         raise DataError(outside)
     return Path(found)
@@ -263,7 +264,9 @@ def list_numbered(header: Path, pattern: str, first: int, last: int, step: int) 
     """
     found = re.fullmatch(r"([^%]*)%(0?\d{0,2})([du])([^%]*)", pattern.replace("%%", "\0"))
     if found is None:
-        raise DataError(f"{header}: names its voxels' files {pattern!r}, which is no pattern such as slice%03d.raw")
+        raise DataError(
+            f"{header}: names its voxels' files {pattern[:80]!r}, which is no pattern such as slice%03d.raw"
+        )
     if step == 0 or (last - first) * step < 0 or abs(last - first) // abs(step) >= _MOST_FILES:
         raise DataError(f"{header}: numbers its voxels' files from {first} to {last} by {step}, which makes no sense")
     before, width, _, after = found.groups()
@@ -279,15 +282,16 @@ def parse_count(word: str) -> int | None:
 
 
 def parse_number(word: str) -> float | None:
-    """Return a number that a header says, finite; None for what is none.
+    """Return a number that a header says; None for what is none, and for what no length can be.
 
-    >>> parse_number("1.5e1"), parse_number("nan"), parse_number("1e999"), parse_number("1_0")
+    >>> parse_number("1.5e1"), parse_number("nan"), parse_number("1e308"), parse_number("1_0")
     (15.0, None, None, None)
     """
     if not _NUMBER.fullmatch(word) or len(word) > 400:
         return None
     value = float(word)
-    return value if abs(value) < float("inf") else None
+    # Lengths are squared and multiplied, which overflows far above.
+    return value if abs(value) < 1e100 else None
 
 
 def read_header_lines(file: BinaryIO, name: str) -> Iterator[str]:
