@@ -1,7 +1,8 @@
 """NRRD, by a strict reader of our own: http://teem.sourceforge.net/nrrd/format.html.
 
 A file has *axes*, fastest first: *spatial* ones, one of *frames* (volumes one after another), or one of *components*
-(several numbers a voxel, such as a colour). Voxels lie where ITK puts them; where other programs put them elsewhere, a note says so.
+(several numbers a voxel, such as a colour). Voxels lie where ITK puts them; where other programs differ,
+a note says so.
 
 ITK's parser crashes or reads memory that is not its own on small files, and believes damaged ones. pynrrd, a package
 that 3D Slicer's Python does not have, verifies no checksum of gzip either and opens whatever file a header names.
@@ -52,15 +53,15 @@ _ENCODINGS = {
 }
 # The signs that ITK multiplies a space's axes with, to have them point left, posterior and superior.
 _SPACES = {
-    **{"rightanteriorsuperior": (-1, -1, 1), "ras": (-1, -1, 1), "leftanteriorsuperior": (-1, 1, 1), "las": (-1, 1, 1)},
-    **{"leftposteriorsuperior": (1, 1, 1), "lps": (1, 1, 1)},
-    **dict.fromkeys(("scannerxyz", "3drighthanded", "3dlefthanded"), (1, 1, 1)),
+    **dict.fromkeys(("rightanteriorsuperior", "ras"), (-1, -1, 1)),
+    **dict.fromkeys(("leftanteriorsuperior", "las"), (1, -1, 1)),
+    **dict.fromkeys(("leftposteriorsuperior", "lps", "scannerxyz", "3drighthanded", "3dlefthanded"), (1, 1, 1)),
     **dict.fromkeys(("rightanteriorsuperiortime", "rast", "leftanteriorsuperiortime", "last"), (1, 1, 1, 1)),
     **dict.fromkeys(("leftposteriorsuperiortime", "lpst", "scannerxyztime", "scannerxyzt"), (1, 1, 1, 1)),
     **dict.fromkeys(("3drighthandedtime", "3dlefthandedtime"), (1, 1, 1, 1)),
 }
-# Of these, other signs than their names say; other programs go by the names.
-_CONTRADICTED = re.compile(r"(leftanteriorsuperior|rightanteriorsuperiortime|las$|last$|rast$)")
+# With time, ITK takes these for left, posterior and superior; other programs go by the names.
+_CONTRADICTED = {"rightanteriorsuperiortime", "rast", "leftanteriorsuperiortime", "last"}
 _SPATIAL, _FRAMES, _STUBS = {"", "domain", "space"}, {"list", "time"}, {"stub", "scalar"}
 _COMPONENTS = {
     *("point", "vector", "contravariant-vector", "covariant-vector", "normal", "complex", "2-vector", "3-color"),
@@ -159,7 +160,7 @@ class _Axes:
     """
 
     def __init__(self, header: NrrdHeader, sizes: list[int]) -> None:
-        self._header, self._sizes = header, sizes
+        self._header, self._sizes, self._key = header, sizes, ""
         count = len(sizes)
         self._signs = self._read_space()
         self._directions = header.read_vectors("space directions", count, len(self._signs))
@@ -221,10 +222,10 @@ class _Axes:
         if name is None:
             sides = header.read_count("space dimension", 0)
             return (1,) * sides if 0 <= sides <= 8 else header.refuse(f"'space dimension' is {sides}, not 1 to 8")
-        key = re.sub(r"[-\s]", "", name.lower())
+        self._key = re.sub(r"[-\s]", "", name.lower())
         if "space dimension" in header.fields:
             header.refuse("'space' and 'space dimension' exclude each other")
-        return _SPACES.get(key) or header.refuse(f"'space' is {name[:40]!r}, which is none of NRRD")
+        return _SPACES.get(self._key) or header.refuse(f"'space' is {name[:40]!r}, which is none of NRRD")
 
     def _lies_nowhere(self, axis: int) -> bool:
         """Whether an axis has no direction, while others have one."""
@@ -261,10 +262,10 @@ class _Axes:
             units = header.read_quoted("units")
             scale, told = measure_units([units[axis] for axis in self.space if axis < len(units)], len(self.space))
             steps, origin = steps * scale, scale * origin
-        if _CONTRADICTED.match(re.sub(r"[-\s]", "", header.fields.get("space", "").lower())):
+        if self._key in _CONTRADICTED:
             notes.append(
-                f"its space is {header.fields['space']}, which ITK and other programs place differently, left and right "
-                "too; it is placed as by ITK, so check it, or save it as left-posterior-superior"
+                f"its space is {header.fields['space']}, which programs place differently, left and right too; it is "
+                "placed as by ITK, so check it, or save it as left-posterior-superior"
             )
         if not known:
             notes.append("its header does not say how large voxels are; 1 mm is taken")
