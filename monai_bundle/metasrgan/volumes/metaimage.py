@@ -177,10 +177,11 @@ def _find_payload(header: _Header, sizes: list[int], channels: int, detached: bo
     # A size of all files together, or of each: checksums tell more.
     known = packed if packing and packed and len(names) < 2 else None
     count = math.prod(sizes) * channels
-    if skip > 0:
-        # From the file's start, whether it is the header's own or not.
-        return Payload(header.path, names, skip, dtype, count, packing, text, packed_size=known)
-    return Payload(header.path, names, 0 if names else header.offset, dtype, count, packing, text, 0, skip, known)
+    # HeaderSize counts from the file's start, whether it is the header's own or not.
+    offset = max(skip, 0) if names or skip > 0 else header.offset
+    if not names and offset < header.offset:
+        header.refuse(f"HeaderSize is {skip}, which is within the header")
+    return Payload(header.path, names, offset, dtype, count, packing, text, 0, min(skip, 0), known)
 
 
 def _list_names(header: _Header, sizes: list[int]) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """NRRD, by a strict reader of our own: http://teem.sourceforge.net/nrrd/format.html.
 
 A file has *axes*, fastest first: *spatial* ones, one of *frames* (volumes one after another), or one of *components*
-(several numbers a voxel, such as a colour). Voxels lie where ITK puts them; where other programs differ,
-a note says so.
+(several numbers a voxel, such as a colour). Voxels lie where ITK puts them; where other programs put them elsewhere, a
+note says so.
 
-ITK's parser crashes or reads memory that is not its own on small files, and believes damaged ones. pynrrd, a package
-that 3D Slicer's Python does not have, verifies no checksum of gzip either and opens whatever file a header names.
+ITK's parser crashes or reads memory that is not its own on small files, and believes damaged ones. pynrrd, which 3D
+Slicer's Python does not have, unpacks whatever a file holds before it looks at sizes, and opens any file that is named.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def _find_payload(header: NrrdHeader, sizes: list[int], detached: bool) -> Paylo
     names = _list_names(header, sizes)
     if names and not detached:
         raise DataError(f"{header.path}: its voxels are in another file; save it as one file")
-    return Payload(header.path, names, header.offset, dtype, math.prod(sizes), packing, text, lines, skip)
+    return Payload(
+        header.path, names, 0 if names else header.offset, dtype, math.prod(sizes), packing, text, lines, skip
+    )
 
 
 def _list_names(header: NrrdHeader, sizes: list[int]) -> tuple[str, ...]:

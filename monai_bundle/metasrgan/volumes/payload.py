@@ -34,7 +34,7 @@ class Payload:
     Attributes:
         header: the file that says so.
         names: of files beside it, each with the same number of voxels; none where they follow the header.
-        offset: where they start in the header's own file.
+        offset: bytes that each file has before them, or before what else is left out.
         dtype: of a number, in the file's byte order.
         count: of numbers, in all files together.
         packing: "gzip", "zlib", "deflate" (either of them) or "bzip2", or "" for none.
@@ -103,7 +103,7 @@ class Payload:
             return self._read_words(reader)
         numbers = self._read_digits(reader) if self.text else reader.read_array(self.dtype, self._numbers)
         # One file may hold more than the voxels only where the header says where in it they start.
-        if self.skip == 0 or self.packing:
+        if self.packing or (self.skip == 0 and not (self.names and self.offset)):
             reader.check_end(blank=True)
         return numbers
 
@@ -166,7 +166,7 @@ class Payload:
         path = self.header if name is None else find_beside(self.header, name)
         told = str(self.header) if name is None else f"{self.header}: {name}"
         with open_regular(path, told) as file:
-            self._seek(file, told, self.offset if name is None else 0)
+            self._seek(file, told, self.offset)
             packing = self.packing
             if packing == "deflate":
                 here = file.tell()
