@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
+import time
 import zlib
 from pathlib import Path
 
@@ -362,3 +364,21 @@ def test_what_is_written_incompletely_is_noticed(tmp_path: Path, monkeypatch: py
             write_itk(head(), tmp_path / name, compress=True)
     with pytest.raises(DataError):
         open_nrrd(tmp_path / "a.nrrd").load()
+
+
+LONG = {
+    "digits": "ElementSpacing = 1 2 " + "9" * 3_000_000 + "x\n",
+    "spaces": "ElementSpacing = 1 2 3" + " " * 3_000_000 + "\n",
+    "signs": "=" * 3_000_000 + "\n",
+    "empty lines": "\n" * 3_000_000,
+    "texts": "a=b\n" * 700_000,
+}
+
+
+@pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("name", ["LOCAL", "%" + " 1" * 1_000, "% " * 1_000, "%d" + " " * 500_000 + "x"], ids=range(4))
+def test_no_header_however_long_is_looked_at_for_long(tmp_path: Path, fields: str, name: str) -> None:
+    path, started = mha(tmp_path / "a.mha", fields, ElementDataFile=name), time.monotonic()
+    with contextlib.suppress(DataError):
+        open_metaimage(path)
+    assert time.monotonic() - started < 10

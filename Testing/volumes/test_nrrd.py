@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import os
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -462,3 +464,23 @@ def test_a_header_that_is_a_link_finds_its_voxels_beside_the_link(tmp_path: Path
     (tmp_path / "a.nhdr").symlink_to("store/a")
     (tmp_path / "a.raw").write_bytes(RAW)
     np.testing.assert_array_equal(open_nrrd(tmp_path / "a.nhdr").load(), ARRAY)
+
+
+LONG = {
+    "digits": "spacings: 1 2 " + "9" * 3_000_000 + "x\n",
+    "spaces": f"{SPACE.partition('space origin')[0]}space origin: (1,2,3)" + " " * 3_000_000 + "\n",
+    "quotes": 'spacings: 1 2 3\nunits: "' + '\\"' * 1_500_000 + "\n",
+    "brackets": "space: LPS\nspace directions: " + "(" * 3_000_000 + "\n",
+    "names": "data file: LIST\n" + "a\n" * 1_000_000,
+    "pattern": "data file: " + "%1" * 1_000_000 + "d 0 1 1\n",
+    "pairs": "a:=b\n" * 600_000,
+    "fields": "x" * 3_000_000 + "\n",
+}
+
+
+@pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
+def test_no_header_however_long_is_looked_at_for_long(tmp_path: Path, fields: str) -> None:
+    path, started = nrrd(tmp_path / "a.nrrd", fields), time.monotonic()
+    with contextlib.suppress(DataError):
+        open_nrrd(path)
+    assert time.monotonic() - started < 10

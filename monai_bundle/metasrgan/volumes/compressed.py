@@ -88,7 +88,10 @@ class ByteReader:
         size = dtype.itemsize * count
         self.require(size)
         # Pages that nothing is written to take no memory yet, so this believes nobody.
-        numbers = np.empty(size, np.uint8)
+        try:
+            numbers = np.empty(size, np.uint8)
+        except MemoryError:
+            raise DataError(f"{self._name}: its {size} bytes of voxels are more memory than there is") from None
         view, done = numbers.data, 0
         if not self._packing:
             done = min(len(self._ready), size)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import DataError
 from .conventions import LPS, keep_facts, measure_units
-from .payload import Payload, list_numbered, open_regular, parse_count, parse_number, read_header_lines
+from .payload import Payload, check_names, list_numbered, open_regular, parse_count, parse_number, read_header_lines
 from .stored import Stored, make_blank, make_refused
 from .volume import Volume
 
@@ -54,6 +54,8 @@ _DTYPES = {
     "MET_DOUBLE": "float64",
 }
 _MODALITIES = {"MET_MOD_CT", "MET_MOD_MR", "MET_MOD_NM", "MET_MOD_US", "MET_MOD_OTHER"}
+# Characters of what names files that are looked at.
+_LONGEST = 4096
 _ARRAY = re.compile(r"_(ARRAY|MATRIX)$")
 
 
@@ -187,17 +189,17 @@ def _find_payload(header: _Header, sizes: list[int], channels: int, detached: bo
 def _list_names(header: _Header, sizes: list[int]) -> tuple[str, ...]:
     """The files that voxels are in; none for the header's own."""
     value = header.fields["ElementDataFile"]
-    words = value.split()
+    words = value[:_LONGEST].split()
     if value in ("LOCAL", "Local", "local"):
         return ()
     if words and words[0] == "LIST":
         inner = parse_count(words[1].removesuffix("D")) if len(words) == 2 else len(sizes) - 1
         if inner is None or inner >= len(sizes) or len(words) > 2:
             header.refuse(f"ElementDataFile is {value[:80]!r}, and files have 1 to {len(sizes) - 1} dimensions")
-        wanted, names = math.prod(sizes[inner:]), tuple(header.names)
+        wanted, names = math.prod(sizes[inner:]), check_names(header.path, header.names)
     elif "%" in value:
         # A name may have spaces; the numbers are what it ends with.
-        found = re.fullmatch(r"(.*?)((?:\s+[+-]?\d{1,9}){0,3})\s*", value, re.ASCII)
+        found = re.fullmatch(r"(.*?)((?:\s+[+-]?\d{1,9}){0,3})\s*", value[:_LONGEST], re.ASCII)
         numbers = [int(word) for word in found[2].split()] if found else []
         first = numbers[0] if numbers else 1
         step = numbers[2] if len(numbers) > 2 else 1

@@ -21,7 +21,7 @@ from ..geometry.orientation import choose_slice_axis
 from ..image.slice_profile import THICKEST, THINNEST
 from .conventions import LPS, keep_facts, measure_units
 from .nrrd_header import NrrdHeader, read_nrrd_header
-from .payload import Payload, list_numbered, open_regular, parse_count
+from .payload import Payload, check_names, list_numbered, open_regular, parse_count
 from .stored import Stored, make_blank, make_refused
 from .volume import Volume
 
@@ -62,6 +62,8 @@ _SPACES = {
 }
 # With time, ITK takes these for left, posterior and superior; other programs go by the names.
 _CONTRADICTED = {"rightanteriorsuperiortime", "rast", "leftanteriorsuperiortime", "last"}
+# Bytes that a packed file is unpacked for to be left out.
+_MOST_SKIPPED = 1 << 26
 _SPATIAL, _FRAMES, _STUBS = {"", "domain", "space"}, {"list", "time"}, {"stub", "scalar"}
 _COMPONENTS = {
     *("point", "vector", "contravariant-vector", "covariant-vector", "normal", "complex", "2-vector", "3-color"),
@@ -117,7 +119,7 @@ def _find_payload(header: NrrdHeader, sizes: list[int], detached: bool) -> Paylo
             header.refuse(f"'endian' is {endian[:40]!r}, not little or big")
         dtype = dtype.newbyteorder("<" if endian == "little" else ">")
     lines, skip = header.read_count("line skip", 0), header.read_count("byte skip", 0)
-    if lines < 0 or skip < -1 or (skip == -1 and (packing or text)):
+    if lines < 0 or skip < -1 or (skip == -1 and (packing or text)) or (packing and skip > _MOST_SKIPPED):
         header.refuse(f"'line skip' {lines} and 'byte skip' {skip} make no sense for encoding {encoding}")
     names = _list_names(header, sizes)
     if names and not detached:
@@ -134,7 +136,7 @@ def _list_names(header: NrrdHeader, sizes: list[int]) -> tuple[str, ...]:
         return ()
     words = value.split()
     if words and words[0] == "LIST":
-        names, rest = tuple(header.names), words[1:]
+        names, rest = check_names(header.path, header.names), words[1:]
     elif len(words) in (4, 5) and re.search(r"%\d*[du]", words[0]):
         numbers = [int(word) for word in words[1:4] if re.fullmatch(r"[+-]?\d{1,9}", word, re.ASCII)]
         if len(numbers) != 3:

@@ -22,6 +22,9 @@ _FIELDS = {
 _SAME_FIELDS = {name.replace(" ", ""): name for name in _FIELDS} | {"centers": "centerings"}
 
 
+_MOST_QUOTED = 4096
+
+
 @dataclass
 class NrrdHeader:
     """A header.
@@ -64,7 +67,7 @@ class NrrdHeader:
         if sides == 0:
             self.refuse(f"{name!r} comes without a space")
         words = re.findall(r"\([^()]*\)|[^\s()]+", self.fields[name])
-        if len(words) != count or "".join(words) != re.sub(r"\s(?![^()]*\))", "", self.fields[name]):
+        if len(words) != count or "".join("".join(words).split()) != "".join(self.fields[name].split()):
             self.refuse(f"{name!r} has {len(words)} vectors, not {count}")
         vectors = np.full((count, sides), math.nan)
         for vector, word in zip(vectors, words, strict=True):
@@ -80,7 +83,8 @@ class NrrdHeader:
 
     def read_quoted(self, name: str) -> list[str]:
         """The texts of a field such as ``"mm" "mm"``."""
-        found = re.findall(r'"((?:[^"\\]|\\.)*)"', self.fields.get(name, ""))
+        # Not of more than that, since a quote without its end is looked for to the end of the line.
+        found = re.findall(r'"((?:[^"\\]|\\.)*)"', self.fields.get(name, "")[:_MOST_QUOTED])
         return [text.replace('\\"', '"') for text in found]
 
     def read_count(self, name: str, default: int | None = None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,11 @@ from .compressed import MOST_PADDING, PADDING, ByteReader
 
 # A segmentation of 3D Slicer has some hundred lines; a colour table or a terminology in one line, some kilobytes.
 MOST_HEADER = 4 << 20
-_MOST_FILES = 100_000
+_MOST_FILES = 10_000
+_LONGEST_NAME = 4096
+_LONGEST_NUMBER = 400
 _CHUNK = 1 << 20
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -239,10 +241,10 @@ def find_beside(header: Path, name: str) -> Path:
     Raises:
         DataError: it is not in the header's own folder or below.
     """
+    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise DataError(f"{header}: does not name a file for its voxels; its header is damaged")
     parts = re.split(r"[/\\]", name)
     outside = f"{header}: names {name[:80]!r} for its voxels, which is not in its own folder; put both into one folder"
-    if not name or "\0" in name or not name.isprintable() or len(name) > 4096:
-        raise DataError(f"{header}: does not name a file for its voxels; its header is damaged")
     if ".." in parts or parts[0] == "" or ":" in parts[0] or os.path.isabs(name):
         raise DataError(outside)
     try:
@@ -256,6 +258,19 @@ def find_beside(header: Path, name: str) -> Path:
     return Path(found)
 
 
+def check_names(header: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a list.
+
+    Raises:
+        DataError: there are more than any image has.
+    """
+    if len(names) > _MOST_FILES:
+        raise DataError(
+            f"{header}: lists {len(names)} files for its voxels, more than {_MOST_FILES}; put them into one"
+        )
+    return tuple(names)
+
+
 def list_numbered(header: Path, pattern: str, first: int, last: int, step: int) -> tuple[str, ...]:
     """Return the names that a pattern of C, such as ``slice%03d.raw``, stands for.
 
@@ -263,7 +278,7 @@ def list_numbered(header: Path, pattern: str, first: int, last: int, step: int) 
         DataError: the pattern is not of one whole number, or the numbers make no sense.
     """
     found = re.fullmatch(r"([^%]*)%(0?\d{0,2})([du])([^%]*)", pattern.replace("%%", "\0"))
-    if found is None:
+    if found is None or len(pattern) > _LONGEST_NAME:
         raise DataError(
             f"{header}: names its voxels' files {pattern[:80]!r}, which is no pattern such as slice%03d.raw"
         )
@@ -287,7 +302,7 @@ def parse_number(word: str) -> float | None:
     >>> parse_number("1.5e1"), parse_number("nan"), parse_number("1e308"), parse_number("1_0")
     (15.0, None, None, None)
     """
-    if not _NUMBER.fullmatch(word) or len(word) > 400:
+    if len(word) > _LONGEST_NUMBER or not _NUMBER.fullmatch(word):
         return None
     value = float(word)
     # Lengths are squared and multiplied, which overflows far above.
