@@ -8,6 +8,7 @@ import gzip
 import io
 import time
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from metasrgan.errors import DataError
 from metasrgan.volumes.compressed import MOST_PADDING, ByteReader
 
 CONTENT = np.random.default_rng(0).integers(0, 50, 200_000, np.uint8).tobytes()
-PACK = {"": bytes, "gzip": gzip.compress, "zlib": zlib.compress, "bzip2": bz2.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    "gzip": gzip.compress,
+    "zlib": zlib.compress,
+    "bzip2": bz2.compress,
+}
 
 every_packing = pytest.mark.parametrize("packing", PACK)
 every_compression = pytest.mark.parametrize("packing", ["gzip", "zlib", "bzip2"])

@@ -378,7 +378,7 @@ LONG = {
 @pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("name", ["LOCAL", "%" + " 1" * 1_000, "% " * 1_000, "%d" + " " * 500_000 + "x"], ids=range(4))
 def test_no_header_however_long_is_looked_at_for_long(tmp_path: Path, fields: str, name: str) -> None:
-    path, started = mha(tmp_path / "a.mha", fields, ElementDataFile=name), time.monotonic()
+    path, started = mha(tmp_path / "a.mha", fields, RAW, ElementDataFile=name), time.monotonic()
     with contextlib.suppress(DataError):
         open_metaimage(path)
     assert time.monotonic() - started < 10

@@ -143,7 +143,7 @@ def test_every_name_of_every_type_is_read_in_either_byte_order(tmp_path: Path, e
     order = "<" if endian == "little" else ">"
     for name, dtype in NAMES.items():
         array = (ARRAY + 300 if dtype[0] == "u" else ARRAY).astype(dtype)
-        content = array.astype(np.dtype(dtype).newbyteorder(order)).tobytes(order="F")
+        content = array.astype(np.dtype(f"{order}{np.dtype(dtype).str[1:]}")).tobytes(order="F")
         path = nrrd(tmp_path / "a.nrrd", SPACE, content, type=name, endian=endian)
         stored = open_nrrd(path)
         assert stored.load().dtype == stored.blank.array.dtype == dtype
@@ -347,7 +347,7 @@ def test_what_is_no_nrrd_is_refused(tmp_path: Path, content: bytes, match: str) 
     ids=str,
 )
 def test_fields_that_do_not_fit_are_refused(tmp_path: Path, changed: dict[str, str]) -> None:
-    refuse(nrrd(tmp_path / "a.nrrd", **changed))
+    refuse(nrrd(tmp_path / "a.nrrd", SPACE, RAW, **changed))
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_voxels_that_are_not_those_declared_are_refused(tmp_path: Path, encoding
 
 @pytest.mark.parametrize("encoding", ["gzip", "bzip2"])
 def test_no_flipped_bit_of_packed_voxels_is_believed(tmp_path: Path, encoding: str) -> None:
-    packed = {"gzip": gzip.compress, "bzip2": bz2.compress}[encoding](RAW)
+    packed = gzip.compress(RAW) if encoding == "gzip" else bz2.compress(RAW)
     start = nrrd(tmp_path / "a.nrrd", SPACE, b"", encoding=encoding).stat().st_size
     path = nrrd(tmp_path / "a.nrrd", SPACE, packed, encoding=encoding)
     assert flip_bits(path, start, lambda: open_nrrd(path).load(), ARRAY) == 0
