@@ -9,6 +9,7 @@ import re
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -354,7 +355,7 @@ def test_no_key_of_a_volumes_facts_stops_it_from_being_written_or_read(tmp_path:
 def test_what_is_written_incompletely_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image = sitk.WriteImage
 
-    def cut(image: sitk.Image, name: str, **options: bool) -> None:
+    def cut(image: sitk.Image, name: str, **options: Any) -> None:
         write_image(image, name, **options)
         os.truncate(name, os.path.getsize(name) - 1)
 
