@@ -317,7 +317,7 @@ class _Axes:
         thicknesses = self._header.read_numbers("thicknesses", len(self._sizes))
         if thicknesses is None or len(self.space) < 3 or not np.isfinite(affine).all():
             return None
-        column = choose_slice_axis(affine)
+        column = choose_slice_axis(tuple(self._sizes[axis] for axis in self.space), affine)
         step, value = float(np.linalg.norm(affine[:3, column])), float(thicknesses[self.space[column]] * scale[column])
         if THINNEST * step <= value <= THICKEST * step:
             return value
