@@ -36,7 +36,9 @@ def require_memory(name: str, needed: int, way_out: str) -> None:
     """
     free = measure_free_memory()
     if free is not None and needed > free:
-        raise OutOfMemoryError(f"{name}: takes about {_format(needed)} of memory, and {_format(free)} are free; {way_out}")
+        raise OutOfMemoryError(
+            f"{name}: takes about {_format(needed)} of memory, and {_format(free)} are free; {way_out}"
+        )
 
 
 def _format(size: int) -> str:
