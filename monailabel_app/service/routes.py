@@ -31,7 +31,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from .task import Caller, CallerLeftError, drop_housekeeping, read_parameters
-from .uploads import Upload, check_upload, make_upload
+from .uploads import Upload, make_upload
 
 _OUTPUTS = ("all", "image", "json")
 _LOOK = 0.5  # seconds between two looks at whether a client is still there
@@ -158,7 +158,6 @@ async def _keep(request: Request, file: UploadFile | None, upload: Upload) -> No
                 await run_in_threadpool(copy.write, piece)
         else:
             await run_in_threadpool(shutil.copyfileobj, file.file, copy, _CHUNK)
-    await run_in_threadpool(check_upload, upload)
 
 
 async def _infer_while_there(request: Request, instance: MONAILabelApp, work: dict[str, Any]) -> dict[str, Any]:

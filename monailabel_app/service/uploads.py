@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -12,9 +10,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from metasrgan.errors import DataError
 from metasrgan.volumes.formats import SINGLE_FILE, find_suffix
 from metasrgan.volumes.staging import make_temporary
-
-# A NRRD header may say that the voxels are in another file, anywhere on this machine, which ITK then reads.
-_ELSEWHERE = re.compile(rb"data ?file\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -24,10 +19,12 @@ class Upload:
     Attributes:
         path: where it is, under a name that the client had no say in.
         name: the client's, for messages and the report.
+        detached: whether its voxels may be in another file, which its header names; not of what came alone.
     """
 
     path: Path
     name: str
+    detached: bool = True
 
 
 @contextlib.contextmanager
@@ -46,19 +43,4 @@ def make_upload(filename: str) -> Iterator[Upload]:
     if suffix is None:
         raise DataError(f"{name or 'the file'}: unknown file type; use one of {', '.join(SINGLE_FILE)}")
     with make_temporary() as scratch:
-        yield Upload(scratch.new / f"upload{suffix}", name)
-
-
-def check_upload(upload: Upload) -> None:
-    """Refuse a file whose voxels are in another file.
-
-    The whole file is searched, so that no header can be so odd that ITK finds in it what this does not.
-
-    Raises:
-        DataError: there is one of another file's names in it.
-    """
-    if find_suffix(upload.path) != ".nrrd" or upload.path.stat().st_size == 0:
-        return
-    with upload.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if _ELSEWHERE.search(content):
-            raise DataError(f"{upload.name}: its voxels are in another file; save it as one file and send that")
+        yield Upload(scratch.new / f"upload{suffix}", name, detached=False)

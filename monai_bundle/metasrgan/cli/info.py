@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import INTENDED_USE, __version__
-from ..errors import MetaSRGANError
+from ..errors import DataError, MetaSRGANError
 from ..geometry.grid import LARGEST_THROUGH_PLANE, format_shape, format_size, was_trained_through_plane
 from ..geometry.orientation import list_plane_axes, measure_anisotropy, name_axis_codes
 from ..trust.true_resolution import TrueResolution, describe_true_resolution, measure_true_resolution
@@ -16,7 +16,8 @@ from ..upscaling.intensities import set_aside
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request
 from ..upscaling.start import choose_start
-from ..volumes.volume import Volume
+from ..volumes.stored import Stored
+from ..volumes.volume import Volume, check_grid
 from .console import say
 
 
@@ -29,14 +30,23 @@ def run_info(options: argparse.Namespace) -> None:
 
 
 def _describe_volume(path: Path) -> None:
-    from ..volumes.files import read
+    from ..volumes.files import open_header, read
 
-    volume = read(path)
-    say(f"{volume.name}")
-    say(f"  voxels     {format_shape(volume.array.shape)}, {volume.stored_dtype}")
-    say(f"  spacing    {' × '.join(f'{size:.6g}' for size in volume.spacing)} mm")
-    say(f"  axes       {name_axis_codes(volume.affine)}")
-    say(f"  intensity  {volume.array.min():.6g} … {volume.array.max():.6g}")
+    header = open_header(path)
+    refusal = _describe_grid(header)
+    if refusal is not None:
+        say(f"  note       cannot be upscaled: {refusal}")
+        return
+    volume = read(path, finite=False).take(0)
+    finite = volume.array[np.isfinite(volume.array)]
+    first = "" if header.blank.count == 1 else ", of the first volume as all below"
+    say(
+        f"  intensity  {finite.min():.6g} … {finite.max():.6g}{first}" if finite.size else "  intensity  none is finite"
+    )
+    if finite.size < volume.array.size:
+        missing = volume.array.size - finite.size
+        say(f"  note       {missing} voxels are NaN or infinite; say by --fill what they are to become")
+        return
     axis, ratio = measure_anisotropy(volume.shape, volume.affine)
     found = measure_true_resolution(volume)
     say(f"  pixels     {_describe_pixels(volume, found, axis)}")
@@ -46,6 +56,23 @@ def _describe_volume(path: Path) -> None:
     for note in (*volume.notes, *far, *found.notes):
         say(f"  note       {note}")
     say(f"  isotropic  {_describe_isotropic(volume, ratio)}")
+
+
+def _describe_grid(header: Stored) -> str | None:
+    """Say where the voxels lie, and return why they cannot be upscaled."""
+    blank, refusal = header.blank, header.refusal
+    say(f"{blank.name}")
+    several = f", {blank.count} volumes" if blank.is_series else ""
+    say(f"  voxels     {format_shape(blank.shape)}, {blank.stored_dtype}{several}")
+    say(f"  spacing    {' × '.join(f'{size:.6g}' for size in blank.spacing)} mm")
+    try:
+        check_grid(blank)
+        say(f"  axes       {name_axis_codes(blank.affine)}")
+    except DataError as error:
+        refusal = refusal or str(error).removeprefix(f"{blank.name}: ")
+    for note in () if refusal is None else blank.notes:
+        say(f"  note       {note}")
+    return refusal
 
 
 def _describe_pixels(volume: Volume, found: TrueResolution, axis: int) -> str:

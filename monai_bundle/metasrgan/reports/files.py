@@ -11,6 +11,7 @@ from ..upscaling.intensities import fill_missing
 from ..upscaling.plan import choose_target
 from ..upscaling.request import Request
 from ..upscaling.result import Result
+from ..upscaling.series import pick_volume
 from ..upscaling.start import choose_start, heed_report
 from ..volumes.files import read, write
 from ..volumes.staging import FileSet, join, write_all
@@ -95,6 +96,7 @@ def write_server_result(
             from .pictures import draw_qc
 
             volume, _filled = fill_missing(read(source, finite=request.fill is None), request.fill)
+            volume = pick_volume(request, volume).take(0)
             start = choose_start(request, volume, choose_target(request, volume.grid))
             acquired = heed_report(start, described).acquired
             parts[qc] = draw_qc(volume, read(received), start.stored, compare_agreement(described), acquired)

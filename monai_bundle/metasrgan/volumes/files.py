@@ -77,10 +77,14 @@ def open_header(path: str | Path, detached: bool = True) -> Stored:
         return _open(path, detached)
 
 
-def count_declared_bytes(path: Path) -> int:
-    """Return how much memory a volume's voxels take by its header alone; 0 for a damaged one."""
+def count_declared_bytes(path: Path, detached: bool = True) -> int:
+    """Return how much memory a volume's voxels take by its header alone; 0 for a damaged one.
+
+    Args:
+        path, detached: as for `read`.
+    """
     try:
-        return _count_bytes(open_header(path))
+        return _count_bytes(open_header(path, detached))
     except MetaSRGANError:  # whatever it is, `read` says it in a sentence
         return 0
 

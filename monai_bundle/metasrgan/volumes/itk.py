@@ -33,11 +33,14 @@ def check_itk_name(path: Path) -> None:
 
 
 def _to_itk(volume: Volume) -> sitk.Image:
-    image = sitk.GetImageFromArray(make_storable(volume.array).T)
-    affine = LPS @ volume.affine
-    image.SetOrigin(affine[:3, 3].tolist())
-    image.SetSpacing(volume.spacing.tolist())
-    image.SetDirection((affine[:3, :3] / volume.spacing).ravel().tolist())
+    image = sitk.GetImageFromArray(make_storable(volume.array).T, isVector=False)
+    sides = volume.array.ndim
+    # Of a series the last axis is no place.
+    affine, spacing, directions = LPS @ volume.affine, np.ones(sides), np.eye(sides)
+    spacing[:3], directions[:3, :3] = volume.spacing, affine[:3, :3] / volume.spacing
+    image.SetOrigin([*affine[:3, 3].tolist(), *[0.0] * (sides - 3)])
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection(directions.ravel().tolist())
     for key, value in volume.facts.items():
         if isinstance(value, str):
             # MetaImage would take a second line for a field of its own; what was not UTF-8 can be read, not written.

@@ -121,7 +121,8 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
         described: a volume with everything but the voxels and their types.
         notes: on reading, which come before the volume's own.
     """
-    dtype = np.dtype(np.float32) if voxels.is_scaled else voxels.value_dtype
+    scaled = voxels.is_scaled and voxels.dtype.kind in "iuf"
+    dtype = np.dtype(np.float32) if scaled else voxels.value_dtype
     refusal = find_refusal(voxels)
 
     def refuse() -> np.ndarray:
