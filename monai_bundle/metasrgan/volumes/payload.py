@@ -166,7 +166,7 @@ class Payload:
     def _open(self, name: str | None) -> Iterator[ByteReader]:
         """A file's bytes, unpacked, from its first voxel on."""
         path = self.header if name is None else find_beside(self.header, name)
-        told = str(self.header) if name is None else f"{self.header}: {name}"
+        told = str(self.header) if name is None else f"{self.header}: {name[:80]}"
         with open_regular(path, told) as file:
             self._seek(file, told, self.offset)
             packing = self.packing
