@@ -61,12 +61,12 @@ def write_itk(volume: Volume, path: Path, compress: bool) -> None:
             image.EraseMetaData(key)
     with _silence_itk():
         sitk.WriteImage(image, str(path), useCompression=compress)
-    del image
     try:
         written = (open_nrrd if nrrd else open_metaimage)(path).load()
     except DataError as error:
         raise OSError(f"the file came out incomplete; the disk may be full ({error})") from error
-    if not np.array_equal(written, make_storable(volume.array)):
+    # In the order in which both are stored.
+    if not np.array_equal(written.T, sitk.GetArrayViewFromImage(image)):
         raise OSError("the file came out incomplete; the disk may be full")
 
 
