@@ -46,7 +46,7 @@ def assert_as_simpleitk(stored: Stored, path: Path) -> None:
     place[:3, :3] = (np.reshape(image.GetDirection(), (dimensions, dimensions)) * image.GetSpacing())[:3, :3]
     place[:3, 3] = image.GetOrigin()[:3]
     np.testing.assert_allclose(volume.affine, _LPS @ place, atol=1e-4)
-    assert volume.facts == keep_facts({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    assert volume.facts == keep_facts({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}, [])
 
 
 def flip_bits(path: Path, start: int, load: Callable[[], np.ndarray], right: np.ndarray) -> int:

@@ -15,6 +15,7 @@ import pytest
 import SimpleITK as sitk
 from judges import assert_as_simpleitk, flip_bits, make_image
 from made_volumes import AFFINES
+from metasrgan import read, write
 from metasrgan.errors import DataError
 from metasrgan.volumes.nrrd import open_nrrd
 
@@ -484,3 +485,15 @@ def test_no_header_however_long_is_looked_at_for_long(tmp_path: Path, fields: st
     with contextlib.suppress(DataError):
         open_nrrd(path)
     assert time.monotonic() - started < 10
+
+
+def test_more_entries_than_can_be_written_in_time_are_left_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.nrrd"
+    entries = "".join(f"key{index}:=value\n" for index in range(20_000))
+    path.write_bytes(
+        b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 2 2 2\nencoding: raw\n" + entries.encode() + b"\n12345678"
+    )
+    volume = read(path)
+    assert len(volume.facts) == 5000
+    assert any("15000 of its header's 20000 entries" in note for note in volume.notes)
+    write(volume, tmp_path / "b.mha")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -15,6 +16,8 @@ _GEOMETRY = (
     *("bitpix", "datatype", "intent", "nifti_type", "scl_", "slice_", "vox_offset", "xyzt_units"),
     *("0020|0032", "0020|0037", "0028|"),
 )
+# Far more than a segmentation of hundreds of parts has; the time that SimpleITK takes to write grows by their square.
+_MOST_FACTS = 5000
 _MILLIMETRES = {
     1e-6: ("nm", "nanometer", "nanometre", "nanometers", "nanometres"),
     1e-3: ("um", "µm", "μm", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"),
@@ -26,9 +29,17 @@ _SCALES = {name: scale for scale, names in _MILLIMETRES.items() for name in name
 _UNTOLD = {"", "?", "??", "???", "none", "unknown"}
 
 
-def keep_facts(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Return what a file says besides its grid, by keys that can be printed."""
-    return {key: value for key, value in pairs.items() if not key.startswith(_GEOMETRY) and key.isprintable()}
+def keep_facts(pairs: Mapping[str, str], notes: list[str]) -> dict[str, str]:
+    """Return what a file says besides its grid, by keys that can be printed.
+
+    Args:
+        pairs: what it says.
+        notes: where there is more than can be handed on, a sentence is added.
+    """
+    facts = {key: value for key, value in pairs.items() if not key.startswith(_GEOMETRY) and key.isprintable()}
+    if len(facts) > _MOST_FACTS:
+        notes.append(f"{len(facts) - _MOST_FACTS} of its header's {len(facts)} entries are too many and are left out")
+    return dict(islice(facts.items(), _MOST_FACTS))
 
 
 def measure_units(units: Sequence[str], axes: int) -> tuple[np.ndarray, list[str]]:

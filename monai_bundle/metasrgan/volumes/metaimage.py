@@ -228,12 +228,13 @@ def _store(header: _Header, payload: Payload, sizes: list[int], channels: int) -
         refusal = f"{len(kept)} dimensions, shape {tuple(kept)}; extract one 3-D volume first"
     shape = tuple(kept + [1] * (3 - len(kept)))
     affine, notes = _place(header, len(sizes))
+    facts = keep_facts(header.facts, notes)
     grid = shape if refusal is None else shape[:3]
     blank = Volume(
         make_blank(grid, payload.dtype.newbyteorder("=")),
         affine,
         name=name,
-        facts=dict(keep_facts(header.facts)),
+        facts=facts,
         notes=tuple(notes),
     )
 

@@ -202,11 +202,12 @@ class _Axes:
         shape += [] if self.frames is None else [sizes[self.frames]]
         affine, scale, notes = self._place()
         thickness = self._read_thickness(affine, scale, notes)
+        facts = keep_facts(self._header.pairs, notes)
         blank = Volume(
             make_blank(tuple(shape), payload.dtype.newbyteorder("=")),
             affine,
             name=name,
-            facts=dict(keep_facts(self._header.pairs)),
+            facts=facts,
             slice_thickness=thickness,
             thickness_source=None if thickness is None else "NRRD header",
             notes=tuple(notes),
