@@ -50,7 +50,7 @@ GOOD = {
 VERDICTS = GOOD | FAULTS
 # What a note or a warning on where voxels lie speaks of.
 _SAYS_PLACE = re.compile(
-    r"qform|sform|affine|axes|quaternion|rotation|matrix|direction|origin|spacing|pixdim|unit|place|space"
+    r"qform|sform|affine|axes|quaternion|rotation|matrix|direction|origin|spacing|pixdim|unit|millimetre|place|space"
 )
 
 

@@ -383,3 +383,14 @@ def test_no_header_however_long_is_looked_at_for_long(tmp_path: Path, fields: st
     with contextlib.suppress(DataError):
         open_metaimage(path)
     assert time.monotonic() - started < 10
+
+
+def test_two_places_in_one_header_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mha"
+    lines = ["ObjectType = Image", "NDims = 3", "Offset = 1 2 3", "{}", "DimSize = 2 2 2", "ElementType = MET_UCHAR"]
+    text = "\n".join([*lines, "ElementDataFile = LOCAL", ""])
+    path.write_bytes(text.format("Position = 1 2 3").encode() + b"12345678")
+    assert open_metaimage(path).blank.affine[:3, 3].tolist() == [-1, -2, 3]
+    path.write_bytes(text.format("Position = 1 2 4").encode() + b"12345678")
+    with pytest.raises(DataError, match=r"Position is '1 2 4' and Offset is '1 2 3'"):
+        open_metaimage(path)

@@ -106,17 +106,20 @@ class _Header:
         return self.fields[name][:1] in ("T", "t", "1") if name in self.fields else default
 
     def read_numbers(self, names: Sequence[str], count: int, default: Sequence[float]) -> np.ndarray:
-        """The numbers of the first of some fields that is there: (count,)."""
-        for name in names:
-            if name not in self.fields:
-                continue
+        """The numbers of one of some fields that say the same: (count,); where two of them do not, neither is believed."""
+        found: dict[str, np.ndarray] = {}
+        for name in (name for name in names if name in self.fields):
             words = self.fields[name].split()
             values = [parse_number(word) for word in words]
             numbers = [value for value in values if value is not None]
             if len(numbers) != count or len(words) != count:
                 self.refuse(f"{name} is {self.fields[name][:80]!r}, not {count} numbers that they can be")
-            return np.array(numbers)
-        return np.array(default)
+            found[name] = np.array(numbers)
+        first = next(iter(found), "")
+        for name, numbers_too in found.items():
+            if not np.array_equal(numbers_too, found[first]):
+                self.refuse(f"{first} is {self.fields[first][:80]!r} and {name} is {self.fields[name][:80]!r}")
+        return found[first] if found else np.array(default)
 
     def read_count(self, name: str, default: int) -> int:
         """A whole number."""
@@ -247,7 +250,9 @@ def _place(header: _Header, dimension: int) -> tuple[np.ndarray, list[str]]:
     """(4, 4), voxel indices to RAS mm, and notes."""
     sides = min(dimension, 3)
     ones, zeros = np.ones(dimension), np.zeros(dimension)
-    spacing = header.read_numbers(("ElementSpacing", "ElementSize"), dimension, ones.tolist())
+    # What voxels measure may be less than how far apart they lie.
+    spacing_field = "ElementSpacing" if "ElementSpacing" in header.fields else "ElementSize"
+    spacing = header.read_numbers((spacing_field,), dimension, ones.tolist())
     origin = header.read_numbers(("ImagePosition", "Origin", "Position", "Offset"), dimension, zeros.tolist())
     # A row for an axis.
     identity = np.eye(dimension).ravel().tolist()
