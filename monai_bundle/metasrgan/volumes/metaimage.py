@@ -106,7 +106,7 @@ class _Header:
         return self.fields[name][:1] in ("T", "t", "1") if name in self.fields else default
 
     def read_numbers(self, names: Sequence[str], count: int, default: Sequence[float]) -> np.ndarray:
-        """The numbers of one of some fields that say the same: (count,); where two of them do not, neither is believed."""
+        """The numbers of one of some fields that say the same: (count,); where two do not, neither is believed."""
         found: dict[str, np.ndarray] = {}
         for name in (name for name in names if name in self.fields):
             words = self.fields[name].split()
