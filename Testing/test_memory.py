@@ -35,8 +35,8 @@ def test_what_takes_more_than_there_is_is_refused_with_both_sizes() -> None:
 
 
 def test_a_result_larger_than_memory_is_refused_before_any_work() -> None:
-    # A volume that takes nothing itself, whose upscaling has 10**14 voxels.
-    volume = Volume(np.broadcast_to(np.int16(7), (30000, 30000, 8000)), np.eye(4))
+    # A volume that takes nothing itself, whose upscaling has 10**11 voxels.
+    volume = Volume(np.broadcast_to(np.int16(7), (3000, 3000, 800)), np.eye(4))
     with pytest.raises(DataError, match="takes about"):
         upscale(volume, scale=4, method="linear")
 

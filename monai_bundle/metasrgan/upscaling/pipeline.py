@@ -189,6 +189,11 @@ def run_request_steps(
         raise UsageError(f"request {quote(request)} is no metasrgan.Request; make one, such as Request(scale=2)")
     check_volume(volume, finite=request.fill is None)
     volume, filled = fill_missing(pick_volume(request, volume), request.fill)
+    require_memory(
+        volume.name,
+        estimate_memory(request, volume, choose_target(request, volume.grid)) - volume.array.nbytes,
+        "give a smaller scale, or a part of the volume",
+    )
     # Of a series the first volume tells, before any work.
     if request.method == "labels":
         check_labels(volume.take(0))
@@ -223,11 +228,6 @@ def run_request_steps(
     def run(each: Volume, resolution: TrueResolution | None = None) -> Generator[Progress, None, Result]:
         return _run_volume_steps(request, each, model, load_once, check_consistency, warn_once, tell_far, resolution)
 
-    require_memory(
-        volume.name,
-        estimate_memory(request, volume, choose_target(request, volume.grid)) - volume.array.nbytes,
-        "give a smaller scale, or a part of the volume",
-    )
     with explain_memory():
         result = yield from (run_series_steps(run, volume) if volume.is_series else run(volume))
     return replace(result, filled=filled, warnings=(*filling, *result.warnings))
