@@ -364,6 +364,14 @@ def test_what_is_written_incompletely_is_noticed(tmp_path: Path, monkeypatch: py
         open_nrrd(tmp_path / "a.nrrd").load()
 
 
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha", "a.mhd"])
+def test_nan_is_written_as_it_is(name: str, tmp_path: Path) -> None:
+    volume = Volume(np.linspace(0, 9, 120, dtype=np.float32).reshape(6, 5, 4), np.eye(4))
+    volume.array[0, 1], volume.array[2, 0, 0] = np.nan, -np.inf
+    write(volume, tmp_path / name)
+    np.testing.assert_array_equal(read(tmp_path / name, finite=False).array, volume.array)
+
+
 LONG = {
     "digits": "ElementSpacing = 1 2 " + "9" * 3_000_000 + "x\n",
     "spaces": "ElementSpacing = 1 2 3" + " " * 3_000_000 + "\n",

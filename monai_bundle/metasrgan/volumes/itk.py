@@ -65,8 +65,8 @@ def write_itk(volume: Volume, path: Path, compress: bool) -> None:
         written = (open_nrrd if nrrd else open_metaimage)(path).load()
     except DataError as error:
         raise OSError(f"the file came out incomplete; the disk may be full ({error})") from error
-    # In the order in which both are stored.
-    if not np.array_equal(written.T, sitk.GetArrayViewFromImage(image)):
+    # In the order in which both are stored; NaN is as it was where it is NaN again.
+    if not np.array_equal(written.T, sitk.GetArrayViewFromImage(image), equal_nan=written.dtype.kind == "f"):
         raise OSError("the file came out incomplete; the disk may be full")
 
 
