@@ -19,7 +19,7 @@ from metasrgan.upscaling.start import choose_start, heed_report
 from metasrgan.volumes.itk import write_itk
 from metasrgan.volumes.nrrd import open_nrrd
 from metasrgan.volumes.staging import make_temporary
-from metasrgan.volumes.volume import Volume
+from metasrgan.volumes.volume import Volume, check_volume
 
 
 def run_request_on_server_steps(
@@ -45,8 +45,10 @@ def run_request_on_server_steps(
         metasrgan.errors.MetaSRGANError: the server cannot be reached, refuses, or returns another grid.
     """
     started = time.monotonic()
+    check_volume(volume, finite=request.fill is None)
     volume, filled = fill_missing(volume, request.fill)
-    aside = set_aside(volume)
+    # Labels may be any numbers.
+    aside = None if request.is_for_labels else set_aside(volume)
     tissue = volume if aside is None else aside.tissue
     # What makes no sense for this volume is refused before it is sent.
     start = choose_start(request, tissue, choose_target(request, volume.grid))

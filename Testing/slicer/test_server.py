@@ -194,6 +194,28 @@ def test_a_far_background_and_nan_come_back_from_a_server_as_from_here(panel: Pa
     assert max(served.consistency, local.consistency) < 0.02
 
 
+def test_nan_is_refused_before_it_is_sent() -> None:
+    node = head("Floats", dtype="float32")
+    view_volume(node).array[-1, 0] = np.nan
+    with pytest.raises(ValueError, match="there are NaN or infinite voxels"):
+        module.MetaSRGANLogic().process(node, scale=2, method="bspline", server="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("method", ["nearest", "labels"])
+def test_a_label_map_comes_back_from_a_server_as_from_here(method: str, address: str) -> None:
+    labels, logic = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels"), module.MetaSRGANLogic()
+    array = np.zeros((6, 20, 24), np.int16)
+    # One is so far from the others that no scan's tissue could have both.
+    array[1:5, 5:12, 6:15], array[2:4, 7:9, 8:11] = 7, 30000
+    slicer.util.updateVolumeFromArray(labels, array)
+    here, there = (
+        logic.process(labels, scale=2, method=method, **more) for more in ({}, {"server": address, "token": TOKEN})
+    )
+    np.testing.assert_array_equal(read_voxels(there.outputVolume), read_voxels(here.outputVolume))
+    assert there.outputVolume.GetClassName() == "vtkMRMLLabelMapVolumeNode"
+    assert there.consistency == pytest.approx(here.consistency)
+
+
 def test_the_token_is_not_kept_in_the_scene(panel: Panel, tmp_path: Path, address: str) -> None:
     scene = tmp_path / "scene.mrml"
     assert slicer.util.saveScene(str(scene))
