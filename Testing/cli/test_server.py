@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         parameters = json.loads(self.headers["X-MetaSRGAN-Request"])
         output = Path(f"served{parameters.pop('result_extension')}")
         told: list[str] = []
-        result = run_request(Request.from_json(parameters), read("received.nii.gz"), warn=told.append)
+        result = run_request(Request.from_json(parameters), read("received.nii.gz", finite=False), warn=told.append)
         write(result.volume, output, overwrite=True)
         self.answer(output.read_bytes(), json.dumps(result.describe(output)))
 
@@ -73,6 +74,27 @@ def test_a_server_gives_the_volume_the_report_and_the_picture_that_this_machine_
     assert out.startswith("b.nii: ")
     np.testing.assert_array_equal(read("b.nii").array, read("a.nii").array)
     assert (folder / "b.png").read_bytes() == (folder / "a.png").read_bytes()
+    here, there = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
+    assert there | {"Seconds": 0} == here | {"Seconds": 0, "Output": "b.nii", "Server": server}
+
+
+@pytest.mark.parametrize("asked", ["", "--volume 1", "--isotropic 1", "--method linear --clip none"])
+def test_of_a_series_with_holes_and_a_far_background_a_server_gives_what_this_machine_gives(
+    asked: str, folder: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = read("scan.nii.gz")
+    array = np.stack([scan.array * factor for factor in (1, 3)], -1).astype(np.float32)
+    array[:4], array[-1, 0] = -32768, np.nan
+    write(replace(scan, array=array, dtype=None), "series.nii.gz")
+    told = []
+    for name, more in (("a", ""), ("b", f"--server {server}")):
+        size = "" if "isotropic" in asked else "--scale 2"
+        files = f"-o {name}.nii --report {name}.json --qc {name}.png"
+        assert run(f"upscale -i series.nii.gz {asked} {size} --fill lowest {files} {more}") == 0
+        told.append([line for line in capsys.readouterr().err.splitlines() if "warning: " in line])
+    assert told[0] == told[1]
+    for name in ("nii", "png"):
+        assert (folder / f"b.{name}").read_bytes() == (folder / f"a.{name}").read_bytes()
     here, there = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
     assert there | {"Seconds": 0} == here | {"Seconds": 0, "Output": "b.nii", "Server": server}
 

@@ -120,34 +120,53 @@ def test_other_models_outputs_and_addresses_are_refused(server: Running) -> None
         assert requests.request(method, server.url + path, timeout=60, data={"x": "y"}).status_code in (404, 405)
 
 
-def _gzip_header(shape: tuple[int, ...]) -> bytes:
+def _make_header(side: int) -> bytes:
+    """Of a NIfTI file, int16, as large along all axes."""
     header = nib.Nifti1Header()
     header.set_data_dtype(np.int16)
-    header.set_data_shape(shape)
+    header.set_data_shape((side, side, side))
     header["magic"], header["vox_offset"] = b"n+1", 352
-    return gzip.compress(header.binaryblock + bytes(4))
+    return bytes(header.binaryblock) + bytes(4)
 
 
 def _point_at(field: str) -> bytes:
     text = "NRRD0004\ntype: uint8\ndimension: 3\nspace: left-posterior-superior\nsizes: 20 20 5\n"
     text += "space directions: (1,0,0) (0,1,0) (0,0,3)\nspace origin: (0,0,0)\nencoding: raw\n"
-    return f"{text}{field}: {SAMPLE}\n\n".encode()
+    return f"{text}{field}\n\n".encode()
+
+
+def _flip(content: bytes, at: float) -> bytes:
+    """A file with one bit of what follows its header flipped, a part of the way to its end."""
+    start = content.index(b"\n\n") + 2
+    place = start + int(at * (len(content) - start))
+    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("garbage.nii.gz", b"no volume at all", "garbage.nii.gz: cannot be read as NIfTI"),
-        ("garbage.NII", bytes(1000), "garbage.NII: cannot be read as NIfTI"),
-        ("garbage.nrrd", b"NRRD0004\nnonsense", "garbage.nrrd: cannot be read"),
-        ("short.nii.gz", _gzip_header((8, 8, 3)), "short.nii.gz: cannot be read as NIfTI"),
-        ("bomb.nii.gz", _gzip_header((30000, 30000, 30000)), "bomb.nii.gz: would take 201165.7 GiB of memory"),
-        ("to.nrrd", _point_at("data file"), "to.nrrd: its voxels are in another file; save it as one file and send"),
-        ("to.nrrd", _point_at("datafile"), "to.nrrd: its voxels are in another file"),
+        ("garbage.nii.gz", b"no volume at all", "garbage.nii.gz: a text file; give a volume"),
+        ("garbage.NII", bytes(1000), "garbage.NII: is not NIfTI"),
+        ("garbage.nrrd", b"NRRD0004\nnonsense", "garbage.nrrd: 'nonsense' is no field of NRRD"),
+        ("short.nii.gz", gzip.compress(_make_header(8)), "short.nii.gz: is cut short, 1024 of 1024 bytes"),
+        (
+            "bomb.nii.gz",
+            gzip.compress(_make_header(30000)),
+            "bomb.nii.gz: its header declares 54000000000352 bytes of voxels",
+        ),
+        ("to.nrrd", _point_at(f"data file: {SAMPLE}"), "to.nrrd: its voxels are in another file; save it as one file"),
+        ("to.nrrd", _point_at(f"datafile: {SAMPLE}"), "to.nrrd: its voxels are in another file"),
+        ("to.nrrd", _point_at("data file: upload.nrrd"), "to.nrrd: its voxels are in another file"),
+        ("to.nrrd", _point_at("data file: /etc/%d.raw 1 5 1"), "to.nrrd: its voxels are in another file"),
+        ("to.nrrd", _point_at("data file: LIST\n/etc/passwd"), "to.nrrd: 'data file' names 1 files"),
+        *(("damaged.nrrd", _flip(SAMPLE.read_bytes(), at), "damaged.nrrd: is ") for at in (0, 0.001, 0.5, 0.9999995)),
+        ("cut.nrrd", SAMPLE.read_bytes()[:-9], "cut.nrrd: is cut short"),
+        ("pair.hdr", bytes(348), "pair.hdr: unknown file type; use one of .nii.gz, .nii, .nrrd"),
+        ("head.mha", b"ObjectType = Image", "head.mha: unknown file type"),
         ("notes.txt", b"hello", "notes.txt: unknown file type; use one of .nii.gz, .nii, .nrrd"),
         ("../../../etc/cron.d/head.txt", b"", "head.txt: unknown file type"),
         ("..\\..\\head.txt", b"", "head.txt: unknown file type"),
-        ("no\nline.nii", b"", "no?line.nii: cannot be read"),
+        ("no\nline.nii", b"", "no?line.nii: empty, a file of 0 bytes"),
         ("", b"x", "the file: unknown file type"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
@@ -168,8 +187,9 @@ def test_a_file_that_is_no_volume_is_a_422(name: str, content: bytes, said: str,
 
 
 def test_volumes_that_cannot_be_upscaled_are_a_422_or_a_400(server: Running, strict: Running, tmp_path: Path) -> None:
-    labels, four = np.zeros((20, 20, 3), np.uint8), np.ones((9, 9, 3, 2), np.float32)
+    labels = np.zeros((20, 20, 3), np.uint8)
     labels[5:15, 5:15] = 1
+    five = np.ones((9, 9, 3, 2, 2), np.float32)
     coarse = np.random.default_rng(0).normal(size=(9, 9, 3)).astype(np.float32)
     large = np.zeros((500, 500, 9), np.int16)
     large[0, 0, 0] = 1
@@ -178,12 +198,25 @@ def test_volumes_that_cannot_be_upscaled_are_a_422_or_a_400(server: Running, str
         (server, labels, {"scale": 2}, 422, "a.nii.gz: looks like a label map"),
         (server, coarse * np.nan, {"scale": 2}, 422, "a.nii.gz: there are NaN"),
         (server, coarse * np.nan, {"scale": 2, "fill": "lowest"}, 422, "a.nii.gz: every voxel is NaN"),
-        (server, four, {"scale": 2}, 422, "a.nii.gz: 4 dimensions"),
+        (server, five, {"scale": 2}, 422, "a.nii.gz: 5 dimensions"),
+        (server, five[..., 0], {"scale": 2, "frame": 2}, 400, "frame 2: a.nii.gz holds 2 volumes"),
+        (server, coarse, {"scale": 2, "fill": 0, "method": "labels"}, 422, "a.nii.gz: does not look like a label map"),
         (server, coarse, {"spacing": 2}, 400, "nowhere finer than what was acquired"),
         (strict, large, linear, 422, "a.nii.gz: would take 0.3 GiB of memory, and this server gives 0.3; use"),
     ):
         nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "a.nii.gz")
         assert said in detail(whom.infer(parameters, file=tmp_path / "a.nii.gz", headers=BEARER), status)
+
+
+def test_a_small_file_of_a_volume_that_is_too_large_is_refused_by_its_header(strict: Running, tmp_path: Path) -> None:
+    source, side = tmp_path / "zeros.nii.gz", 600
+    with gzip.open(source, "wb") as file:
+        file.write(_make_header(side))
+        for _ in range(side):
+            file.write(bytes(2 * side * side))
+    assert source.stat().st_size < 2**20
+    said = detail(strict.infer({"scale": 2}, file=source, headers=BEARER), 422)
+    assert said.startswith("zeros.nii.gz: would take 0.4 GiB of memory, and this server gives 0.3")
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer wrong", f"bearer {TOKEN}", f"Basic {TOKEN}", "Bearer ", TOKEN])

@@ -19,6 +19,7 @@ from made_volumes import head as made_head
 from metasrgan.upscaling.remote import Server
 from metasrgan.upscaling.request import Request
 from metasrgan.volumes.files import read, write
+from metasrgan.volumes.volume import Volume
 from requests_toolbelt.multipart.decoder import MultipartDecoder
 from servers import APP, Running, command_line, expected, free_port, running, served, wait
 
@@ -36,6 +37,7 @@ def test_the_server_says_what_it_has(server: Running) -> None:
         "slice_profile": "smoothed_box",
         "passes": None,
         "acquired": "auto",
+        "frame": None,
         "axis": "auto",
         "method": "net",
         "consistent": None,
@@ -43,6 +45,7 @@ def test_the_server_says_what_it_has(server: Running) -> None:
         "weights": None,
         "dtype": "input",
         "clip": None,
+        "fill": None,
         "result_extension": ".nii.gz",
     }
     assert "application/octet-stream" in info["uploads"]
@@ -98,6 +101,74 @@ def test_every_parameter_does_what_the_flag_of_its_name_does(
     answer = server.infer(parameters, image="head")
     assert answer.status_code == 200, answer.text
     assert answer.content == expected(shared_studies / "head.nrrd", tmp_path, suffix, **(flags or parameters))
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+@pytest.mark.parametrize(
+    ("asked", "shape"),
+    [
+        ({"scale": 1.5, "method": "bspline"}, (36, 45, 4, 3)),
+        ({"scale": 2}, (48, 60, 4, 3)),
+        ({"isotropic": 0.9, "method": "linear"}, (24, 30, 18, 3)),
+        ({"scale": 1.5, "method": "linear", "frame": 2}, (36, 45, 4)),
+    ],
+    ids=str,
+)
+def test_a_series_comes_back_as_a_series_as_the_command_line_writes_it(
+    asked: dict[str, Any], shape: tuple[int, ...], suffix: str, server: Running, tmp_path: Path
+) -> None:
+    source = tmp_path / f"series{suffix}"
+    volumes = [made_head((24, 30, 4), AFFINES["left-handed"], seed=seed).array for seed in range(3)]
+    write(Volume(np.stack(volumes, -1), AFFINES["left-handed"], facts={"pixdim4": 2.5}), source)
+    flags = {"volume" if name == "frame" else name: value for name, value in asked.items()}
+    wanted = expected(source, tmp_path, suffix, **flags)
+    result = tmp_path / f"result{suffix}"
+    asked = {**asked, "result_extension": suffix}
+    for answer in (
+        server.infer(asked, file=source),
+        server.infer_octets(asked, source.name, source.open("rb")),
+    ):
+        assert answer.status_code == 200, answer.text
+        assert answer.content == wanted
+    result.write_bytes(answer.content)
+    made = read(result)
+    assert made.array.shape == shape
+    if suffix == ".nii.gz":
+        assert made.facts["pixdim4"] == 2.5
+
+
+@pytest.mark.parametrize(("fill", "value"), [("lowest", 0), (-7, -7), ("12.5", 12.5)])
+def test_voxels_that_are_no_numbers_are_filled_as_the_command_line_fills_them(
+    fill: Any, value: float, server: Running, tmp_path: Path
+) -> None:
+    source, result = tmp_path / "holes.nii.gz", tmp_path / "result.nii.gz"
+    volume = made_head(affine=AFFINES["oblique"], seed=4)
+    volume.array[:6] = 0
+    volume.array[0, 0, 0], volume.array[:5, :5, 1], volume.array[3, 4, 2] = -np.inf, np.nan, np.inf
+    write(volume, source)
+    asked = {"scale": 2, "method": "nearest", "fill": fill}
+    answer = server.infer(asked, file=source)
+    assert answer.status_code == 200, answer.text
+    assert answer.content == expected(source, tmp_path, **asked)
+    result.write_bytes(answer.content)
+    assert (read(result).array[:10, :10, 1] == value).all()
+    report = server.infer(asked, file=source, output="json").json()
+    assert report["FilledVoxels"] == 27
+    assert any("27 NaN or infinite voxels were filled" in text for text in report["Warnings"])
+
+
+@pytest.mark.parametrize("method", ["labels", "nearest"])
+def test_a_label_map_keeps_its_labels(method: str, server: Running, tmp_path: Path) -> None:
+    source, result = tmp_path / "labels.nrrd", tmp_path / "result.nrrd"
+    labels = np.zeros((24, 22, 5), np.int16)
+    labels[4:16, 5:18, 1:4], labels[8:12, 8:12, 2] = 17, 1002
+    write(Volume(labels, AFFINES["oblique"]), source)
+    asked = {"isotropic": 1, "method": method}
+    answer = server.infer({**asked, "result_extension": ".nrrd"}, file=source)
+    assert answer.status_code == 200, answer.text
+    assert answer.content == expected(source, tmp_path, ".nrrd", **asked)
+    result.write_bytes(answer.content)
+    assert set(np.unique(read(result).array)) == {0, 17, 1002}
 
 
 @pytest.mark.parametrize("asked", [{"weights": "gan"}, {"method": "linear"}], ids=str)
@@ -166,7 +237,7 @@ def test_a_folder_is_upscaled_in_one_batch_that_a_bad_volume_does_not_end(studie
         assert answer.status_code == 200, answer.text
         told = answer.json()
         assert set(told) == {"bad", "head", "left", "oblique"}
-        assert "bad.nii.gz: cannot be read as NIfTI" in told["bad"]["error"]
+        assert "bad.nii.gz: a text file; give a volume" in told["bad"]["error"]
         assert told["head"]["ScaleApplied"] == 1.5
         for name in NAMES:
             image = name.split(".")[0]
