@@ -37,7 +37,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             [*command, "--port", str(port)],
-            env=os.environ | {"METASRGAN_TOKEN": TOKEN, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""},
+            env=os.environ
+            | {"METASRGAN_TOKEN": TOKEN, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "monai_bundle")},
             stdout=log,
             stderr=log,
         )
