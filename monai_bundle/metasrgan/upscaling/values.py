@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import MetaSRGANError, UsageError, quote, take_path
-from ..geometry.orientation import measure_spacing
+from ..geometry.orientation import is_singular
 from ..geometry.target import Grid
 from ..volumes.arrays import take_affine
 from ..volumes.volume import Volume
@@ -98,8 +98,7 @@ def read_reference(value: Any) -> Grid | str:
     if len(sizes) != 3 or not all(size.is_integer() and 1 <= size <= _LONGEST_SIDE for size in sizes):
         _refuse_grid(value)
     first, second, third = (int(size) for size in sizes)
-    spacing = measure_spacing(affine)
-    if not (np.isfinite(affine).all() and spacing.all() and abs(np.linalg.det(affine[:3, :3] / spacing)) > 1e-6):
+    if is_singular(affine):
         _refuse_grid(value)
     return Grid((first, second, third), affine, str(value.name))
 

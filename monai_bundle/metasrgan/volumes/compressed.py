@@ -7,13 +7,19 @@ was declared, and checksums are verified, which most readers skip since they sto
 from __future__ import annotations
 
 import bz2
+import os
+import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import DataError
 
+GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 # Small, since what a member of gzip leaves of it is copied.
 _PACKED_CHUNK = 1 << 16
@@ -232,3 +238,51 @@ def _start(packing: str) -> zlib._Decompress | bz2.BZ2Decompressor | None:
     if packing == "bzip2":
         return bz2.BZ2Decompressor()
     return zlib.decompressobj({"gzip": zlib.MAX_WBITS | 16, "zlib": zlib.MAX_WBITS}[packing]) if packing else None
+
+
+@contextmanager
+def open_regular(path: Path, told: str | None = None) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes; nothing that is not a regular file is waited for.
+
+    Args:
+        path: the file, in whose name an error speaks.
+        told: another name for that.
+
+    Raises:
+        DataError: it cannot be opened, or is a folder, a pipe or a device.
+    """
+    told, flags = told or str(path), os.O_RDONLY
+    for name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK"):
+        flags |= getattr(os, name, 0)
+    try:
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{told}: cannot be opened ({reason})") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError(f"{told}: is no regular file, which an image has to be")
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            yield file
+        except OSError as error:
+            raise DataError(f"{told}: cannot be read ({error.strerror or error})") from error
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[ByteReader]:
+    """Open a file that may be a gzip one, whatever its name says.
+
+    Raises:
+        DataError: as `open_regular`.
+    """
+    with open_regular(path) as file:
+        yield ByteReader(file, "gzip" if is_gzip(file) else "", str(path))
+
+
+def is_gzip(file: BinaryIO) -> bool:
+    """Whether what follows in a file, which stays where it stands, is gzip's."""
+    here = file.tell()
+    start = file.read(len(GZIP_MAGIC))
+    file.seek(here)
+    return start == GZIP_MAGIC

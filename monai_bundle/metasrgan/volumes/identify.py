@@ -7,6 +7,7 @@ import re
 import zlib
 from pathlib import Path
 
+from .compressed import GZIP_MAGIC
 from .formats import DETACHED_NRRD, HEADERS, METAIMAGE, MGH, NIFTI, NRRD, VOXELS, find_suffix
 
 # What is looked at: enough for a tar archive's magic and a DICOM file's.
@@ -82,7 +83,7 @@ def _explain_bytes(start: bytes, size: int, suffix: str | None, last: str) -> st
     pointer = _explain_pointer(start, size)
     if pointer is not None or suffix in VOXELS:
         return pointer
-    packed = start[:2] == b"\x1f\x8b"
+    packed = start.startswith(GZIP_MAGIC)
     inner = _unpack(start) if packed else start
     types = _find_types(inner)
     if packed and suffix in types and suffix in (*NRRD, *DETACHED_NRRD, *METAIMAGE):

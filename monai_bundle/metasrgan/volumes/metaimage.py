@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import DataError
+from .compressed import open_regular
 from .conventions import LPS, keep_facts, measure_units
-from .payload import Payload, check_names, list_numbered, open_regular, parse_count, parse_number, read_header_lines
-from .stored import Stored, make_blank, make_refused
-from .volume import Volume
+from .detached import check_names, list_numbered
+from .payload import Payload
+from .stored import Stored, explain_channels, make_blank, make_refused
+from .text_header import TextHeader, parse_count, parse_number, parse_whole_number, read_header_lines
+from .volume import Volume, explain_dimensions
 
 # What says where voxels lie and how they are stored: each once, and never free text that another program carried over.
 FIELDS = frozenset(
@@ -59,47 +63,15 @@ _LONGEST = 4096
 _ARRAY = re.compile(r"_(ARRAY|MATRIX)$")
 
 
-class _Header:
+@dataclass
+class _Header(TextHeader):
     """A header's fields.
 
     Attributes:
-        path: the file.
-        offset: where it ends.
-        fields: what they say, by name.
         facts: what is said besides.
-        names: of the files of a LIST.
     """
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self.path, self.fields, self.names = path, dict[str, str](), list[str]()
-        self.facts = {"Modality": "MET_MOD_UNKNOWN"}
-        lines = read_header_lines(file, str(path))
-        for line in lines:
-            if not line.strip():
-                continue
-            found = re.fullmatch(r"([^=:\0]*)[=:]([^\0]*)", line)
-            if found is None:
-                if not self.fields:
-                    break
-                self.refuse(f"{line[:60]!r} is no field of MetaImage")
-            name, value = found[1].strip(), found[2].strip().lstrip("=: \t")
-            if name in FIELDS:
-                if name in self.fields:
-                    self.refuse(f"{name} is there twice")
-                self.fields[name] = value
-            elif name not in _IGNORED or (name == "Modality" and value in _MODALITIES):
-                self.facts[name] = value
-            if name == "ElementDataFile":
-                if re.match(r"LIST(\s|$)", value):
-                    self.names = [each.strip() for each in lines if each.strip()]
-                break
-        self.offset = file.tell()
-        if "ElementDataFile" not in self.fields or "NDims" not in self.fields:
-            raise DataError(f"{path}: is not a MetaImage file, it has no NDims or no ElementDataFile")
-
-    def refuse(self, why: str) -> NoReturn:
-        """Raise a DataError that says why."""
-        raise DataError(f"{self.path}: {why}; its header is damaged or of another program's making")
+    facts: dict[str, str] = field(default_factory=lambda: {"Modality": "MET_MOD_UNKNOWN"})
 
     def is_true(self, name: str, default: bool) -> bool:
         """Whether a field says yes."""
@@ -124,9 +96,37 @@ class _Header:
     def read_count(self, name: str, default: int) -> int:
         """A whole number."""
         text = self.fields.get(name, str(default))
-        if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
-            self.refuse(f"{name} is {text[:40]!r}, no whole number")
-        return int(text)
+        value = parse_whole_number(text)
+        return self.refuse(f"{name} is {text[:40]!r}, no whole number") if value is None else value
+
+
+def _read_header(file: BinaryIO, path: Path) -> _Header:
+    """Read the header that a file starts with, and leave the file where it ends."""
+    header = _Header(path)
+    lines = read_header_lines(file, str(path))
+    for line in lines:
+        if not line.strip():
+            continue
+        found = re.fullmatch(r"([^=:\0]*)[=:]([^\0]*)", line)
+        if found is None:
+            if not header.fields:
+                break
+            header.refuse(f"{line[:60]!r} is no field of MetaImage")
+        name, value = found[1].strip(), found[2].strip().lstrip("=: \t")
+        if name in FIELDS:
+            if name in header.fields:
+                header.refuse(f"{name} is there twice")
+            header.fields[name] = value
+        elif name not in _IGNORED or (name == "Modality" and value in _MODALITIES):
+            header.facts[name] = value
+        if name == "ElementDataFile":
+            if re.match(r"LIST(\s|$)", value):
+                header.names = [each.strip() for each in lines if each.strip()]
+            break
+    header.offset = file.tell()
+    if "ElementDataFile" not in header.fields or "NDims" not in header.fields:
+        raise DataError(f"{path}: is not a MetaImage file, it has no NDims or no ElementDataFile")
+    return header
 
 
 def open_metaimage(path: Path, detached: bool = True) -> Stored:
@@ -140,7 +140,7 @@ def open_metaimage(path: Path, detached: bool = True) -> Stored:
         DataError: no MetaImage file, damaged, cut short, or naming files that it may not.
     """
     with open_regular(path) as file:
-        header = _Header(file, path)
+        header = _read_header(file, path)
     kind = header.fields.get("ObjectType", "Image")
     if kind != "Image":
         raise DataError(f"{path}: holds an object of type {kind[:40]!r}, not an image")
@@ -224,11 +224,11 @@ def _store(header: _Header, payload: Payload, sizes: list[int], channels: int) -
         kept.pop()
     refusal = None
     if channels > 1:
-        refusal = f"{channels} values a voxel; extract one channel first"
+        refusal = explain_channels(channels)
     elif _ARRAY.search(header.fields["ElementType"]):
         refusal = f"voxels of type {header.fields['ElementType']} are not numbers; extract one channel first"
     elif len(kept) > 4:
-        refusal = f"{len(kept)} dimensions, shape {tuple(kept)}; extract one 3-D volume first"
+        refusal = explain_dimensions(kept)
     shape = tuple(kept + [1] * (3 - len(kept)))
     affine, notes = _place(header, len(sizes))
     facts = keep_facts(header.facts, notes)

@@ -8,10 +8,11 @@ import nibabel as nib
 import numpy as np
 
 from ..errors import DataError
+from .compressed import open_bytes
 from .nifti_header import take_any_numbers
 from .stored import Stored, make_blank
 from .volume import Volume
-from .voxels import Voxels, make_stored, note_packing, open_bytes
+from .voxels import Voxels, make_stored, note_packing
 
 _SIZE = 284
 # FreeSurfer's types by code; nibabel has not the last one.

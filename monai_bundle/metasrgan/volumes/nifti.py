@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import DataError
 from ..geometry.orientation import is_singular
 from .analyze import is_analyze, open_analyze
-from .compressed import ByteReader
+from .compressed import ByteReader, is_gzip, open_bytes, open_regular
 from .formats import HEADERS, NIFTI, find_partner, find_suffix
 from .nifti_facts import LABEL_INTENT, collect_facts, keep_extensions, put_facts, put_time_step
 from .nifti_header import (
@@ -33,7 +33,7 @@ from .nifti_header import (
 )
 from .stored import Stored, make_blank
 from .volume import Volume, check_grid, make_storable
-from .voxels import GZIP_MAGIC, Voxels, make_stored, note_packing, open_bytes
+from .voxels import Voxels, make_stored, note_packing
 
 # NIfTI's codes for voxels that are values of a statistic, correlations and probabilities among them.
 _STATISTICS = range(2, 25)
@@ -136,9 +136,8 @@ def _find_scaling(header: Any, path: Path) -> tuple[float, float]:
 
 def _read_rest(path: Path, size: int) -> bytes:
     """What follows a pair's header in its file; of a compressed one nothing is asked."""
-    with path.open("rb") as file:
-        content = file.read(_MOST_EXTENSIONS)
-    return b"" if content[:2] == GZIP_MAGIC else content[size:]
+    with open_regular(path) as file:
+        return b"" if is_gzip(file) else file.read(_MOST_EXTENSIONS)[size:]
 
 
 def _parse_extensions(content: bytes, order: str) -> tuple[list[tuple[int, bytes]], tuple[str, ...]]:

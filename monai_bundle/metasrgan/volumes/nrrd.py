@@ -19,11 +19,14 @@ import numpy as np
 from ..errors import DataError
 from ..geometry.orientation import choose_slice_axis
 from ..image.slice_profile import THICKEST, THINNEST
+from .compressed import open_regular
 from .conventions import LPS, keep_facts, measure_units
+from .detached import check_names, list_numbered
 from .nrrd_header import NrrdHeader, read_nrrd_header
-from .payload import Payload, check_names, list_numbered, open_regular, parse_count
-from .stored import Stored, make_blank, make_refused
-from .volume import Volume
+from .payload import Payload
+from .stored import Stored, explain_channels, make_blank, make_refused
+from .text_header import parse_count
+from .volume import Volume, explain_dimensions
 
 _TYPES = {
     "int8": ("signed char", "int8", "int8_t"),
@@ -189,10 +192,9 @@ class _Axes:
         self.refusal = None
         if components:
             values = math.prod(sizes[axis] for axis in components)
-            self.refusal = f"{values} values a voxel; extract one channel first"
+            self.refusal = explain_channels(values)
         elif len(frames) > 1:
-            shape = tuple(sizes[axis] for axis in (*space, *frames))
-            self.refusal = f"{len(shape)} dimensions, shape {shape}; extract one 3-D volume first"
+            self.refusal = explain_dimensions([sizes[axis] for axis in (*space, *frames)])
 
     def store(self, payload: Payload) -> Stored:
         """Return the file with its grid, and with how its voxels are read."""

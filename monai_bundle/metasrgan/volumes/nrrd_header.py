@@ -6,12 +6,12 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import DataError
-from .payload import parse_number, read_header_lines
+from .text_header import TextHeader, parse_number, parse_whole_number, read_header_lines
 
 _FIELDS = {
     *("content", "number", "type", "block size", "dimension", "space", "space dimension", "sizes", "spacings"),
@@ -20,32 +20,19 @@ _FIELDS = {
     *("space origin", "measurement frame", "data file"),
 }
 _SAME_FIELDS = {name.replace(" ", ""): name for name in _FIELDS} | {"centers": "centerings"}
-
-
+# Characters of a field that are searched for texts in quotes.
 _MOST_QUOTED = 4096
 
 
 @dataclass
-class NrrdHeader:
-    """A header.
+class NrrdHeader(TextHeader):
+    """A header; fields are by their full names in small letters.
 
     Attributes:
-        path: the file.
-        offset: where the header ends.
-        fields: what they say, by their full names in small letters.
         pairs: values by key.
-        names: of the files of a LIST.
     """
 
-    path: Path
-    offset: int = 0
-    fields: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, str] = field(default_factory=dict)
-    names: list[str] = field(default_factory=list)
-
-    def refuse(self, why: str) -> NoReturn:
-        """Raise a DataError that says why."""
-        raise DataError(f"{self.path}: {why}; its header is damaged or of another program's making")
 
     def read_words(self, name: str, count: int) -> list[str] | None:
         """The words of a field of one word an axis; None where there is none."""
@@ -92,9 +79,10 @@ class NrrdHeader:
         text = self.fields.get(name)
         if text is None and default is not None:
             return default
-        if text is None or not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
-            self.refuse(f"{name!r} is missing" if text is None else f"{name!r} is {text[:40]!r}, no whole number")
-        return int(text)
+        if text is None:
+            self.refuse(f"{name!r} is missing")
+        value = parse_whole_number(text)
+        return self.refuse(f"{name!r} is {text[:40]!r}, no whole number") if value is None else value
 
     def _read_number(self, name: str, word: str) -> float:
         value = math.nan if word.lower() in ("nan", "-nan", "none", "???") else parse_number(word)

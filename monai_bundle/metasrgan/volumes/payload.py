@@ -1,15 +1,12 @@
 """Where the voxels of a NRRD or MetaImage file lie, in it or in files beside it, and how they are read.
 
-A stranger's header may name any file: one is opened only if it is a regular file in the header's own folder or below,
-links followed, and never waited for. What a header declares is held against what is there before memory is taken.
+What a header declares is held against what is there before memory is taken. Those of NIfTI and MGH are in `voxels`.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +15,11 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DataError
-from .compressed import MOST_PADDING, PADDING, ByteReader
+from .compressed import MOST_PADDING, PADDING, ByteReader, is_gzip, open_regular
+from .detached import find_beside
+from .text_header import MOST_HEADER
 
-# A segmentation of 3D Slicer has some hundred lines; a colour table or a terminology in one line, some kilobytes.
-MOST_HEADER = 4 << 20
-_MOST_FILES = 10_000
-_LONGEST_NAME = 4096
-_LONGEST_NUMBER = 400
 _CHUNK = 1 << 20
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -171,9 +164,7 @@ class Payload:
             self._seek(file, told, self.offset)
             packing = self.packing
             if packing == "deflate":
-                here = file.tell()
-                packing = "gzip" if file.read(2) == b"\x1f\x8b" else "zlib"
-                file.seek(here)
+                packing = "gzip" if is_gzip(file) else "zlib"
             reader = ByteReader(file, packing, told, self._limit(file, told))
             if self.skip > 0:
                 reader.require(self._size + self.skip)
@@ -204,120 +195,3 @@ class Payload:
             raise DataError(f"{told}: {follow} bytes follow the compressed voxels; its header is damaged")
         file.seek(here)
         return self.packed_size
-
-
-@contextmanager
-def open_regular(path: Path, told: str | None = None) -> Iterator[BinaryIO]:
-    """Open a file for reading bytes; nothing that is not a regular file is waited for.
-
-    Args:
-        path: the file, in whose name an error speaks.
-        told: another name for that.
-
-    Raises:
-        DataError: it cannot be opened, or is a folder, a pipe or a device.
-    """
-    told, flags = told or str(path), os.O_RDONLY
-    for name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK"):
-        flags |= getattr(os, name, 0)
-    try:
-        descriptor = os.open(path, flags)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{told}: cannot be opened ({reason})") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise DataError(f"{told}: is no regular file, which an image has to be")
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            yield file
-        except OSError as error:
-            raise DataError(f"{told}: cannot be read ({error.strerror or error})") from error
-
-
-def find_beside(header: Path, name: str) -> Path:
-    """Return the file that a header names, links followed.
-
-    Raises:
-        DataError: it is not in the header's own folder or below.
-    """
-    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise DataError(f"{header}: does not name a file for its voxels; its header is damaged")
-    parts = re.split(r"[/\\]", name)
-    outside = f"{header}: names {name[:80]!r} for its voxels, which is not in its own folder; put both into one folder"
-    if ".." in parts or parts[0] == "" or ":" in parts[0] or os.path.isabs(name):
-        raise DataError(outside)
-    try:
-        folder = os.path.realpath(header.parent)
-        found = os.path.realpath(os.path.join(folder, name))
-        inside = os.path.commonpath([folder, found]) == folder
-    except (OSError, ValueError) as error:
-        raise DataError(f"{header}: names {name[:80]!r} for its voxels, which cannot be opened ({error})") from error
-    if not inside:
-        raise DataError(outside)
-    return Path(found)
-
-
-def check_names(header: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of a list.
-
-    Raises:
-        DataError: there are more than any image has.
-    """
-    if len(names) > _MOST_FILES:
-        raise DataError(
-            f"{header}: lists {len(names)} files for its voxels, more than {_MOST_FILES}; put them into one"
-        )
-    return tuple(names)
-
-
-def list_numbered(header: Path, pattern: str, first: int, last: int, step: int) -> tuple[str, ...]:
-    """Return the names that a pattern of C, such as ``slice%03d.raw``, stands for.
-
-    Raises:
-        DataError: the pattern is not of one whole number, or the numbers make no sense.
-    """
-    found = re.fullmatch(r"([^%]*)%(0?\d{0,2})([du])([^%]*)", pattern.replace("%%", "\0"))
-    if found is None or len(pattern) > _LONGEST_NAME:
-        raise DataError(
-            f"{header}: names its voxels' files {pattern[:80]!r}, which is no pattern such as slice%03d.raw"
-        )
-    if step == 0 or (last - first) * step < 0 or abs(last - first) // abs(step) >= _MOST_FILES:
-        raise DataError(f"{header}: numbers its voxels' files from {first} to {last} by {step}, which makes no sense")
-    before, width, _, after = found.groups()
-    return tuple(
-        f"{before}{number:{width}d}{after}".replace("\0", "%")
-        for number in range(first, last + (1 if step > 0 else -1), step)
-    )
-
-
-def parse_count(word: str) -> int | None:
-    """Return a size that a header says, at least one; None for what is none."""
-    return int(word) if re.fullmatch(r"\d{1,18}", word, re.ASCII) and int(word) > 0 else None
-
-
-def parse_number(word: str) -> float | None:
-    """Return a number that a header says; None for what is none, and for what no length can be.
-
-    >>> parse_number("1.5e1"), parse_number("nan"), parse_number("1e308"), parse_number("1_0")
-    (15.0, None, None, None)
-    """
-    if len(word) > _LONGEST_NUMBER or not _NUMBER.fullmatch(word):
-        return None
-    value = float(word)
-    # Lengths are squared and multiplied, which overflows far above.
-    return value if abs(value) < 1e100 else None
-
-
-def read_header_lines(file: BinaryIO, name: str) -> Iterator[str]:
-    """Yield a header's lines without their ends, until the file ends or the caller has enough.
-
-    Raises:
-        DataError: it goes on for more than 4 MiB.
-    """
-    left = MOST_HEADER
-    while line := file.readline(left + 1):
-        left -= len(line)
-        if left < 0:
-            raise DataError(f"{name}: its header goes on for more than 4 MiB; it is damaged")
-        yield line.decode("utf-8", "surrogateescape").rstrip("\r\n")

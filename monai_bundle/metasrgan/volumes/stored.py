@@ -52,6 +52,11 @@ def make_refused(blank: Volume, refusal: str) -> Stored:
     return Stored(blank, load, refusal)
 
 
+def explain_channels(count: int) -> str:
+    """Return why voxels of several values each cannot be upscaled, as for `Stored.refusal`."""
+    return f"{count} values a voxel; extract one channel first"
+
+
 def make_blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return zeros of a shape that take no memory; they cannot be written to."""
     return np.broadcast_to(np.zeros((), dtype), shape)

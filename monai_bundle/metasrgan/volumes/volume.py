@@ -196,17 +196,28 @@ def check_volume(volume: Volume, finite: bool = True) -> None:
     """
     require_volume(volume)
     array, name = volume.array, volume.name
-    if array.dtype.fields is not None:
-        raise DataError(f"{name}: colour (RGB) voxels; convert the image to one grey channel")
-    if array.dtype.kind == "c":
-        raise DataError(f"{name}: complex voxels; take the magnitude first")
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{name}: voxels of type {array.dtype} are not numbers")
+    refusal = explain_type(array.dtype)
+    if refusal is not None:
+        raise DataError(f"{name}: {refusal}")
     check_grid(volume)
     if finite and array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
         raise DataError(
             f"{name}: there are NaN or infinite voxels; replace them, or give a fill: --fill VALUE or --fill lowest"
         )
+
+
+def explain_type(dtype: np.dtype) -> str | None:
+    """Return why voxels of a type cannot be upscaled, and the way out; None where they can."""
+    if dtype.fields is not None:
+        return "colour (RGB) voxels; convert the image to one grey channel"
+    if dtype.kind == "c":
+        return "complex voxels; take the magnitude first"
+    return None if dtype.kind in "biuf" else f"voxels of type {dtype} are not numbers; convert them"
+
+
+def explain_dimensions(shape: Sequence[int]) -> str:
+    """Return why an array of more dimensions than a volume or a series has, or fewer, cannot be upscaled."""
+    return f"{len(shape)} dimensions, shape {tuple(shape)}; extract one 3-D volume first"
 
 
 def check_grid(volume: Volume) -> None:
@@ -218,7 +229,7 @@ def check_grid(volume: Volume) -> None:
     require_volume(volume)
     shape, affine, name = volume.array.shape, volume.affine, volume.name
     if len(shape) not in (3, 4):
-        raise DataError(f"{name}: {len(shape)} dimensions, shape {shape}; extract one 3-D volume first")
+        raise DataError(f"{name}: {explain_dimensions(shape)}")
     if volume.array.size == 0:
         raise DataError(f"{name}: the volume is empty, its shape is {shape}")
     if np.isfinite(affine).all() and np.abs(affine[:3]).max() > FARTHEST:

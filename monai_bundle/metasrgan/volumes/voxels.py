@@ -7,7 +7,6 @@ process.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,12 +14,9 @@ import numpy as np
 from nibabel.volumeutils import apply_read_scaling
 
 from ..errors import DataError
-from .compressed import MOST_PADDING, ByteReader
-from .stored import Stored, make_blank
-from .volume import Volume
-
-GZIP_MAGIC = b"\x1f\x8b"
-_SKIPPED = 1 << 20
+from .compressed import MOST_PADDING, is_gzip, open_bytes, open_regular
+from .stored import Stored, make_blank, make_refused
+from .volume import Volume, explain_dimensions, explain_type
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ class Voxels:
         """
         with open_bytes(self.path) as reader:
             reader.require(self.offset + self._size)
-            skip(reader, self.offset)
+            reader.pass_over(self.offset)
             stored = reader.read_array(self.dtype, self._size // self.dtype.itemsize)
             reader.check_end(self.trailing)
         if self.dtype.kind in "iufc" and not self.dtype.isnative:
@@ -98,21 +94,6 @@ class Voxels:
         return scaled
 
 
-@contextlib.contextmanager
-def open_bytes(path: Path) -> Iterator[ByteReader]:
-    """Open a file that may be a gzip one, whatever its name says."""
-    with path.open("rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
-        file.seek(0)
-        yield ByteReader(file, "gzip" if packed else "", str(path))
-
-
-def skip(reader: ByteReader, size: int) -> None:
-    """Read so many bytes and forget them."""
-    while size:
-        size -= len(reader.read(min(size, _SKIPPED)))
-
-
 def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> Stored:
     """Put together what a file holds.
 
@@ -124,10 +105,6 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
     scaled = voxels.is_scaled and voxels.dtype.kind in "iuf"
     dtype = np.dtype(np.float32) if scaled else voxels.value_dtype
     refusal = find_refusal(voxels)
-
-    def refuse() -> np.ndarray:
-        raise DataError(f"{described.name}: {refusal}")
-
     shape = voxels.shape if len(voxels.shape) < 5 else voxels.shape[:3]
     blank = replace(
         described,
@@ -135,26 +112,20 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
         dtype=dtype,
         notes=(*notes, *described.notes),
     )
-    return Stored(blank, voxels.load if refusal is None else refuse, refusal)
+    return Stored(blank, voxels.load) if refusal is None else make_refused(blank, refusal)
 
 
 def find_refusal(voxels: Voxels) -> str | None:
     """Return why voxels cannot be upscaled, as for `Stored.refusal`."""
-    if voxels.dtype.fields is not None:
-        return "colour (RGB) voxels; convert the image to one grey channel"
-    if voxels.dtype.kind == "c":
-        return "complex voxels; take the magnitude first"
-    if voxels.dtype.kind not in "biuf":
+    if voxels.dtype.kind == "V" and voxels.dtype.fields is None:
         return "voxels of more than 64 bits are not read; convert them to float64"
-    if len(voxels.shape) > 4:
-        return f"{len(voxels.shape)} dimensions, shape {voxels.shape}; extract one 3-D volume first"
-    return None
+    return explain_type(voxels.dtype) or (explain_dimensions(voxels.shape) if len(voxels.shape) > 4 else None)
 
 
 def note_packing(path: Path) -> tuple[str, ...]:
     """Return a note where a file is compressed and its name denies it, or the other way round."""
-    with path.open("rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
+    with open_regular(path) as file:
+        packed = is_gzip(file)
     named = path.name.lower().endswith((".gz", ".mgz"))
     if packed == named:
         return ()
