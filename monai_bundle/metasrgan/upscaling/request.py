@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import UsageError, quote
-from ..geometry.grid import check_scale, check_spacing
+from ..geometry.grid import check_scale
 from ..geometry.orientation import check_axis
 from ..geometry.scale import Scale
 from ..geometry.target import Grid
@@ -25,17 +25,7 @@ from ..image.slice_profile import PROFILES
 from ..networks.devices import check_device
 from ..networks.weights import SHIPPED
 from ..trust.consistency import MODELS
-from .values import (
-    ACQUIRED,
-    LOWEST,
-    read_acquired,
-    read_acquired_sizes,
-    read_fill,
-    read_grid,
-    read_number,
-    read_reference,
-    read_whole_number,
-)
+from . import values
 
 METHODS = ("net", *interpolation.METHODS, "labels")
 # Those that blend nothing: every voxel has one of the input's values.
@@ -49,8 +39,6 @@ CONSISTENCIES = (*MODELS, "profile", "off")
 TARGETS = ("scale", "spacing", "isotropic", "like")
 # What has a meaning only where slices are made finer.
 _OF_SLICES = ("slice_thickness", "slice_profile", "passes")
-# Of a whole number: Python refuses to write 4,300 digits.
-_MOST_BITS = 10_000
 # Cuts through a volume, across its slices: along one of the fine axes, or along both, averaged.
 DEFAULT_PASSES = 2
 
@@ -192,49 +180,47 @@ class Request:
         choices=CLIPS,
         in_report=True,
     )
-    fill: float | str | None = _ask(None, f"what NaN and infinite voxels become: a number, or {LOWEST} (of the tissue)")
+    fill: float | str | None = _ask(
+        None, f"what NaN and infinite voxels become: a number, or {values.LOWEST} (of the tissue)"
+    )
 
     def __post_init__(self) -> None:
         """Refuse what makes sense for no volume."""
         self._check_words()
-        object.__setattr__(self, "acquired", read_acquired(self.acquired))
-        object.__setattr__(self, "fill", read_fill(self.fill))
+        self._set("acquired", values.read_acquired(self.acquired))
+        self._set("fill", values.read_fill(self.fill))
         self._check_target()
         if self.like is not None:
-            object.__setattr__(self, "like", read_reference(self.like))
-        self._check_shoulder()
+            self._set("like", values.read_reference(self.like))
+        self._set("shoulder", values.read_shoulder(self.shoulder))
         if self.frame is not None:
-            number = read_whole_number("frame", self.frame, "a volume's number, counted from 0")
-            object.__setattr__(self, "frame", number)
+            self._set("frame", values.read_whole_number("frame", self.frame, "a volume's number, counted from 0"))
         check_axis(self.axis)
         check_device(self.device)
         if not isinstance(self.axis, str):
-            object.__setattr__(self, "axis", int(self.axis))
-        object.__setattr__(self, "device", str(self.device))
+            self._set("axis", int(self.axis))
+        self._set("device", str(self.device))
         if self.weights is not None:
-            object.__setattr__(self, "weights", str(self.weights))
+            self._set("weights", str(self.weights))
         self._check_choices()
 
-    def _check_shoulder(self) -> None:
-        """Refuse a shoulder that is none, or that nothing heeds."""
-        object.__setattr__(self, "shoulder", read_number("shoulder", self.shoulder, "a part of the band, such as 0.1"))
-        if not 0 <= self.shoulder <= 1:
-            raise UsageError(f"shoulder {self.shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
-        if self.shoulder and (self.consistent in ("mean", "off") or self.is_for_labels):
-            what = f"method {self.method!r}" if self.is_for_labels else f"consistent {self.consistent!r}"
-            raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
+    def _set(self, name: str, value: Any) -> None:
+        """Give a field, which is frozen, what its value is taken for."""
+        object.__setattr__(self, name, value)
 
     def _check_words(self) -> None:
         """Refuse words that are unknown, and numbers that Python does not write."""
         for each in fields(self):
             known, value = each.metadata["choices"], getattr(self, each.name)
-            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-                raise UsageError(f"{each.name} is a number of {value.bit_length()} bits; give a smaller one")
-            if known and not (isinstance(value, str) and value in known) and value is not each.default:
-                raise UsageError(f"{each.name} {quote(value)} is unknown; choose from {', '.join(known)}")
+            values.check_length(each.name, value)
+            if known and value is not each.default:
+                values.check_word(each.name, value, known)
 
     def _check_choices(self) -> None:
-        """Refuse words that the method does not heed."""
+        """Refuse what the method, or what is kept, does not heed."""
+        if self.shoulder and (self.consistent in ("mean", "off") or self.is_for_labels):
+            what = f"method {self.method!r}" if self.is_for_labels else f"consistent {self.consistent!r}"
+            raise UsageError(f"shoulder {self.shoulder:g}: {what} has no band; leave one of them out")
         if self.is_for_labels and self.acquired_sizes is not None:
             raise UsageError(
                 f"acquired {self.acquired}: method {self.method} picks stored voxels, and cannot start from others; "
@@ -249,7 +235,7 @@ class Request:
     def _check_target(self) -> None:
         """Refuse what does not say how fine the result is, in one way and in sizes."""
         if isinstance(self.isotropic, (bool, np.bool_)):
-            object.__setattr__(self, "isotropic", True if self.isotropic else None)
+            self._set("isotropic", True if self.isotropic else None)
         given = [name for name in TARGETS if getattr(self, name) is not None]
         alone = not given and self.slice_spacing is not None
         if len(given) != 1 and not alone:
@@ -268,20 +254,17 @@ class Request:
         """Take numbers for what says how fine the result is, and how thick the slices are."""
         if self.scale is not None:
             if not isinstance(self.scale, Scale):
-                object.__setattr__(self, "scale", Scale(self.scale))
+                self._set("scale", Scale(self.scale))
             check_scale(float(self.scale), self.may_stay)
         for name in ("spacing", "isotropic", "slice_spacing", "slice_thickness"):
             value = getattr(self, name)
             if value is not None and not (name == "isotropic" and value is True):
-                object.__setattr__(self, name, read_number(name, value, "millimetres, such as 0.5"))
-                check_spacing(getattr(self, name), name)
+                self._set(name, values.read_millimetres(name, value))
 
     def _check_slices(self) -> None:
         """Refuse what is said of slices that are made finer where it makes no sense, or none are."""
         if self.passes is not None:
-            object.__setattr__(self, "passes", read_whole_number("passes", self.passes, "1 or 2"))
-            if self.passes not in (1, 2):
-                raise UsageError(f"passes {self.passes}: there are two axes to cut along; give 1 or 2")
+            self._set("passes", values.read_passes(self.passes))
         if not self.may_refine_slices:
             pointless = [name for name in _OF_SLICES if getattr(self, name) != DEFAULTS[name]]
             pointless += ["consistent"] if self.consistent == "profile" else []
@@ -309,7 +292,7 @@ class Request:
     @property
     def acquired_sizes(self) -> tuple[float, float] | None:
         """The sizes in mm that were asked for of acquired pixels, along the two axes of the plane; None for none."""
-        return None if self.acquired in ACQUIRED else read_acquired_sizes(str(self.acquired))
+        return None if self.acquired in values.ACQUIRED else values.read_acquired_sizes(str(self.acquired))
 
     @cached_property
     def asked(self) -> dict[str, str]:
@@ -338,21 +321,10 @@ class Request:
         """
         if not isinstance(parameters, Mapping):
             raise UsageError(f"parameters {quote(parameters)}: no values by the names of what may be asked")
-        given: dict[str, Any] = {}
-        for name, value in parameters.items():
+        for name in parameters:
             if name not in DEFAULTS:
                 raise UsageError(f"parameter {name!r} is unknown; choose from {', '.join(DEFAULTS)}")
-            if value is None:
-                continue
-            if name == "like":
-                given[name] = read_grid(value)
-            elif (name == "isotropic" and isinstance(value, bool)) or name == "acquired":
-                given[name] = value
-            elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
-                raise UsageError(f"{name} {value!r} is neither a text nor a number; choose another value")
-            else:
-                given[name] = value
-        return cls(**given)
+        return cls(**{name: values.read_json(name, value) for name, value in parameters.items() if value is not None})
 
 
 # Of each field, what holds where nothing is asked.

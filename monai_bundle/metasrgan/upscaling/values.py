@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..errors import MetaSRGANError, UsageError, quote, take_path
+from ..geometry.grid import check_spacing
 from ..geometry.orientation import is_singular
 from ..geometry.target import Grid
 from ..volumes.arrays import take_affine
@@ -18,8 +19,45 @@ from ..volumes.volume import Volume
 ACQUIRED = ("auto", "stored")
 # Voxels along an axis of a reference: a longer one is no volume's, and its positions alone would take much memory.
 _LONGEST_SIDE = 4_000_000
+# Of a whole number: Python refuses to write 4,300 digits.
+_MOST_BITS = 10_000
 # What NaN and infinite voxels may be filled with, beside a number: the lowest finite value of the tissue.
 LOWEST = "lowest"
+
+
+def check_length(name: str, value: Any) -> None:
+    """Refuse a whole number of more digits than a message can show.
+
+    Raises:
+        UsageError: such a number.
+    """
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise UsageError(f"{name} is a number of {value.bit_length()} bits; give a smaller one")
+
+
+def check_word(name: str, value: Any, known: Sequence[str]) -> None:
+    """Refuse a word that is none of those known.
+
+    Raises:
+        UsageError: such a word, or no text.
+    """
+    if not (isinstance(value, str) and value in known):
+        raise UsageError(f"{name} {quote(value)} is unknown; choose from {', '.join(known)}")
+
+
+def read_json(name: str, value: Any) -> Any:
+    """Take a field's value from JSON, other than null, for what a request takes.
+
+    Raises:
+        UsageError: no grid for a reference; neither a text nor a number for another.
+    """
+    if name == "like":
+        return read_grid(value)
+    if name == "acquired" or (name == "isotropic" and isinstance(value, bool)):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UsageError(f"{name} {quote(value)} is neither a text nor a number; choose another value")
+    return value
 
 
 def read_number(name: str, value: Any, example: str) -> float:
@@ -48,17 +86,52 @@ def read_whole_number(name: str, value: Any, example: str) -> int:
     return int(number)
 
 
+def read_millimetres(name: str, value: Any) -> float:
+    """Take a voxel size.
+
+    Raises:
+        UsageError: it is none.
+    """
+    size = read_number(name, value, "millimetres, such as 0.5")
+    check_spacing(size, name)
+    return size
+
+
+def read_shoulder(value: Any) -> float:
+    """Take a part of the band.
+
+    Raises:
+        UsageError: it is none.
+    """
+    shoulder = read_number("shoulder", value, "a part of the band, such as 0.1")
+    if not 0 <= shoulder <= 1:
+        raise UsageError(f"shoulder {shoulder:g} is no part of the band; give 0 to 1, such as 0.1")
+    return shoulder
+
+
+def read_passes(value: Any) -> int:
+    """Take 1 or 2, for along how many axes of the plane a volume is cut.
+
+    Raises:
+        UsageError: neither.
+    """
+    passes = read_whole_number("passes", value, "1 or 2")
+    if passes not in (1, 2):
+        raise UsageError(f"passes {passes}: there are two axes to cut along; give 1 or 2")
+    return passes
+
+
 def read_fill(value: Any) -> float | str | None:
     """Take a finite number or `LOWEST`, and None for none.
 
     Raises:
         UsageError: neither.
     """
-    if value is None or value == LOWEST:
+    if value is None or (isinstance(value, str) and value == LOWEST):
         return value
     number = read_number("fill", value, f"what NaN voxels become, such as 0, or {LOWEST}")
     if not np.isfinite(number):
-        raise UsageError(f"fill {value!r} is not finite; give what NaN voxels become, such as 0, or {LOWEST}")
+        raise UsageError(f"fill {quote(value)} is not finite; give what NaN voxels become, such as 0, or {LOWEST}")
     return number
 
 
