@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from bundle_runs import BUNDLE, bundle_command, execute
 from ignite.engine import Events
 from metasrgan import read
 from metasrgan.cli.main import main
 from metasrgan.cohort.bundle import VolumeFolder
+from metasrgan.upscaling.request import list_fields
 from monai.bundle import create_workflow
 from phantoms import head, save
 
@@ -80,6 +82,12 @@ def test_a_pair_is_one_volume_and_types_that_are_only_read_become_nifti(tmp_path
     assert [each["output"].name for each in items] == ["a.nii.gz", "b.nii.gz", "c.nrrd", "d.nii.gz"]
 
 
+def test_whatever_may_be_asked_may_be_asked_of_the_bundle() -> None:
+    config = yaml.safe_load((BUNDLE / "configs" / "inference.yaml").read_text())
+    # A reference is one scan's; weights are the bundle's own.
+    assert set(config["inferer"]["request"]) == set(list_fields()) - {"like", "weights"}
+
+
 def make_workflow(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Any:
     """The same in this process, as a program would call it."""
     monkeypatch.chdir(BUNDLE)
@@ -98,6 +106,7 @@ def make_workflow(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: obj
         ({"shoulder": 2}, 64, "shoulder 2"),
         ({"acquired": "scanner"}, 64, "'scanner'"),
         ({"fill": "highest"}, 64, "'highest'"),
+        ({"frame": -1}, 64, "frame -1"),
         ({"device": "cuda:99"}, 64, "'cuda:99'"),
         ({"weights": "/nowhere.pt"}, 66, "/nowhere.pt"),
         # A network of whatever weights would not be what the report says.

@@ -15,7 +15,7 @@ from ..image.degradation import DEGRADATIONS
 from ..image.slice_profile import PROFILES
 from ..upscaling.request import METHODS, TARGETS, Request
 from ..upscaling.values import ACQUIRED
-from ..volumes.formats import find_suffix
+from ..volumes.formats import READABLE, WRITABLE, find_suffix
 
 DEFAULT_SCALES = "1.5,2,3,4"
 DEFAULT_DEGRADATIONS = "kspace,bilinear_aa"
@@ -52,8 +52,14 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) ->
         return each
 
     upscale = add_command("upscale", "upscale a volume, in plane or to isotropic voxels")
-    upscale.add_argument("-i", "--input", type=Path, required=True, help="NIfTI, NRRD or MetaImage volume")
-    upscale.add_argument("-o", "--output", type=Path, required=True, help="where to write; the suffix is the type")
+    upscale.add_argument("-i", "--input", type=Path, required=True, help=f"a volume: {', '.join(READABLE)}")
+    upscale.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help=f"where to write; the suffix is the type: {', '.join(WRITABLE)}",
+    )
     _add_request(upscale.add_argument_group("the output's grid (one of these)"), TARGETS)
     _add_request(upscale, [each.name for each in fields(Request) if each.name not in TARGETS])
     upscale.add_argument("--report", type=Path, help="write what was done, as .json")
