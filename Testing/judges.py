@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from metasrgan.errors import DataError
-from metasrgan.volumes.conventions import keep_facts
+from metasrgan.volumes.itk_conventions import keep_facts
 from metasrgan.volumes.stored import Stored
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -317,12 +317,12 @@ def _run_volume_steps(
         agreement,
         seconds,
         tuple(told),
-        thickness,
-        acquired,
-        start.resolution,
-        left_out,
-        0 if aside is None else aside.count,
-        None if aside is None else aside.range,
+        thickness=thickness,
+        acquired=acquired,
+        resolution=start.resolution,
+        left_out=left_out,
+        far_voxels=0 if aside is None else aside.count,
+        tissue_range=None if aside is None else aside.range,
     )
 
 

@@ -52,7 +52,7 @@ def read_json(name: str, value: Any) -> Any:
         UsageError: no grid for a reference; neither a text nor a number for another.
     """
     if name == "like":
-        return read_grid(value)
+        return _read_grid(value)
     if name == "acquired" or (name == "isotropic" and isinstance(value, bool)):
         return value
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -135,7 +135,7 @@ def read_fill(value: Any) -> float | str | None:
     return number
 
 
-def read_grid(value: Any) -> Grid:
+def _read_grid(value: Any) -> Grid:
     """Take a grid from JSON: its shape, its affine and, for messages, its name.
 
     Raises:

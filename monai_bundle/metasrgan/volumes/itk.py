@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import DataError
-from .conventions import LPS
+from .itk_conventions import LPS
 from .metaimage import FIELDS, open_metaimage
 from .nrrd import open_nrrd
 from .volume import Volume, make_storable

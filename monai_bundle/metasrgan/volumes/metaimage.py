@@ -17,8 +17,8 @@ import numpy as np
 
 from ..errors import DataError
 from .compressed import open_regular
-from .conventions import LPS, keep_facts, measure_units
 from .detached import check_names, list_numbered
+from .itk_conventions import LPS, keep_facts, measure_units
 from .payload import Payload
 from .stored import Stored, explain_channels, make_blank, make_refused
 from .text_header import TextHeader, parse_count, parse_number, parse_whole_number, read_header_lines

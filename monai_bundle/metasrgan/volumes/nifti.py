@@ -58,7 +58,7 @@ def open_nifti(path: Path) -> Stored:
         OSError: it cannot be read.
     """
     single = find_suffix(path, NIFTI) is not None
-    header_path, image_path = (path, path) if single else find_pair(path)
+    header_path, image_path = (path, path) if single else _find_pair(path)
     with open_bytes(header_path) as reader:
         block = _read_start(reader, header_path)
         size = _find_kind(block)
@@ -85,7 +85,7 @@ def open_nifti(path: Path) -> Stored:
     return make_stored(voxels, _describe(header, shape, str(path), kept), notes)
 
 
-def find_pair(path: Path) -> tuple[Path, Path]:
+def _find_pair(path: Path) -> tuple[Path, Path]:
     """Return the header and the voxels of a pair, by either.
 
     Raises:

@@ -20,8 +20,8 @@ from ..errors import DataError
 from ..geometry.orientation import choose_slice_axis
 from ..image.slice_profile import THICKEST, THINNEST
 from .compressed import open_regular
-from .conventions import LPS, keep_facts, measure_units
 from .detached import check_names, list_numbered
+from .itk_conventions import LPS, keep_facts, measure_units
 from .nrrd_header import NrrdHeader, read_nrrd_header
 from .payload import Payload
 from .stored import Stored, explain_channels, make_blank, make_refused

@@ -104,7 +104,7 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
     """
     scaled = voxels.is_scaled and voxels.dtype.kind in "iuf"
     dtype = np.dtype(np.float32) if scaled else voxels.value_dtype
-    refusal = find_refusal(voxels)
+    refusal = _find_refusal(voxels)
     shape = voxels.shape if len(voxels.shape) < 5 else voxels.shape[:3]
     blank = replace(
         described,
@@ -115,7 +115,7 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
     return Stored(blank, voxels.load) if refusal is None else make_refused(blank, refusal)
 
 
-def find_refusal(voxels: Voxels) -> str | None:
+def _find_refusal(voxels: Voxels) -> str | None:
     """Return why voxels cannot be upscaled, as for `Stored.refusal`."""
     if voxels.dtype.kind == "V" and voxels.dtype.fields is None:
         return "voxels of more than 64 bits are not read; convert them to float64"
