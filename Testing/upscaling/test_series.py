@@ -95,6 +95,7 @@ def test_a_number_beyond_the_last_volume_names_the_range() -> None:
 def test_a_damaged_volume_of_a_series_is_refused_before_any_work() -> None:
     series = make_series(dtype=np.float32)
     series.array[3, 3, 3, 2] = np.nan
+    assert upscale(series, scale=2, method="linear", frame=1).array.ndim == 3
     told: list[Progress] = []
     with pytest.raises(DataError, match="NaN"):
         run_request(Request(scale=2, method="linear"), series, progress=told.append)

@@ -151,7 +151,7 @@ class MetaSRGANTask(InferTask):
     def _upscale(self, upload: Upload, asked: Request, suffix: str, caller: Caller) -> tuple[str, dict[str, Any]]:
         caller.check()
         self._check_memory(upload.name, count_declared_bytes(upload.path, upload.detached))
-        read_volume = read(upload.path, finite=asked.fill is None, detached=upload.detached)
+        read_volume = read(upload.path, finite=asked.needs_finite, detached=upload.detached)
         volume = replace(read_volume, name=upload.name)
         request = replace(asked, device=self._device)
         target = choose_target(request, volume.grid)

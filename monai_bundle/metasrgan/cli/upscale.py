@@ -90,7 +90,7 @@ def _check_where(options: argparse.Namespace) -> None:
 def _run_here(request: Request, options: argparse.Namespace) -> dict[str, Any]:
     from ..volumes.files import read
 
-    volume = read(options.input, finite=request.fill is None)
+    volume = read(options.input, finite=request.needs_finite)
     if options.like is not None:
         request = replace(request, like=read(options.like).grid)
     return upscale_volume(

@@ -238,4 +238,4 @@ def _describe_item(path: Path, folder: Path, output_dir: Path) -> dict[str, Path
 
 
 def _read_volume(inferer: VolumeInferer, batch: dict[str, Path], *_: Any, **__: Any) -> tuple[Volume, None]:
-    return read(batch[CommonKeys.IMAGE], finite=inferer.request.fill is None), None
+    return read(batch[CommonKeys.IMAGE], finite=inferer.request.needs_finite), None

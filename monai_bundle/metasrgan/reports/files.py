@@ -95,8 +95,8 @@ def write_server_result(
         if qc is not None:
             from .pictures import draw_qc
 
-            volume, _filled = fill_missing(read(source, finite=request.fill is None), request.fill)
-            volume = pick_volume(request, volume).take(0)
+            volume = pick_volume(request, read(source, finite=request.needs_finite)).take(0)
+            volume, _filled = fill_missing(volume, request.fill)
             start = choose_start(request, volume, choose_target(request, volume.grid))
             acquired = heed_report(start, described).acquired
             parts[qc] = draw_qc(volume, read(received), start.stored, compare_agreement(described), acquired)

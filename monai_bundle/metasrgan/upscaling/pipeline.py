@@ -187,8 +187,11 @@ def run_request_steps(
     """
     if not isinstance(request, Request):
         raise UsageError(f"request {quote(request)} is no metasrgan.Request; make one, such as Request(scale=2)")
+    # What is wrong with a series' other voxels does not matter.
+    check_volume(volume, finite=False)
+    volume = pick_volume(request, volume)
     check_volume(volume, finite=request.fill is None)
-    volume, filled = fill_missing(pick_volume(request, volume), request.fill)
+    volume, filled = fill_missing(volume, request.fill)
     require_memory(
         volume.name,
         estimate_memory(request, volume, choose_target(request, volume.grid)) - volume.array.nbytes,

@@ -280,6 +280,11 @@ class Request:
         return self.isotropic is not None or self.slice_spacing is not None or self.like is not None
 
     @property
+    def needs_finite(self) -> bool:
+        """Whether no voxel of a file may be NaN or infinite: none is filled, and every volume in it is wanted."""
+        return self.fill is None and self.frame is None
+
+    @property
     def is_for_labels(self) -> bool:
         """Whether nothing is blended, and every voxel has one of the input's values."""
         return self.method in LABEL_METHODS
