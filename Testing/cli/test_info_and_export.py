@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import metasrgan
+import nibabel as nib
 import numpy as np
 import onnxruntime
 import pytest
@@ -33,6 +34,16 @@ def test_info_shows_a_volumes_grid(folder: Path, capsys: pytest.CaptureFixture[s
     assert facts.pop("isotropic").endswith("--isotropic gives 40 × 36 × 16 voxels of 1 mm")
     assert facts.pop("pixels").startswith("acquired as stored, 1.00 ")
     assert facts == {"voxels": "40 × 36 × 4, int16", "spacing": "1 × 1 × 4 mm", "axes": "RAS"}
+
+
+def test_info_shows_the_grid_of_one_voxel_and_of_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    colours = np.zeros((4, 3, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    for array, told in ((np.ones((1, 1, 1), np.int16), "1 × 1 × 1, int16"), (colours, "4 × 3 × 2, RGB")):
+        nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "a.nii")
+        assert run(f"info -i {tmp_path / 'a.nii'}") == 0
+        shown = capsys.readouterr().out
+        assert told in shown
+        assert "cannot be upscaled" in shown
 
 
 @pytest.mark.parametrize(("flag", "name"), [("", "kept"), ("--model l1", "kept"), ("--model free", "free")])

@@ -41,8 +41,10 @@ def tarred() -> bytes:
 
 KINDS = {
     "git-lfs": (LFS, "git lfs pull"),
+    "git-lfs before its name": (LFS.replace(b"git-lfs", b"hawser"), "git lfs pull"),
     "git-annex": (ANNEX, "datalad get"),
     "HTML": (b"<!DOCTYPE html><html></html>", "web page.*download"),
+    "HTML in gzip": (gzip.compress(b"<!DOCTYPE html><html></html>"), "web page.*download"),
     "XML": (b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "XML.*download"),
     "GIFTI": (b"<?xml version='1.0'?><GIFTI></GIFTI>", "GIFTI"),
     "JSON": (b'{"message": "Not Found"}', "JSON.*download"),
@@ -76,10 +78,34 @@ def test_what_is_no_volume_is_told_under_any_suffix(tmp_path: Path, suffix: str,
 def test_a_pointer_in_the_place_of_a_pairs_voxels_is_told(tmp_path: Path, content: bytes, told: str) -> None:
     nib.Nifti1Pair(ARRAY, np.eye(4)).to_filename(tmp_path / "a.img")
     (tmp_path / "a.img").write_bytes(content)
-    with pytest.raises(DataError, match=told):
-        read(tmp_path / "a.img")
-    with pytest.raises(DataError, match=r"a\.img"):
-        read(tmp_path / "a.hdr")
+    for name in ("a.img", "a.hdr"):
+        with pytest.raises(DataError, match=rf"a\.img: .*{told}"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(("content", "told"), [(LFS, "git lfs pull"), (ANNEX, "git annex get")])
+@pytest.mark.parametrize(("name", "voxels"), [("a.mhd", "a.raw"), ("b.mhd", "b.zraw"), ("c.nhdr", "c.raw")])
+def test_a_pointer_in_the_place_of_a_headers_voxels_is_told(
+    tmp_path: Path, name: str, voxels: str, content: bytes, told: str
+) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(ARRAY), str(tmp_path / name), useCompression=voxels == "b.zraw")
+    (tmp_path / voxels).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: {voxels}: .*{told}"):
+        read(tmp_path / name)
+    (tmp_path / voxels).unlink()
+    (tmp_path / voxels).symlink_to("../.git/annex/objects/xx/yy/MD5E-s12--0/MD5E-s12--0")
+    with pytest.raises(DataError, match=rf"{name}: {voxels}: .*git annex get"):
+        read(tmp_path / name)
+
+
+def test_of_a_file_that_a_header_may_not_name_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(ARRAY), str(tmp_path / "below" / "a.mhd"))
+    (tmp_path / "secret").write_bytes(LFS)
+    (tmp_path / "below" / "a.raw").unlink()
+    (tmp_path / "below" / "a.raw").symlink_to("../secret")
+    with pytest.raises(DataError, match="not in its own folder"):
+        read(tmp_path / "below" / "a.mhd")
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,29 @@ def test_where_neither_form_is_set_each_reader_finds_the_result_on_the_input(tmp
     assert (header["sform_code"], header["qform_code"]) == (2, 2)  # Which claim no more than that it is aligned.
 
 
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_a_negative_size_where_neither_form_is_set_is_turned_as_itk_turns_it(tmp_path: Path, axis: int) -> None:
+    pixdim = np.array([1.0, 1, 1.5, 3, 0, 0, 0, 0])
+    pixdim[axis] *= -1
+    path = save(tmp_path / "a.nii", codes=(0, 0), pixdim=pixdim)
+    output = upscaled(path)
+    for reader in (by_itk, by_nibabel):
+        assert farthest(reader(output), reader(path) @ TWICE) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "fields", [{"sform_code": 7}, {"qform_code": 99}, {"sform_code": 7, "qform_code": 7}, {"sform_code": -1}]
+)
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (2, 0), (0, 1), (4, 3)])
+def test_of_codes_that_are_not_defined_each_reader_finds_the_result_on_the_input(
+    tmp_path: Path, codes: tuple[int, int], fields: dict[str, int]
+) -> None:
+    path = save(tmp_path / "a.nii", OBLIQUE, codes, qoffset_x=99, **fields)
+    output = upscaled(path)
+    for reader in (by_itk, by_nibabel):
+        assert farthest(reader(output), reader(path) @ TWICE) < 1e-4
+
+
 @pytest.mark.parametrize("codes", [(2, 1), (1, 1), (4, 2)])
 def test_forms_that_differ_are_both_kept(tmp_path: Path, codes: tuple[int, int]) -> None:
     path = save(tmp_path / "a.nii", codes=codes, qoffset_x=99)
@@ -408,6 +431,36 @@ def test_a_pair_is_read_by_either_of_its_files(tmp_path: Path, names: tuple[str,
     np.testing.assert_array_equal(taken.array, ARRAY)
     (tmp_path / names[1]).unlink()
     assert_refused(tmp_path / names[0], "must lie beside it")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_zeros_may_follow_the_voxels(tmp_path: Path, name: str) -> None:
+    path, content = tmp_path / name, save(tmp_path / "b.nii").read_bytes()
+    path.write_bytes((gzip.compress if name.endswith(".gz") else bytes)(content + bytes(512)))
+    np.testing.assert_array_equal(read(path).array, ARRAY)
+    assert read(path).notes == ()
+
+
+@pytest.mark.parametrize("slices", [SHAPE[2], SHAPE[2] - 1])
+def test_other_bytes_behind_the_voxels_are_told_and_in_gzip_refused(tmp_path: Path, slices: int) -> None:
+    """Left-overs, or a header that declares one slice less than there is."""
+    content = save(tmp_path / "b.nii", dim=[3, *SHAPE[:2], slices, 1, 1, 1, 1]).read_bytes() + b"\1" * 16
+    plain, packed = tmp_path / "a.nii", tmp_path / "a.nii.gz"
+    plain.write_bytes(content)
+    np.testing.assert_array_equal(read(plain).array, ARRAY[..., :slices])
+    assert "bytes follow the voxels" in " ".join(read(plain).notes)
+    packed.write_bytes(gzip.compress(content))
+    assert_refused(packed, "more bytes follow")
+
+
+@pytest.mark.parametrize("shear", [1e-4, 3e-4, 9e-4])
+def test_of_a_straightened_sform_and_the_qform_without_its_shear_one_place_is_left(
+    tmp_path: Path, shear: float
+) -> None:
+    sheared = OBLIQUE.copy()
+    sheared[:3, 0] += shear * sheared[:3, 1]
+    output = upscaled(save(tmp_path / "a.nii", sheared, (2, 1)))
+    assert farthest(by_itk(output), by_nibabel(output)) < 1e-4
 
 
 @pytest.mark.parametrize("name", ["c15.NII.gz", "c15.Nii", "c15.nii.GZ"])

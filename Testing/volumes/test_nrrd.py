@@ -497,3 +497,13 @@ def test_more_entries_than_can_be_written_in_time_are_left_out_and_told(tmp_path
     assert len(volume.facts) == 5000
     assert any("15000 of its header's 20000 entries" in note for note in volume.notes)
     write(volume, tmp_path / "b.mha")
+
+
+def test_what_is_left_out_before_the_voxels_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.raw").open("wb") as file:
+        file.truncate(1 << 40)
+    path = nrrd(tmp_path / "a.nhdr", content=b"", byte_skip=str(1 << 39), data_file="a.raw")
+    started = time.perf_counter()
+    assert not open_nrrd(path).read().array.any()
+    assert time.perf_counter() - started < 5
+    refuse(nrrd(tmp_path / "a.nhdr", content=b"", line_skip="2000000", data_file="a.raw"), "make no sense")

@@ -47,6 +47,9 @@ def _describe_volume(path: Path) -> None:
         missing = volume.array.size - finite.size
         say(f"  note       {missing} voxels are NaN or infinite; say by --fill what they are to become")
         return
+    if max(volume.shape) == 1:
+        say("  note       cannot be upscaled: there is one voxel, and nothing beside it")
+        return
     axis, ratio = measure_anisotropy(volume.shape, volume.affine)
     found = measure_true_resolution(volume)
     say(f"  pixels     {_describe_pixels(volume, found, axis)}")
@@ -63,7 +66,8 @@ def _describe_grid(header: Stored) -> str | None:
     blank, refusal = header.blank, header.refusal
     say(f"{blank.name}")
     several = f", {blank.count} volumes" if blank.is_series else ""
-    say(f"  voxels     {format_shape(blank.shape)}, {blank.stored_dtype}{several}")
+    colours = blank.stored_dtype.names
+    say(f"  voxels     {format_shape(blank.shape)}, {''.join(colours) if colours else blank.stored_dtype}{several}")
     say(f"  spacing    {' × '.join(f'{size:.6g}' for size in blank.spacing)} mm")
     try:
         check_grid(blank)

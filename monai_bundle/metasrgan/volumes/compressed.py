@@ -55,6 +55,16 @@ class ByteReader:
         self._ready = b""
         self._empty = 0
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the bytes are compressed."""
+        return bool(self._packing)
+
+    @property
+    def left(self) -> int:
+        """How many bytes of the file are still to be read, as they are in it."""
+        return self._left + len(self._ready)
+
     def require(self, size: int) -> None:
         """Refuse a size that the rest of the file cannot hold, whatever it unpacks to, before anything is read.
 
@@ -127,6 +137,11 @@ class ByteReader:
         Raises:
             DataError: the file ends before, or is damaged.
         """
+        # Of a plain file nothing is read: a hole of terabytes takes no space on a disk.
+        if not self._packing and not self._ready and size <= self._left:
+            self._file.seek(size, 1)
+            self._left -= size
+            return
         while size:
             part = self._take(min(size, _CHUNK))
             if not part:

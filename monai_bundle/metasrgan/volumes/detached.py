@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError
+from .identify import explain_file
 
 _MOST_FILES = 10_000
 _LONGEST_NAME = 4096
@@ -70,3 +71,17 @@ def list_numbered(header: Path, pattern: str, first: int, last: int, step: int) 
         f"{before}{number:{width}d}{after}".replace("\0", "%")
         for number in range(first, last + (1 if step > 0 else -1), step)
     )
+
+
+def explain_beside(header: Path, name: str) -> str | None:
+    """Return what the file that a header names is, such as a git-lfs pointer; None of one that it may not name."""
+    beside = header.parent / name
+    # What git-annex leaves is a link out of the folder, to nothing.
+    if os.path.basename(name) != name or not (os.path.islink(beside) and not os.path.exists(beside)):
+        try:
+            beside = find_beside(header, name)
+        except DataError:
+            return None
+        if not beside.is_file():
+            return None
+    return explain_file(beside, voxels=True)

@@ -13,11 +13,13 @@ from ..memory import require_memory
 from .bids import add_slice_thickness
 from .formats import (
     DETACHED_NRRD,
+    HEADERS,
     METAIMAGE,
     MGH,
     NIFTI,
     NRRD,
     READABLE,
+    VOXELS,
     WRITABLE,
     find_suffix,
     list_parts,
@@ -135,13 +137,14 @@ def _explain(path: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise DataError(f"{path}: may not be read; ask its owner for permission") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({find_reason(error)})") from error
-    except DataError as error:
-        explanation = explain_file(path)
-        if explanation is None:
+    except (OSError, DataError) as error:
+        pair = list_parts(path) if find_suffix(path, HEADERS + VOXELS) else (path,)
+        for part in pair:
+            if (explanation := explain_file(part)) is not None:
+                raise DataError(f"{part}: {explanation}") from error
+        if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: {explanation}") from error
+        raise DataError(f"{path}: cannot be read ({find_reason(error)})") from error
 
 
 @explain_memory()

@@ -72,8 +72,8 @@ def find_partner(path: Path) -> Path | None:
     spelled = [kind.upper() if suffix.isupper() else kind for kind in kinds]
     for candidate in (*spelled, *kinds, *(kind.upper() for kind in kinds)):
         partner = path.with_name(name + candidate)
-        # A pipe of that name would be waited for.
-        if os.path.isfile(partner):
+        # A pipe of that name would be waited for; of a link that leads nowhere it is said what it is.
+        if os.path.isfile(partner) or (os.path.islink(partner) and not os.path.exists(partner)):
             return partner
     return None
 

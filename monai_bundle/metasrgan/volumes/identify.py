@@ -48,11 +48,12 @@ _MAGICS: tuple[tuple[int, bytes, str, str], ...] = (
 _MINC = "a MINC volume; convert it to NIfTI by mnc2nii"
 
 
-def explain_file(path: str | Path) -> str | None:
+def explain_file(path: str | Path, voxels: bool = False) -> str | None:
     """Return what a file is, and the way out, where it is not what its suffix says, or cannot be read at all.
 
     Args:
         path: of anything, also of nothing.
+        voxels: whether it is a header's other file, which holds voxels and may begin with any bytes.
 
     Returns:
         The end of a sentence, such as "a git-lfs pointer, …; get the data with git lfs pull"; None where the file is of
@@ -76,15 +77,15 @@ def explain_file(path: str | Path) -> str | None:
         return None
     if not start:
         return "empty, a file of 0 bytes; get it again"
-    return _explain_bytes(start, size, find_suffix(path), path.suffix.lower())
+    return _explain_bytes(start, size, VOXELS[0] if voxels else find_suffix(path), path.suffix.lower())
 
 
 def _explain_bytes(start: bytes, size: int, suffix: str | None, last: str) -> str | None:
-    pointer = _explain_pointer(start, size)
-    if pointer is not None or suffix in VOXELS:
-        return pointer
     packed = start.startswith(GZIP_MAGIC)
     inner = _unpack(start) if packed else start
+    pointer = _explain_pointer(inner, size)
+    if pointer is not None or suffix in VOXELS:
+        return pointer
     types = _find_types(inner)
     if packed and suffix in types and suffix in (*NRRD, *DETACHED_NRRD, *METAIMAGE):
         return f"compressed by gzip as a whole, which {suffix} files are not; {_UNPACK}"
@@ -106,7 +107,7 @@ def _explain_bytes(start: bytes, size: int, suffix: str | None, last: str) -> st
 
 
 def _explain_pointer(start: bytes, size: int) -> str | None:
-    if start.startswith(b"version https://git-lfs"):
+    if start.startswith((b"version https://git-lfs", b"version https://hawser")):
         return _LFS
     first = start.split(b"\n", 1)[0]
     if size < _START and b"annex/objects/" in first and first.isascii():

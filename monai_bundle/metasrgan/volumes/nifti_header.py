@@ -73,6 +73,9 @@ def find_place(header: nib.Nifti1Header, shape: tuple[int, ...]) -> Place:
         shape: (I, J, K) or more.
     """
     sform_code, qform_code = (_know(int(header[field])) for field in ("sform_code", "qform_code"))
+    if sform_code and not qform_code and int(header["qform_code"]) > 0:
+        # nibabel goes by the sform then, and ITK by the qform, as where both codes are defined.
+        qform_code = ALIGNED
     sform = np.asarray(header.get_sform(), np.float64) if sform_code else None
     qform, mended = _compute_qform(header) if qform_code else (None, "")
     notes = []
@@ -110,11 +113,27 @@ def _guess_place(header: nib.Nifti1Header, shape: tuple[int, ...]) -> Place:
     spacing = _find_pixdim(header)
     affine = np.diag([-spacing[0], spacing[1], spacing[2], 1.0])
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(sizes) - 1) / 2)
+    form = _find_form_of_unknown_code(header)
+    if form is None:
+        told = "neither sform nor qform is set"
+        itk = "puts its first voxel at the origin"
+        # ITK turns an axis of a negative size.
+        form = guess_as_itk(np.where(header["pixdim"][1:4] < 0, -spacing, spacing))
+    else:
+        told, itk = "the codes of sform and qform are not defined", "takes the form all the same"
     note = (
-        "header: neither sform nor qform is set, so its place, its left and right are guesses, and programs differ: "
-        "nibabel centres it, ITK puts its first voxel at the origin; in NIfTI the result gives each its own guess again"
+        f"header: {told}, so its place, its left and right are guesses, and programs differ: "
+        f"nibabel centres it, ITK {itk}; in NIfTI the result gives each its own guess again"
     )
-    return Place(affine, guess_as_itk(spacing), (ALIGNED, ALIGNED), (note,))
+    return Place(affine, form, (ALIGNED, ALIGNED), (note,))
+
+
+def _find_form_of_unknown_code(header: nib.Nifti1Header) -> np.ndarray | None:
+    """The form, (4, 4), that ITK takes where neither has a code that NIfTI defines: any above 0 will do."""
+    form = _compute_qform(header)[0] if header["qform_code"] > 0 else None
+    if form is None and header["sform_code"] > 0:
+        form = np.asarray(header.get_sform(), np.float64)
+    return None if form is None or is_singular(form) else form
 
 
 def guess_as_itk(spacing: np.ndarray) -> np.ndarray:

@@ -67,6 +67,8 @@ _SPACES = {
 _CONTRADICTED = {"rightanteriorsuperiortime", "rast", "leftanteriorsuperiortime", "last"}
 # Bytes that a packed file is unpacked for to be left out.
 _MOST_SKIPPED = 1 << 26
+# Lines are looked for one by one.
+_MOST_LINES = 1_000_000
 _SPATIAL, _FRAMES, _STUBS = {"", "domain", "space"}, {"list", "time"}, {"stub", "scalar"}
 _COMPONENTS = {
     *("point", "vector", "contravariant-vector", "covariant-vector", "normal", "complex", "2-vector", "3-color"),
@@ -122,7 +124,12 @@ def _find_payload(header: NrrdHeader, sizes: list[int], detached: bool) -> Paylo
             header.refuse(f"'endian' is {endian[:40]!r}, not little or big")
         dtype = dtype.newbyteorder("<" if endian == "little" else ">")
     lines, skip = header.read_count("line skip", 0), header.read_count("byte skip", 0)
-    if lines < 0 or skip < -1 or (skip == -1 and (packing or text)) or (packing and skip > _MOST_SKIPPED):
+    if (
+        not 0 <= lines <= _MOST_LINES
+        or skip < -1
+        or (skip == -1 and (packing or text))
+        or (packing and skip > _MOST_SKIPPED)
+    ):
         header.refuse(f"'line skip' {lines} and 'byte skip' {skip} make no sense for encoding {encoding}")
     names = _list_names(header, sizes)
     if names and not detached:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import DataError
 from .compressed import MOST_PADDING, PADDING, ByteReader, is_gzip, open_regular
-from .detached import find_beside
+from .detached import explain_beside, find_beside
 from .text_header import MOST_HEADER
 
 _CHUNK = 1 << 20
@@ -57,8 +57,14 @@ class Payload:
             DataError: a file that cannot be opened or that is too short for what the header declares.
         """
         for name in self.names or (None,):
-            with self._open(name) as reader:
-                reader.require(self._size)
+            try:
+                with self._open(name) as reader:
+                    reader.require(self._size)
+            except DataError as error:
+                explanation = None if name is None else explain_beside(self.header, name)
+                if explanation is None:
+                    raise
+                raise DataError(f"{self.header}: {name}: {explanation}") from error
 
     def load(self) -> np.ndarray:
         """Read the voxels: (count,), in this computer's byte order.

@@ -33,6 +33,8 @@ from .segments import update_segments
 SHEAR_TOLERANCE = 1e-3
 # One off by less is rounding for every reader.
 _ROUNDING = 5e-5
+# About a corner a turn moves the farthest voxel twice as far as about the centre; and a little more for rounding.
+_MOST_TURNED = 2.2
 
 
 @dataclass(frozen=True)
@@ -250,12 +252,19 @@ def straighten_grid(volume: Volume) -> Volume:
         return volume
     affine, shape = straighten(volume.affine, volume.array.shape), volume.array.shape
     corners = np.array(list(itertools.product(*((0, size - 1) for size in shape[:3]))))
-    moved = np.linalg.norm(corners @ (affine - volume.affine)[:3, :3].T + (affine - volume.affine)[:3, 3], axis=1).max()
+    moved = _find_farthest(corners, affine - volume.affine)
+    # A second form that is the first without its shear, turned about the first voxel, says the same.
+    same = volume.qform is None or _find_farthest(corners, volume.qform - volume.affine) <= _MOST_TURNED * moved
     note = (
         f"header: axes are off right angles by {measure_shear(volume.affine):.2g} and were straightened, "
         f"which moves no voxel by more than {moved:.2g} mm"
     )
-    return replace(volume, affine=affine, notes=(*volume.notes, note))
+    return replace(volume, affine=affine, qform=None if same else volume.qform, notes=(*volume.notes, note))
+
+
+def _find_farthest(corners: np.ndarray, difference: np.ndarray) -> float:
+    """How far apart, mm, two affines put any of the corners, (N, 3), by their difference, (4, 4)."""
+    return float(np.linalg.norm(corners @ difference[:3, :3].T + difference[:3, 3], axis=1).max())
 
 
 def make_storable(array: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from nibabel.volumeutils import apply_read_scaling
 
 from ..errors import DataError
-from .compressed import MOST_PADDING, is_gzip, open_bytes, open_regular
+from .compressed import MOST_PADDING, PADDING, is_gzip, open_bytes, open_regular
 from .stored import Stored, make_blank, make_refused
 from .volume import Volume, explain_dimensions, explain_type
 
@@ -29,7 +29,7 @@ class Voxels:
         dtype: as they are stored, in the file's byte order.
         shape: (I, J, K) or more, the first axis fastest.
         slope, intercept: what makes values of them; (1, 0) for none.
-        trailing: bytes that may follow.
+        trailing: bytes of other content that may follow, padding apart.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class Voxels:
     shape: tuple[int, ...]
     slope: float = 1.0
     intercept: float = 0.0
-    trailing: int = MOST_PADDING
+    trailing: int = 0
 
     @property
     def is_scaled(self) -> bool:
@@ -69,10 +69,20 @@ class Voxels:
             reader.require(self.offset + self._size)
             reader.pass_over(self.offset)
             stored = reader.read_array(self.dtype, self._size // self.dtype.itemsize)
-            reader.check_end(self.trailing)
+            # Of plain bytes `count_surplus` tells; in gzip a second image would have to follow, which nobody writes.
+            reader.check_end(self.trailing or MOST_PADDING, blank=reader.is_packed and not self.trailing)
         if self.dtype.kind in "iufc" and not self.dtype.isnative:
             stored = stored.byteswap(inplace=True).view(self.dtype.newbyteorder("="))
         return self._scale(stored.reshape(self.shape, order="F"))
+
+    def count_surplus(self) -> int:
+        """Return how many bytes of a plain file follow the voxels, where they are no padding and may be left out."""
+        with open_bytes(self.path) as reader:
+            surplus = reader.left - self.offset - self._size
+            if self.trailing or reader.is_packed or not 0 < surplus <= MOST_PADDING:
+                return 0
+            reader.pass_over(self.offset + self._size)
+            return surplus if reader.read(surplus).strip(PADDING) else 0
 
     @property
     def _size(self) -> int:
@@ -105,6 +115,9 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
     scaled = voxels.is_scaled and voxels.dtype.kind in "iuf"
     dtype = np.dtype(np.float32) if scaled else voxels.value_dtype
     refusal = _find_refusal(voxels)
+    surplus = voxels.count_surplus()
+    if surplus:
+        notes = (*notes, f"{surplus} bytes follow the voxels that its header declares, and are left out")
     shape = voxels.shape if len(voxels.shape) < 5 else voxels.shape[:3]
     blank = replace(
         described,
