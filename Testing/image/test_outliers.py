@@ -139,3 +139,29 @@ def test_finding_what_is_far_is_quick() -> None:
     assert near is not None
     near.replace_far(array, near.find_far(array))
     assert time.process_time() - start < 2
+
+
+def draw_vessels(radius: float) -> np.ndarray:
+    """Which voxels lie in three oblique tubes."""
+    drawn = np.zeros(ROWS.shape, bool)
+    for start, end in [((8, 10, 4), (40, 34, 12)), ((10, 34, 15), (38, 8, 6)), ((14, 20, 3), (18, 24, 17))]:
+        for part in np.linspace(0, 1, 200):
+            centre = np.array(start) * (1 - part) + np.array(end) * part
+            drawn |= sum((axis - place) ** 2 for axis, place in zip((ROWS, COLUMNS, SLICES), centre)) <= radius**2
+    return drawn
+
+
+@pytest.mark.parametrize("radius", [0.9, 1.6])
+@pytest.mark.parametrize("ratio", [10, 15, 20, 50])
+def test_vessels_much_brighter_than_the_tissue_are_not_far(ratio: float, radius: float) -> None:
+    brain = np.where(outer(0.6), 0, 60 + 8 * RNG.normal(size=ROWS.shape))
+    assert find_near(np.where(draw_vessels(radius), 60.0 * ratio, brain).astype(np.float32)) is None
+
+
+def test_hot_voxels_beyond_bright_vessels_are_far() -> None:
+    vessels = draw_vessels(0.9)
+    array = np.where(vessels, 1200, np.where(outer(0.6), 0, 60 + 8 * RNG.normal(size=ROWS.shape))).astype(np.float32)
+    array[24, 22, 10] = 1e20
+    near = find_near(array)
+    assert near is not None
+    assert np.argwhere(near.find_far(array)).tolist() == [[24, 22, 10]]

@@ -210,3 +210,12 @@ def test_numpys_truths_are_truths_and_no_millimetres() -> None:
     assert Request(isotropic=given[0]).isotropic is True
     with pytest.raises(UsageError, match=r"isotropic and like.*none"):
         Request(isotropic=given[1])
+
+
+@pytest.mark.parametrize("name", ["scale", "acquired", "axis", "device", "fill"])
+@pytest.mark.parametrize("value", ["q" * 3000, np.array([2.0, 2.0, 2.0]), 10**400], ids=["text", "array", "number"])
+def test_a_value_that_makes_no_sense_is_told_in_one_short_sentence(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=f"^{name} ") as raised:
+        Request(**{"scale": 2, name: value})
+    assert len(str(raised.value)) < 450
+    assert "\n" not in str(raised.value)

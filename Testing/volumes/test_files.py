@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 from made_volumes import AFFINES, affine_of, head, random_indices, world
 from metasrgan import Volume, from_nibabel, read, to_nibabel, upscale, write
-from metasrgan.errors import DataError, InputMissingError
+from metasrgan.errors import DataError, InputMissingError, MetaSRGANError
 from metasrgan.volumes.files import count_declared_bytes
 
 ITK_SUFFIXES = [".nrrd", ".mha", ".mhd"]
@@ -382,3 +382,11 @@ def test_an_affine_that_gives_voxels_no_place_is_refused(tmp_path: Path, row: li
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 def test_sizes_that_do_not_fit_the_file_are_refused(tmp_path: Path, suffix: str, dims: list[int]) -> None:
     assert_refused(nifti(tmp_path / f"a{suffix}", dim=dims))
+
+
+def test_a_name_that_is_too_long_is_told_in_a_sentence(tmp_path: Path) -> None:
+    volume = head()
+    path = tmp_path / f"{'x' * 300}.nii"
+    for use in (lambda: read(path), lambda: write(volume, path), lambda: upscale(volume, scale=2, model=path)):
+        with pytest.raises(MetaSRGANError):
+            use()

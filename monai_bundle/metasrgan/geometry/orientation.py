@@ -11,7 +11,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, quote
 
 PLANES = ("sagittal", "coronal", "axial")
 AXES = ("auto", *PLANES, "0", "1", "2")
@@ -234,4 +234,4 @@ def check_axis(axis: str | int) -> None:
     """
     # numpy's whole numbers are numbers of an axis too, and True is none.
     if isinstance(axis, bool) or not isinstance(axis, (str, Integral)) or str(axis) not in AXES:
-        raise UsageError(f"axis {axis!r} is unknown; choose auto, sagittal, coronal, axial, 0, 1 or 2")
+        raise UsageError(f"axis {quote(axis)} is unknown; choose auto, sagittal, coronal, axial, 0, 1 or 2")

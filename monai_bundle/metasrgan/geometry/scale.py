@@ -8,7 +8,7 @@ that 3D Slicer can show what a scale will give before it is installed.
 from fractions import Fraction
 from typing import SupportsFloat, Tuple
 
-from ..errors import UsageError
+from ..errors import UsageError, quote
 
 # Written out in `find_ratio`, where torch.jit.script would not find it.
 MAX_DENOMINATOR = 1_000_000
@@ -91,7 +91,7 @@ def _parse_number(scale: "SupportsFloat | str") -> float:
             value = float(scale)
     except (ValueError, ZeroDivisionError, OverflowError, TypeError):
         raise UsageError(
-            f"scale {scale!r} is not a number; give a decimal such as 1.5 or a ratio such as 4/3"
+            f"scale {quote(scale)} is not a number; give a decimal such as 1.5 or a ratio such as 4/3"
         ) from None
     if not 0.001 <= value < 1024:
         raise UsageError(f"scale {scale} must be between 0.001 and 1024, a decimal such as 1.5 or a ratio such as 4/3")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import UsageError, quote
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def check_device(name: str) -> None:
         UsageError: none of "auto", "cpu", "cuda", "cuda:N" and "mps".
     """
     if not _NAME.fullmatch(str(name)):
-        raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda, cuda:N or mps")
+        raise UsageError(f"device {quote(name)} is unknown; choose auto, cpu, cuda, cuda:N or mps")
 
 
 def resolve_device(name: str = "auto") -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..errors import DataError, InputMissingError, take_path
@@ -60,9 +61,10 @@ def find_weights(path: str | Path | None = None) -> tuple[Path, str]:
     name = _OLD_NAMES.get(name, name)
     shipped = name in SHIPPED
     path = locate_shipped_weights(name) if shipped else Path(name)
-    if path.is_dir():
+    # Not by the path's own methods, to which a name that is too long is an error.
+    if os.path.isdir(path):
         path = path / "models" / WEIGHTS
-    if not path.is_file():
+    if not os.path.isfile(path):
         hint = "install the package again" if shipped else "give a .pt file or a bundle's folder"
         raise InputMissingError(f"{path}: no weights there; {hint}")
     try:

@@ -210,7 +210,7 @@ def read_acquired_sizes(text: str) -> tuple[float, float]:
         sizes = []
     if len(sizes) not in (1, 2) or not all(np.isfinite(size) and size > 0 for size in sizes):
         raise UsageError(
-            f"acquired {text!r} is unknown; choose from {', '.join(ACQUIRED)}, or give the sizes of acquired pixels in "
-            "mm along the plane's two axes, such as 0.9,1.2"
+            f"acquired {quote(text)} is unknown; choose from {', '.join(ACQUIRED)}, or give the sizes of acquired "
+            "pixels in mm along the plane's two axes, such as 0.9,1.2"
         )
     return sizes[0], sizes[-1]

@@ -168,7 +168,7 @@ def write(volume: Volume, path: str | Path, overwrite: bool = False, files: File
         check_itk_name(path)
     put_right(path.parent)
     for part in list_parts(path):
-        if part.exists() and not overwrite:
+        if os.path.exists(part) and not overwrite:
             raise OutputError(f"{part}: exists already; choose another name or allow overwriting")
     with join(files) as joined, joined.stage(path) as staging:
         # In small letters, since ITK writes other files than those asked for where the suffix is .MHA.
