@@ -132,6 +132,21 @@ def labels(path: Path) -> None:
     save(path, ((head().array > 300) * 3).astype(np.int16), head().affine)
 
 
+def test_a_series_is_upscaled_and_described_and_of_a_comparison_refused(
+    folder: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
+    four_dimensional(folder / "fmri.nii.gz")
+    assert run("info -i fmri.nii.gz") == 0
+    assert "2 volumes" in capsys.readouterr().out
+    assert run("upscale -o out.nii.gz --method linear --scale 2 -i fmri.nii.gz") == 0
+    assert run("upscale -o one.nii.gz --method linear --scale 2 --volume 1 -i fmri.nii.gz") == 0
+    every, one = (read(folder / name).array for name in ("out.nii.gz", "one.nii.gz"))
+    assert every.shape == (*one.shape, 2)
+    assert np.array_equal(every[..., 1], one)
+    capsys.readouterr()
+    assert "extract one" in refused(65, "compare -o out -i fmri.nii.gz")
+
+
 @pytest.mark.parametrize("command", ["upscale -o out.nii --method linear --scale 2", "compare -o out", "info"])
 @pytest.mark.parametrize(
     ("make", "name", "code", "said"),
@@ -139,7 +154,6 @@ def labels(path: Path) -> None:
         (None, "bad.nii.gz", 66, "no such file"),
         (Path.touch, "bad.png", 65, ".nii.gz, .nii, .nrrd, .mha, .mhd"),
         (cut_short, "bad.nii.gz", 65, "cut short"),
-        (four_dimensional, "bad.nii.gz", 65, "extract one"),
         (labels, "bad.nii.gz", 65, "label map"),
         (missing, "bad.nii.gz", 65, "--fill"),
     ],
@@ -149,7 +163,7 @@ def test_an_input_that_cannot_be_used_is_refused_by_name(
 ) -> None:
     if make is not None:
         make(folder / name)
-    if make is labels and command == "info":
+    if make in (labels, missing) and command == "info":
         assert run(f"info -i {name}") == 0
         return
     err = refused(code, f"{command} -i {name}")

@@ -210,7 +210,7 @@ def constant(value: float, brighter: float = 0, dtype: str = "float32") -> np.nd
         ((head().array > 300).astype(np.int16) * 2, "label map"),
         (constant(0), "foreground"),
         (constant(7), "foreground"),
-        (constant(0, brighter=1), "foreground"),
+        (constant(0, brighter=1), "label map"),
         (constant(0, brighter=np.nan), "NaN"),
     ],
 )

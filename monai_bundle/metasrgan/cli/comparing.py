@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..progress import Progress
+from ..volumes.volume import require_single
 from .console import ignore_warning, note, say, show_progress, tell_warning
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Comparer(ABC, Generic[Compared]):
             check_outputs([csv_path, *(path for each in pictures.values() for path in each)], overwrite)
             # What is wrong with the last volume is said now, and not when all others are done.
             for path in paths[1:]:
-                self.check(self.take_truth(read(path)))
+                self.check(self.take_truth(require_single(read(path))))
             contents: dict[Path, bytes] = {}
             found: dict[Condition, list[Compared]] = {condition: [] for condition in pictures}
             for path, called in zip(paths, _name_files(paths)):
@@ -142,7 +143,7 @@ class Comparer(ABC, Generic[Compared]):
         """Compare a volume: its figures under each condition, and its pictures where they are to be drawn."""
         from ..volumes.files import read
 
-        volume = self.take_truth(read(path))
+        volume = self.take_truth(require_single(read(path)))
         for condition in self.conditions:
             started = time.monotonic()
             with show_progress(f"{path.name} {condition}", self.options.quiet) as progress:

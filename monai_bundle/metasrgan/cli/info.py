@@ -10,7 +10,7 @@ import numpy as np
 from .. import INTENDED_USE, __version__
 from ..errors import DataError, MetaSRGANError
 from ..geometry.grid import LARGEST_THROUGH_PLANE, format_shape, format_size, was_trained_through_plane
-from ..geometry.orientation import list_plane_axes, measure_anisotropy, name_axis_codes
+from ..geometry.orientation import is_singular, list_plane_axes, measure_anisotropy, name_axis_codes
 from ..trust.true_resolution import TrueResolution, describe_true_resolution, measure_true_resolution
 from ..upscaling.intensities import set_aside
 from ..upscaling.plan import choose_target
@@ -33,13 +33,16 @@ def _describe_volume(path: Path) -> None:
     from ..volumes.files import open_header, read
 
     header = open_header(path)
-    refusal = _describe_grid(header)
+    refusal = _find_refusal(header)
+    # What is damaged behind a good header is found before anything is said.
+    series = header.blank if refusal is not None else read(path, finite=False)
+    _describe_grid(series, refused=refusal is not None)
     if refusal is not None:
         say(f"  note       cannot be upscaled: {refusal}")
         return
-    volume = read(path, finite=False).take(0)
+    volume = series.take(0)
     finite = volume.array[np.isfinite(volume.array)]
-    first = "" if header.blank.count == 1 else ", of the first volume as all below"
+    first = "" if series.count == 1 else ", of the first volume as all below"
     say(
         f"  intensity  {finite.min():.6g} … {finite.max():.6g}{first}" if finite.size else "  intensity  none is finite"
     )
@@ -61,22 +64,26 @@ def _describe_volume(path: Path) -> None:
     say(f"  isotropic  {_describe_isotropic(volume, ratio)}")
 
 
-def _describe_grid(header: Stored) -> str | None:
-    """Say where the voxels lie, and return why they cannot be upscaled."""
-    blank, refusal = header.blank, header.refusal
-    say(f"{blank.name}")
-    several = f", {blank.count} volumes" if blank.is_series else ""
-    colours = blank.stored_dtype.names
-    say(f"  voxels     {format_shape(blank.shape)}, {''.join(colours) if colours else blank.stored_dtype}{several}")
-    say(f"  spacing    {' × '.join(f'{size:.6g}' for size in blank.spacing)} mm")
+def _find_refusal(header: Stored) -> str | None:
+    """Why a volume cannot be upscaled, as its header tells."""
     try:
-        check_grid(blank)
-        say(f"  axes       {name_axis_codes(blank.affine)}")
+        check_grid(header.blank)
     except DataError as error:
-        refusal = refusal or str(error).removeprefix(f"{blank.name}: ")
-    for note in () if refusal is None else blank.notes:
+        return header.refusal or str(error).removeprefix(f"{header.blank.name}: ")
+    return header.refusal
+
+
+def _describe_grid(volume: Volume, refused: bool) -> None:
+    """Say where the voxels lie; of a volume that is refused all that is known."""
+    several = f", {volume.count} volumes" if volume.is_series else ""
+    colours = volume.stored_dtype.names
+    say(f"{volume.name}")
+    say(f"  voxels     {format_shape(volume.shape)}, {''.join(colours) if colours else volume.stored_dtype}{several}")
+    say(f"  spacing    {' × '.join(f'{size:.6g}' for size in volume.spacing)} mm")
+    if not is_singular(volume.affine):
+        say(f"  axes       {name_axis_codes(volume.affine)}")
+    for note in volume.notes if refused else ():
         say(f"  note       {note}")
-    return refusal
 
 
 def _describe_pixels(volume: Volume, found: TrueResolution, axis: int) -> str:

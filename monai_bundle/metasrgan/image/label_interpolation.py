@@ -14,7 +14,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from .interpolation import make_smoothing_matrix
 
@@ -83,6 +82,9 @@ def interpolate_labels(
         (stop - start, H_out, W_out), of the same type, each voxel one of the labels; of those that are equally large
         the lowest.
     """
+    # Imported when used: help need not wait for it.
+    from scipy import ndimage
+
     first, last = axes[0].find_inputs(start, stop)
     labels, ranks = np.unique(slices[first:last], return_inverse=True)
     ranks = ranks.reshape(slices[first:last].shape).astype(np.int32)
@@ -127,6 +129,9 @@ def interpolate_labels(
 
 def _find_coefficients(own: np.ndarray, splines: list[bool]) -> np.ndarray:
     """Coefficients, float32, of a label whose own voxels are given, bool; of B-splines along some of its axes."""
+    # Imported when used: help need not wait for it.
+    from scipy import ndimage
+
     found: np.ndarray = own.astype(np.float32)
     along = [axis for axis, is_spline in enumerate(splines) if is_spline]
     if not along:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 # In widths of the interval of near values: a gap beyond which values are far …
 _GAP = 8.0
@@ -236,6 +235,9 @@ def _lies_in_threads(far: np.ndarray, count: int) -> bool:
 
     Of voxels that are hot by chance, at most in twenty, a third lie beside two others.
     """
+    # Imported when used: help need not wait for it.
+    from scipy import ndimage
+
     beside = far.astype(np.uint8)
     for axis in range(far.ndim):
         beside = ndimage.correlate1d(beside, [1, 1, 1], axis, mode="constant")
