@@ -453,7 +453,7 @@ def test_other_bytes_behind_the_voxels_are_told_and_in_gzip_refused(tmp_path: Pa
     assert_refused(packed, "more bytes follow")
 
 
-@pytest.mark.parametrize("shear", [1e-4, 3e-4, 9e-4])
+@pytest.mark.parametrize("shear", [1e-6, 3e-5, 1e-4, 3e-4, 9e-4])
 def test_of_a_straightened_sform_and_the_qform_without_its_shear_one_place_is_left(
     tmp_path: Path, shear: float
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 from judges import assert_as_simpleitk, flip_bits, make_image
 from made_volumes import AFFINES
-from metasrgan import read, write
+from metasrgan import Volume, read, write
 from metasrgan.errors import DataError
 from metasrgan.volumes.nrrd import open_nrrd
 
@@ -507,3 +507,23 @@ def test_what_is_left_out_before_the_voxels_is_not_read(tmp_path: Path) -> None:
     assert not open_nrrd(path).read().array.any()
     assert time.perf_counter() - started < 5
     refuse(nrrd(tmp_path / "a.nhdr", content=b"", line_skip="2000000", data_file="a.raw"), "make no sense")
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "float32", "float64"]
+)
+def test_a_series_is_written_as_a_list_as_3d_slicer_keeps_sequences(tmp_path: Path, dtype: str) -> None:
+    path, affine = tmp_path / "a.seq.nrrd", AFFINES["oblique, left-handed, slices in the middle"]
+    array = np.random.default_rng(0).integers(0, 100, (5, 4, 3, 6)).astype(dtype)
+    facts = {"axis 0 index type": "numeric", "note": "a\\b"}
+    write(Volume(array, affine, facts=facts), path)
+    assert b"kinds: list domain domain domain" in path.read_bytes()
+    found = read(path)
+    np.testing.assert_array_equal(found.array, array)
+    np.testing.assert_allclose(found.affine, affine, atol=1e-9)
+    assert found.array.dtype == dtype
+    assert found.facts == facts
+    # ITK takes the volumes for values of a voxel.
+    image = sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(np.moveaxis(sitk.GetArrayFromImage(image), -1, 0).T, array)
+    np.testing.assert_allclose(image.GetOrigin(), affine[:3, 3] * [-1, -1, 1], atol=1e-9)

@@ -17,6 +17,7 @@ from ..errors import DataError
 from .itk_conventions import LPS
 from .metaimage import FIELDS, open_metaimage
 from .nrrd import open_nrrd
+from .nrrd_series import write_nrrd_series
 from .volume import Volume, make_storable
 
 
@@ -41,12 +42,19 @@ def _to_itk(volume: Volume) -> sitk.Image:
     image.SetOrigin([*affine[:3, 3].tolist(), *[0.0] * (sides - 3)])
     image.SetSpacing(spacing.tolist())
     image.SetDirection(directions.ravel().tolist())
+    return image
+
+
+def _list_texts(volume: Volume, nrrd: bool) -> dict[str, str]:
+    """What the file says besides its grid, by keys that its type can have."""
+    found = {}
     for key, value in volume.facts.items():
         if isinstance(value, str):
             # MetaImage would take a second line for a field of its own; what was not UTF-8 can be read, not written.
             text = " ".join(value.splitlines()).encode("utf-8", "replace").decode()
-            image.SetMetaData(key, text)
-    return image
+            if _fits_nrrd(key) if nrrd else _fits_metaimage(key, text):
+                found[key] = text
+    return found
 
 
 def write_itk(volume: Volume, path: Path, compress: bool) -> None:
@@ -55,18 +63,24 @@ def write_itk(volume: Volume, path: Path, compress: bool) -> None:
     Raises:
         OSError: it came out otherwise.
     """
-    image, nrrd = _to_itk(volume), path.suffix == ".nrrd"
-    for key in image.GetMetaDataKeys():
-        if not (_fits_nrrd(key) if nrrd else _fits_metaimage(key, image.GetMetaData(key))):
-            image.EraseMetaData(key)
-    with _silence_itk():
-        sitk.WriteImage(image, str(path), useCompression=compress)
+    nrrd = path.suffix == ".nrrd"
+    texts = _list_texts(volume, nrrd)
+    if nrrd and volume.is_series:
+        write_nrrd_series(volume, path, texts)
+        stored = make_storable(volume.array).T
+    else:
+        image = _to_itk(volume)
+        for key, text in texts.items():
+            image.SetMetaData(key, text)
+        with _silence_itk():
+            sitk.WriteImage(image, str(path), useCompression=compress)
+        stored = sitk.GetArrayViewFromImage(image)
     try:
         written = (open_nrrd if nrrd else open_metaimage)(path).load()
     except DataError as error:
         raise OSError(f"the file came out incomplete; the disk may be full ({error})") from error
     # In the order in which both are stored; NaN is as it was where it is NaN again.
-    if not np.array_equal(written.T, sitk.GetArrayViewFromImage(image), equal_nan=written.dtype.kind == "f"):
+    if not np.array_equal(written.T, stored, equal_nan=written.dtype.kind == "f"):
         raise OSError("the file came out incomplete; the disk may be full")
 
 

@@ -31,8 +31,10 @@ from .segments import update_segments
 
 # A direction cosine off by more than this is a shear, not rounding in a header.
 SHEAR_TOLERANCE = 1e-3
-# One off by less is rounding for every reader.
+# One off by less is a header's rounding, and not told.
 _ROUNDING = 5e-5
+# mm: readers agree where voxels are moved by less.
+_UNSEEN = 5e-5
 # About a corner a turn moves the farthest voxel twice as far as about the centre; and a little more for rounding.
 _MOST_TURNED = 2.2
 
@@ -244,22 +246,29 @@ def check_grid(volume: Volume) -> None:
 
 
 def straighten_grid(volume: Volume) -> Volume:
-    """Return a volume whose axes are at right angles where they nearly are, and a note on it; any other as it is.
+    """Return a volume whose axes are at right angles where they nearly are; any other as it is.
 
-    ITK refuses NIfTI files with more shear than it takes for rounding, which is less than what is taken here.
+    What moves voxels too little for any reader is left, what is a header's rounding is not told. ITK refuses NIfTI
+    files with more shear than it takes for rounding, which is less than what is taken here, and goes by the form
+    without shear where there is one.
     """
-    if is_singular(volume.affine) or not _ROUNDING < measure_shear(volume.affine) <= SHEAR_TOLERANCE:
+    if is_singular(volume.affine) or measure_shear(volume.affine) > SHEAR_TOLERANCE:
         return volume
     affine, shape = straighten(volume.affine, volume.array.shape), volume.array.shape
     corners = np.array(list(itertools.product(*((0, size - 1) for size in shape[:3]))))
     moved = _find_farthest(corners, affine - volume.affine)
+    if moved <= _UNSEEN:
+        return volume
     # A second form that is the first without its shear, turned about the first voxel, says the same.
     same = volume.qform is None or _find_farthest(corners, volume.qform - volume.affine) <= _MOST_TURNED * moved
+    qform = None if same else volume.qform
+    if measure_shear(volume.affine) <= _ROUNDING:
+        return replace(volume, affine=affine, qform=qform)
     note = (
         f"header: axes are off right angles by {measure_shear(volume.affine):.2g} and were straightened, "
         f"which moves no voxel by more than {moved:.2g} mm"
     )
-    return replace(volume, affine=affine, qform=None if same else volume.qform, notes=(*volume.notes, note))
+    return replace(volume, affine=affine, qform=qform, notes=(*volume.notes, note))
 
 
 def _find_farthest(corners: np.ndarray, difference: np.ndarray) -> float:
