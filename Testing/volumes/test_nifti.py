@@ -433,6 +433,17 @@ def test_a_pair_is_read_by_either_of_its_files(tmp_path: Path, names: tuple[str,
     assert_refused(tmp_path / names[0], "must lie beside it")
 
 
+def test_voxels_of_a_pair_that_are_named_gzip_and_are_none_are_refused(tmp_path: Path) -> None:
+    """As after a flipped bit in gzip's magic: any bytes are voxels."""
+    nib.Nifti1Pair(ARRAY, AFFINE).to_filename(tmp_path / "a.img")
+    voxels = gzip.compress((tmp_path / "a.img").read_bytes())
+    (tmp_path / "a.img").unlink()
+    (tmp_path / "a.img.gz").write_bytes(voxels)
+    np.testing.assert_array_equal(read(tmp_path / "a.hdr").array, ARRAY)
+    (tmp_path / "a.img.gz").write_bytes(b"\x9f" + voxels[1:])
+    assert_refused(tmp_path / "a.img.gz", "no gzip file")
+
+
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 def test_zeros_may_follow_the_voxels(tmp_path: Path, name: str) -> None:
     path, content = tmp_path / name, save(tmp_path / "b.nii").read_bytes()

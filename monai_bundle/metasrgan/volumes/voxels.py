@@ -54,9 +54,11 @@ class Voxels:
         """Refuse sizes that the file cannot hold.
 
         Raises:
-            DataError: it cannot.
+            DataError: it cannot, or is no gzip file though it is named so and begins with voxels, which prove nothing.
         """
         with open_bytes(self.path) as reader:
+            if not self.offset and not reader.is_packed and self.path.name.lower().endswith(".gz"):
+                raise DataError(f"{self.path}: is no gzip file; it is damaged, or its name should not end on .gz")
             reader.require(self.offset + self._size)
 
     def load(self) -> np.ndarray:
