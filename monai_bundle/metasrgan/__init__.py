@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .volumes.nifti import from_nibabel, to_nibabel
     from .volumes.volume import Volume
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = [
     "INTENDED_USE",
     "Request",
