@@ -1,6 +1,6 @@
 """The picture of docs/labels.md: tissue classes of a scan, reduced by majority and made four times finer again.
 
-    python -m benchmarks.label_picture SCAN FILE.webp        in Testing/
+python -m benchmarks.label_picture SCAN FILE.webp        in Testing/
 """
 
 from __future__ import annotations

@@ -452,16 +452,23 @@ def test_zeros_may_follow_the_voxels(tmp_path: Path, name: str) -> None:
     assert read(path).notes == ()
 
 
-@pytest.mark.parametrize("slices", [SHAPE[2], SHAPE[2] - 1])
-def test_other_bytes_behind_the_voxels_are_told_and_in_gzip_refused(tmp_path: Path, slices: int) -> None:
-    """Left-overs, or a header that declares one slice less than there is."""
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("slices", [SHAPE[2], SHAPE[2] - 1, 1])
+def test_other_bytes_behind_the_voxels_are_told(tmp_path: Path, slices: int, suffix: str) -> None:
+    """Left-overs, as programs leave them, or a header that declares fewer slices than there are."""
     content = save(tmp_path / "b.nii", dim=[3, *SHAPE[:2], slices, 1, 1, 1, 1]).read_bytes() + b"\1" * 16
-    plain, packed = tmp_path / "a.nii", tmp_path / "a.nii.gz"
-    plain.write_bytes(content)
-    np.testing.assert_array_equal(read(plain).array, ARRAY[..., :slices])
-    assert "bytes follow the voxels" in " ".join(read(plain).notes)
-    packed.write_bytes(gzip.compress(content))
-    assert_refused(packed, "more bytes follow")
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes((gzip.compress if suffix == ".nii.gz" else bytes)(content))
+    volume = read(path)
+    np.testing.assert_array_equal(volume.array, ARRAY[..., :slices])
+    assert "bytes follow the voxels" in " ".join(volume.notes)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_far_more_bytes_than_the_header_declares_are_refused(tmp_path: Path, suffix: str) -> None:
+    content, path = save(tmp_path / "b.nii").read_bytes(), tmp_path / f"a{suffix}"
+    path.write_bytes((gzip.compress if suffix == ".nii.gz" else bytes)(content + bytes(1 << 24)))
+    assert_refused(path, "bytes follow")
 
 
 @pytest.mark.parametrize("shear", [1e-6, 3e-5, 1e-4, 3e-4, 9e-4])

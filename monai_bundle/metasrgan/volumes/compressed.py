@@ -60,11 +60,6 @@ class ByteReader:
         """Whether the bytes are compressed."""
         return bool(self._packing)
 
-    @property
-    def left(self) -> int:
-        """How many bytes of the file are still to be read, as they are in it."""
-        return self._left + len(self._ready)
-
     def require(self, size: int) -> None:
         """Refuse a size that the rest of the file cannot hold, whatever it unpacks to, before anything is read.
 
@@ -170,12 +165,15 @@ class ByteReader:
             self._ready = more
         raise DataError(f"{self._name}: a line of its header has more than {longest} bytes; it is damaged")
 
-    def check_end(self, most: int = MOST_PADDING, blank: bool = False) -> None:
+    def check_end(self, most: int = MOST_PADDING, blank: bool = False) -> int:
         """Read to the end of the file, which verifies checksums.
 
         Args:
             most: bytes that may follow what was read.
             blank: whether they have to be zeros or white space.
+
+        Returns:
+            How many bytes follow; 0 where they are zeros and white space.
 
         Raises:
             DataError: more or others follow, or the file is damaged.
@@ -185,15 +183,15 @@ class ByteReader:
                 f"{self._name}: {self._left + len(self._ready)} bytes follow the voxels that its header declares; "
                 "the header is damaged"
             )
-        if not self._packing and not blank:
-            return
-        follow = 0
+        follow, other = 0, False
         while part := self._take(_CHUNK):
             follow += len(part)
-            if follow > most or (blank and part.strip(PADDING)):
+            other = other or bool(part.strip(PADDING))
+            if follow > most or (blank and other):
                 raise DataError(
                     f"{self._name}: more bytes follow than the voxels that its header declares; the header is damaged"
                 )
+        return follow if other else 0
 
     def _take(self, most: int) -> bytes:
         """The next bytes, at least one and so many at most; none at the end."""

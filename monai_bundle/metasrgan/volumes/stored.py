@@ -7,7 +7,7 @@ return a `Stored`; nothing large is read or allocated before `Stored.load`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,11 +26,13 @@ class Stored:
             checksums included.
         refusal: why they cannot be upscaled, a sentence without the file's name, such as "colour (RGB) voxels; convert
             the image to one grey channel"; None where they can. The grid is true all the same.
+        found: sentences for the user on what was found while the voxels were read.
     """
 
     blank: Volume
     load: Callable[[], np.ndarray]
     refusal: str | None = None
+    found: list[str] = field(default_factory=list)
 
     def read(self) -> Volume:
         """Read the volume with its voxels.
@@ -40,7 +42,8 @@ class Stored:
         """
         if self.refusal is not None:
             raise DataError(f"{self.blank.name}: {self.refusal}")
-        return replace(self.blank, array=self.load())
+        array = self.load()
+        return replace(self.blank, array=array, notes=(*self.blank.notes, *self.found))
 
 
 def make_refused(blank: Volume, refusal: str) -> Stored:

@@ -14,7 +14,7 @@ import numpy as np
 from nibabel.volumeutils import apply_read_scaling
 
 from ..errors import DataError
-from .compressed import MOST_PADDING, PADDING, is_gzip, open_bytes, open_regular
+from .compressed import MOST_PADDING, is_gzip, open_bytes, open_regular
 from .stored import Stored, make_blank, make_refused
 from .volume import Volume, explain_dimensions, explain_type
 
@@ -61,8 +61,10 @@ class Voxels:
                 raise DataError(f"{self.path}: is no gzip file; it is damaged, or its name should not end on .gz")
             reader.require(self.offset + self._size)
 
-    def load(self) -> np.ndarray:
-        """Read the values: of ``shape``.
+    def load(self) -> tuple[np.ndarray, int]:
+        """Read the values, of ``shape``, and how many bytes, no padding, follow those that the header declares.
+
+        Some programs leave them there. Up to twice as many are taken for left-overs, since they are unpacked in vain.
 
         Raises:
             DataError: the file is damaged or cut short.
@@ -71,20 +73,10 @@ class Voxels:
             reader.require(self.offset + self._size)
             reader.pass_over(self.offset)
             stored = reader.read_array(self.dtype, self._size // self.dtype.itemsize)
-            # Of plain bytes `count_surplus` tells; in gzip a second image would have to follow, which nobody writes.
-            reader.check_end(self.trailing or MOST_PADDING, blank=reader.is_packed and not self.trailing)
+            surplus = reader.check_end(self.trailing or max(MOST_PADDING, 2 * self._size))
         if self.dtype.kind in "iufc" and not self.dtype.isnative:
             stored = stored.byteswap(inplace=True).view(self.dtype.newbyteorder("="))
-        return self._scale(stored.reshape(self.shape, order="F"))
-
-    def count_surplus(self) -> int:
-        """Return how many bytes of a plain file follow the voxels, where they are no padding and may be left out."""
-        with open_bytes(self.path) as reader:
-            surplus = reader.left - self.offset - self._size
-            if self.trailing or reader.is_packed or not 0 < surplus <= MOST_PADDING:
-                return 0
-            reader.pass_over(self.offset + self._size)
-            return surplus if reader.read(surplus).strip(PADDING) else 0
+        return self._scale(stored.reshape(self.shape, order="F")), 0 if self.trailing else surplus
 
     @property
     def _size(self) -> int:
@@ -117,9 +109,6 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
     scaled = voxels.is_scaled and voxels.dtype.kind in "iuf"
     dtype = np.dtype(np.float32) if scaled else voxels.value_dtype
     refusal = _find_refusal(voxels)
-    surplus = voxels.count_surplus()
-    if surplus:
-        notes = (*notes, f"{surplus} bytes follow the voxels that its header declares, and are left out")
     shape = voxels.shape if len(voxels.shape) < 5 else voxels.shape[:3]
     blank = replace(
         described,
@@ -127,7 +116,16 @@ def make_stored(voxels: Voxels, described: Volume, notes: tuple[str, ...]) -> St
         dtype=dtype,
         notes=(*notes, *described.notes),
     )
-    return Stored(blank, voxels.load) if refusal is None else make_refused(blank, refusal)
+    if refusal is not None:
+        return make_refused(blank, refusal)
+    found: list[str] = []
+
+    def load() -> np.ndarray:
+        array, surplus = voxels.load()
+        found[:] = [f"{surplus} bytes follow the voxels that its header declares, and are left out"] if surplus else []
+        return array
+
+    return Stored(blank, load, found=found)
 
 
 def _find_refusal(voxels: Voxels) -> str | None:
