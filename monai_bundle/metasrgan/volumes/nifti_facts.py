@@ -38,14 +38,12 @@ def collect_facts(header: Mapping[str, Any], extensions: Iterable[tuple[int, byt
 
 
 def keep_extensions(extensions: Iterable[tuple[int, bytes]]) -> tuple[list[tuple[int, bytes]], tuple[str, ...]]:
-    """Return the extensions that stay true of an upscaled volume, and notes on the others."""
-    kept, notes = [], []
-    for code, content in extensions:
-        if code in _WITH_GRID:
-            notes.append(f"header: the extension {_WITH_GRID[code]} (code {code}) may hold a grid and is left out")
-        else:
-            kept.append((code, content))
-    return kept, tuple(dict.fromkeys(notes))
+    """Return the extensions that stay true of an upscaled volume, and a note on the others."""
+    given = list(extensions)
+    dropped = dict.fromkeys(f"{_WITH_GRID[code]} (code {code})" for code, _ in given if code in _WITH_GRID)
+    kept = [(code, content) for code, content in given if code not in _WITH_GRID]
+    note = f"header: extensions {' and '.join(dropped)} may hold a grid and are left out"
+    return kept, (note,) if dropped else ()
 
 
 def put_facts(header: Any, facts: Mapping[str, Any], labels: bool) -> None:
