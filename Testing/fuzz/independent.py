@@ -73,6 +73,8 @@ def _open(path: Path) -> Any:
 def _read_by_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if path.name.endswith((".mha", ".mhd")) and not _declares_packed_size(path):
         raise NoOpinionError("SimpleITK takes memory for voxels where CompressedDataSize is not that of the voxels")
+    if path.name.endswith(".mhd") and not path.read_bytes().endswith(b"\n"):
+        raise NoOpinionError("SimpleITK does not read the last file of a list whose line has no end")
     kind = "NrrdImageIO" if path.name.endswith((".nrrd", ".nhdr")) else "MetaImageIO"
     reader = sitk.ImageFileReader()
     reader.SetImageIO(kind)
