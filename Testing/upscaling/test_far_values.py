@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from metasrgan import Request, Result, Volume, load_model, run_request
+from metasrgan import Request, Result, Volume, load_model, run_request, upscale
 from metasrgan.errors import DataError, UsageError
 from metasrgan.image.interpolation import find_nearest_voxels
 from metasrgan.reports.files import write_result
@@ -215,3 +215,12 @@ def test_a_volume_is_left_as_it_is_and_its_picture_shows_the_tissue(tmp_path: Pa
         write_result(result, tmp_path / "out.nii", qc=tmp_path / "out.png", overwrite=True)
         pictures.append(plt.imread(tmp_path / "out.png").astype(float))
     assert np.abs(pictures[0] - pictures[1]).mean() < 0.01
+
+
+@pytest.mark.parametrize("method", ["net", "linear", "bspline"])
+def test_values_that_single_precision_does_not_hold_together_are_refused(method: str) -> None:
+    """As of a file whose voxels begin elsewhere than its header says: doubles of all sizes, without a gap."""
+    array = np.random.default_rng(0).random((40, 40, 40))
+    array.flat[::1300] = 4.0 ** np.arange(50)
+    with pytest.raises(DataError, match="single precision"):
+        upscale(Volume(array, np.eye(4)), scale=2, method=method)

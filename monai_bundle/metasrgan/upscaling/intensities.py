@@ -25,6 +25,8 @@ from .values import LOWEST
 
 # Voxels by which the intensities of acquired pixels are mapped.
 _VOXELS_TO_FIT = 8_000_000
+# Values over the width of most of them: above, their squares would be more than single precision holds.
+_WIDEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,20 @@ def fit_intensities(volume: Volume, target: Target, acquired: AcquiredPlane | No
     if acquired is None:
         return IntensityMap.fit(volume.array)
     return IntensityMap.fit(acquired.reduce(take_some_slices(volume, target).astype(np.float32)))
+
+
+def check_range(volume: Volume, intensities: IntensityMap) -> None:
+    """Refuse values that are no intensities: too far apart for single precision, though nothing could be set aside.
+
+    Raises:
+        DataError: such values.
+    """
+    lowest, highest = float(volume.array.min()), float(volume.array.max())
+    if max(highest / intensities.width, -lowest / intensities.width) > _WIDEST:
+        raise DataError(
+            f"{volume.name}: values from {lowest:.3g} to {highest:.3g}, most of them within {intensities.width:.3g}, "
+            "are more than single precision holds; set those that are no tissue to a value near the others"
+        )
 
 
 def take_some_slices(volume: Volume, target: Target) -> np.ndarray:

@@ -31,7 +31,7 @@ from ..volumes.arrays import check_blendable
 from ..volumes.labels import check_labels, check_no_labels
 from ..volumes.volume import Volume, check_grid, check_volume
 from .agreement import make_data_consistency, make_slice_consistency, measure_agreement_steps
-from .intensities import Aside, describe_filled, fill_missing, fit_intensities, set_aside, take_some_slices
+from .intensities import Aside, check_range, describe_filled, fill_missing, fit_intensities, set_aside, take_some_slices
 from .long_axes import check_long_axes
 from .plan import (
     Networks,
@@ -283,6 +283,8 @@ def _run_volume_steps(
     thickness = choose_thickness(request, volume, target)
     slices = make_slice_consistency(request, target, thickness)
     intensities = fit_intensities(volume, target, acquired)
+    if not request.is_for_labels:
+        check_range(volume, intensities)
     keeps_plane = get_plane_model(request) != "off" and target.refines_plane
     run = Upscaling(
         request=request,
