@@ -50,16 +50,6 @@ def test_what_was_packed_comes_back_in_whatever_pieces_it_is_asked_for(packing: 
 
 
 @every_packing
-def test_numbers_after_a_line_follow_it(packing: str) -> None:
-    opened = reader(packing, PACK[packing](b"one\r\n\n" + CONTENT))
-    assert (opened.read_line(10), opened.read_line(10)) == (b"one", b"")
-    assert opened.read_array(np.dtype(np.uint8), len(CONTENT)).tobytes() == CONTENT
-    opened.check_end()
-    with pytest.raises(DataError, match=r"^a\.raw: a line of its header has more than 10 bytes"):
-        reader(packing, PACK[packing](b"x" * 11 + b"\n")).read_line(10)
-
-
-@every_packing
 @pytest.mark.parametrize("kept", [0, 1, 11, 0.5, -9, -1])
 def test_a_file_cut_short_is_refused(packing: str, kept: float) -> None:
     packed = PACK[packing](CONTENT)

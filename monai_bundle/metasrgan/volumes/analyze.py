@@ -16,11 +16,6 @@ from .voxels import Voxels, make_stored, note_packing
 _SIZE = 348
 
 
-def is_analyze(start: bytes) -> bool:
-    """Whether a header, which is not NIfTI's, begins as Analyze's does: with its own size, in either byte order."""
-    return _SIZE in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
-
-
 @take_any_numbers
 def open_analyze(start: bytes, header_path: Path, image_path: Path) -> Stored:
     """Read what an Analyze header says, as nibabel reads it: SPM's origin and scaling are taken where they are.

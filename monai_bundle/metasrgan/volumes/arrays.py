@@ -22,10 +22,7 @@ def take_array(value: Any, name: str) -> np.ndarray:
     Raises:
         DataError: it is none.
     """
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, OverflowError):
-        array = np.asarray(None)
+    array = _read(value)
     if array.dtype == object:
         raise DataError(f"{name} {quote(value)} is no array of numbers; give one of shape (I, J, K)")
     return array
@@ -41,14 +38,18 @@ def take_affine(value: Any, name: str) -> np.ndarray:
     Raises:
         DataError: it is none.
     """
-    try:
-        affine = np.asarray(value)
-        affine = affine if affine.dtype.kind in "iuf" else np.empty(0)
-    except (TypeError, ValueError, OverflowError):
-        affine = np.empty(0)
-    if affine.shape != (4, 4):
+    affine = _read(value)
+    if affine.dtype.kind not in "iuf" or affine.shape != (4, 4):
         raise DataError(f"{name} {quote(value)} is no affine; give 4 x 4 numbers, voxel indices to RAS mm")
     return affine.astype(np.float64, copy=False)
+
+
+def _read(value: Any) -> np.ndarray:
+    """An array of what is given; of Python's objects where it makes none of numbers."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.asarray(None)
 
 
 def check_blendable(array: np.ndarray, name: str) -> None:

@@ -52,7 +52,6 @@ class ByteReader:
         self._whole = self._left
         self._stream = _start(packing)
         self._packed = b""
-        self._ready = b""
         self._empty = 0
 
     @property
@@ -67,7 +66,7 @@ class ByteReader:
             DataError: it cannot.
         """
         # Of a packed file all is counted, since a decompressor holds back what it has read and not yet unpacked.
-        most = self._whole * _MOST_OF_ONE[self._packing] if self._packing else self._left + len(self._ready)
+        most = self._whole * _MOST_OF_ONE[self._packing] if self._packing else self._left
         if size > most:
             raise DataError(
                 f"{self._name}: its header declares {size} bytes of voxels, more than the file can hold; it is damaged "
@@ -83,7 +82,7 @@ class ByteReader:
         self.require(size)
         parts, missing = [], size
         while missing:
-            part = self._take(missing)
+            part = self.read_some(missing)
             if not part:
                 raise DataError(f"{self._name}: is cut short, {missing} of {size} bytes are missing")
             parts.append(part)
@@ -105,26 +104,15 @@ class ByteReader:
             raise DataError(f"{self._name}: its {size} bytes of voxels are more memory than there is") from None
         view, done = numbers.data, 0
         if not self._packing:
-            done = min(len(self._ready), size)
-            view[:done], self._ready = self._ready[:done], self._ready[done:]
-            self._left += done
             while done < size and (got := self._file.readinto(view[done : done + _CHUNK])):  # type: ignore[attr-defined]
                 done += got
             self._left -= done
-        while self._packing and done < size and (part := self._take(min(size - done, _CHUNK))):
+        while self._packing and done < size and (part := self.read_some(min(size - done, _CHUNK))):
             view[done : done + len(part)] = part
             done += len(part)
         if done < size:
             raise DataError(f"{self._name}: is cut short, {size - done} of {size} bytes of voxels are missing")
         return numbers.view(dtype)
-
-    def read_some(self, most: int) -> bytes:
-        """Read the next bytes, at least one and so many at most; none at the end.
-
-        Raises:
-            DataError: the file is damaged.
-        """
-        return self._take(most)
 
     def pass_over(self, size: int) -> None:
         """Leave out so many bytes.
@@ -133,37 +121,15 @@ class ByteReader:
             DataError: the file ends before, or is damaged.
         """
         # Of a plain file nothing is read: a hole of terabytes takes no space on a disk.
-        if not self._packing and not self._ready and size <= self._left:
+        if not self._packing and size <= self._left:
             self._file.seek(size, 1)
             self._left -= size
             return
         while size:
-            part = self._take(min(size, _CHUNK))
+            part = self.read_some(min(size, _CHUNK))
             if not part:
                 raise DataError(f"{self._name}: is cut short, it ends before its voxels start")
             size -= len(part)
-
-    def read_line(self, longest: int) -> bytes:
-        """Read a line, without its end; empty lines and the end of the file give b"".
-
-        Raises:
-            DataError: it is longer, or the file is damaged.
-        """
-        line = b""
-        while len(line) <= longest:
-            if b"\n" in self._ready:
-                head, _, self._ready = self._ready.partition(b"\n")
-                line += head
-                if len(line) > longest:
-                    break
-                return line.rstrip(b"\r")
-            line += self._ready
-            self._ready = b""
-            more = self._take(4096)
-            if not more:
-                return line.rstrip(b"\r")
-            self._ready = more
-        raise DataError(f"{self._name}: a line of its header has more than {longest} bytes; it is damaged")
 
     def check_end(self, most: int = MOST_PADDING, blank: bool = False) -> int:
         """Read to the end of the file, which verifies checksums.
@@ -178,13 +144,12 @@ class ByteReader:
         Raises:
             DataError: more or others follow, or the file is damaged.
         """
-        if not self._packing and self._left + len(self._ready) > most:
+        if not self._packing and self._left > most:
             raise DataError(
-                f"{self._name}: {self._left + len(self._ready)} bytes follow the voxels that its header declares; "
-                "the header is damaged"
+                f"{self._name}: {self._left} bytes follow the voxels that its header declares; the header is damaged"
             )
         follow, other = 0, False
-        while part := self._take(_CHUNK):
+        while part := self.read_some(_CHUNK):
             follow += len(part)
             other = other or bool(part.strip(PADDING))
             if follow > most or (blank and other):
@@ -193,11 +158,12 @@ class ByteReader:
                 )
         return follow if other else 0
 
-    def _take(self, most: int) -> bytes:
-        """The next bytes, at least one and so many at most; none at the end."""
-        if self._ready:
-            part, self._ready = self._ready[:most], self._ready[most:]
-            return part
+    def read_some(self, most: int) -> bytes:
+        """Read the next bytes, at least one and so many at most; none at the end.
+
+        Raises:
+            DataError: the file is damaged.
+        """
         if self._stream is None:
             part = self._file.read(min(most, _CHUNK, self._left))
             self._left -= len(part)

@@ -45,6 +45,7 @@ _MAGICS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\xff\xff\xfe", "a FreeSurfer surface", _NO_VOLUME),
     (0, b"\xff\xff\xff", "values on a FreeSurfer surface", _NO_VOLUME),
 )
+_ANALYZE_SIZE = 348
 _MINC = "a MINC volume; convert it to NIfTI by mnc2nii"
 
 
@@ -78,6 +79,12 @@ def explain_file(path: str | Path, voxels: bool = False) -> str | None:
     if not start:
         return "empty, a file of 0 bytes; get it again"
     return _explain_bytes(start, size, VOXELS[0] if voxels else find_suffix(path), path.suffix.lower())
+
+
+def is_analyze(start: bytes) -> bool:
+    """Whether a header, which is not NIfTI's, begins as Analyze's does: with its own size, in either byte order."""
+    sizes = (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
+    return len(start) >= _ANALYZE_SIZE and _ANALYZE_SIZE in sizes
 
 
 def _explain_bytes(start: bytes, size: int, suffix: str | None, last: str) -> str | None:
@@ -142,7 +149,7 @@ def _find_types(start: bytes) -> tuple[str, ...]:
     if start[344:347] in (b"n+1", b"ni1") or start[4:7] in (b"n+2", b"ni2"):
         single = start[344:346] == b"n+" or start[4:6] == b"n+"
         return (*NIFTI[::-1], *HEADERS) if single else (*HEADERS[::-1], *NIFTI)
-    if 348 in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")) and len(start) >= 348:
+    if is_analyze(start):
         return HEADERS[::-1]
     if start.startswith(b"NRRD000"):
         return (*NRRD, *DETACHED_NRRD)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def check_itk_name(path: Path) -> None:
 
 
 def _to_itk(volume: Volume) -> sitk.Image:
-    image = sitk.GetImageFromArray(make_storable(volume.array).T, isVector=False)
+    image = sitk.GetImageFromArray(volume.array.T, isVector=False)
     sides = volume.array.ndim
     # Of a series the last axis is no place.
     affine, spacing, directions = LPS @ volume.affine, np.ones(sides), np.eye(sides)
@@ -63,11 +64,11 @@ def write_itk(volume: Volume, path: Path, compress: bool) -> None:
     Raises:
         OSError: it came out otherwise.
     """
-    nrrd = path.suffix == ".nrrd"
+    volume, nrrd = replace(volume, array=make_storable(volume.array)), path.suffix == ".nrrd"
     texts = _list_texts(volume, nrrd)
     if nrrd and volume.is_series:
         write_nrrd_series(volume, path, texts)
-        stored = make_storable(volume.array).T
+        stored = volume.array.T
     else:
         image = _to_itk(volume)
         for key, text in texts.items():

@@ -17,9 +17,10 @@ import numpy as np
 
 from ..errors import DataError
 from ..geometry.orientation import is_singular
-from .analyze import is_analyze, open_analyze
+from .analyze import open_analyze
 from .compressed import ByteReader, is_gzip, open_bytes, open_regular
 from .formats import HEADERS, NIFTI, find_partner, find_suffix
+from .identify import is_analyze
 from .nifti_facts import LABEL_INTENT, collect_facts, keep_extensions, put_facts, put_time_step
 from .nifti_header import (
     ALIGNED,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .itk_conventions import LPS
-from .volume import Volume, make_storable
+from .volume import Volume
 
 _TYPES = {"i1": "int8", "u1": "uint8", "f4": "float", "f8": "double"} | {
     f"{kind}{size}": f"{'u' if kind == 'u' else ''}int{8 * size}" for kind in "iu" for size in (2, 4, 8)
@@ -23,11 +23,11 @@ def write_nrrd_series(volume: Volume, path: Path, facts: dict[str, str]) -> None
     """Write a series, (I, J, K, T), compressed; of its voxels one slice of every volume is copied at a time.
 
     Args:
-        volume: the series.
+        volume: the series, of a type that files have (`metasrgan.volumes.volume.make_storable`).
         path: where to.
         facts: what else the file says, by keys that NRRD can have.
     """
-    array = make_storable(volume.array)
+    array = volume.array
     affine = LPS @ volume.affine
     columns = [*affine[:3, :3].T, affine[:3, 3]]
     *steps, origin = (f"({','.join(repr(float(each)) for each in column)})" for column in columns)
